@@ -1,0 +1,132 @@
+package event
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Event is one line of telemetry. Time is when it happened and Observed when
+// the sensor delivered it; both count from the scenario's start in a simulation
+// and from the Unix epoch in a replay.
+//
+// Known fields sit in a dense slice behind a presence bitmap, so that looking
+// one up takes constant time; names outside the table go to a small list.
+type Event struct {
+	ID       uint64
+	Time     time.Duration
+	Observed time.Duration
+	Sensor   string
+	Host     string
+	Source   LogSource
+
+	mask   [(NumFields + 63) / 64]uint64
+	values []string
+	extra  []Pair
+}
+
+// Pair is a field by name.
+type Pair struct{ Name, Value string }
+
+// Has tells whether the field is present.
+func (e *Event) Has(f Field) bool {
+	return f < NumFields && e.mask[f>>6]&(1<<(f&63)) != 0
+}
+
+// Get returns a field's value and whether it is present.
+func (e *Event) Get(f Field) (string, bool) {
+	if !e.Has(f) {
+		return "", false
+	}
+	return e.values[e.rank(f)], true
+}
+
+// Value returns a field's value, or "" when it is absent.
+func (e *Event) Value(f Field) string {
+	v, _ := e.Get(f)
+	return v
+}
+
+// Lookup returns a field by its name, known to the table or not.
+func (e *Event) Lookup(name string) (string, bool) {
+	if f := FieldByName(name); f != NoField {
+		return e.Get(f)
+	}
+	for _, p := range e.extra {
+		if p.Name == name {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+// Set gives a field a value. Setting fields in table order appends; any other
+// order moves the later ones.
+func (e *Event) Set(f Field, value string) {
+	if f >= NumFields {
+		return
+	}
+	at := e.rank(f)
+	if e.Has(f) {
+		e.values[at] = value
+		return
+	}
+	e.mask[f>>6] |= 1 << (f & 63)
+	e.values = append(e.values, "")
+	copy(e.values[at+1:], e.values[at:])
+	e.values[at] = value
+}
+
+// SetName gives a field a value by name.
+func (e *Event) SetName(name, value string) {
+	if f := FieldByName(name); f != NoField {
+		e.Set(f, value)
+		return
+	}
+	at, found := slices.BinarySearchFunc(e.extra, name, func(p Pair, name string) int { return strings.Compare(p.Name, name) })
+	if found {
+		e.extra[at].Value = value
+		return
+	}
+	e.extra = slices.Insert(e.extra, at, Pair{name, value})
+}
+
+// Len counts the fields.
+func (e *Event) Len() int { return len(e.values) + len(e.extra) }
+
+// Each calls f for every field: the known ones in table order, then the others
+// by name. It stops when f returns false.
+func (e *Event) Each(f func(name, value string) bool) {
+	at := 0
+	for word, m := range e.mask {
+		for ; m != 0; m &= m - 1 {
+			if !f(fieldNames[word<<6+bits.TrailingZeros64(m)], e.values[at]) {
+				return
+			}
+			at++
+		}
+	}
+	for _, p := range e.extra {
+		if !f(p.Name, p.Value) {
+			return
+		}
+	}
+}
+
+// Names lists the fields' names, sorted.
+func (e *Event) Names() []string {
+	var names []string
+	e.Each(func(name, _ string) bool { names = append(names, name); return true })
+	slices.Sort(names)
+	return names
+}
+
+func (e *Event) rank(f Field) int {
+	word := int(f >> 6)
+	n := bits.OnesCount64(e.mask[word] & (1<<(f&63) - 1))
+	for i := range word {
+		n += bits.OnesCount64(e.mask[i])
+	}
+	return n
+}

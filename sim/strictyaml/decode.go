@@ -1,0 +1,418 @@
+package strictyaml
+
+import (
+	"bytes"
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxNodes bounds what aliases can expand to.
+const maxNodes = 200_000
+
+// Positioned is implemented by types that want to know where they were read.
+type Positioned interface{ SetPosition(line, column int) }
+
+// NodeReader is implemented by types with more than one spelling, such as "one
+// technique, or a list of them". It reports its own faults through d.
+type NodeReader interface {
+	ReadYAML(d *Decoder, n *yaml.Node, path string)
+}
+
+// Decode reads one YAML document into the struct that into points to. Defaults
+// set in *into beforehand stay where the file is silent. The error is a Faults.
+func Decode(file string, data []byte, into any) error {
+	d := &Decoder{file: file}
+	root, err := parse(file, data)
+	if err != nil {
+		return err
+	}
+	d.Read(root, reflect.ValueOf(into).Elem(), "")
+	return d.faults.Err()
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+func parse(file string, data []byte) (*yaml.Node, error) {
+	var doc yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		return nil, Faults{{File: file, Line: 1, Column: 1, Message: "the file is empty"}}
+	}
+	if err != nil {
+		fault := Fault{File: file, Line: 1, Column: 1, Message: err.Error()}
+		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+			if n, convErr := strconv.Atoi(m[1]); convErr == nil {
+				fault.Line = n
+			}
+			fault.Message = "not valid YAML: " + m[2]
+		}
+		return nil, Faults{fault}
+	}
+	var second yaml.Node
+	if err := decoder.Decode(&second); err == nil {
+		return nil, Faults{{File: file, Line: second.Line, Column: 1, Message: "one document a file is accepted, here begins a second one"}}
+	}
+	return doc.Content[0], nil
+}
+
+// Decoder walks one document.
+type Decoder struct {
+	file   string
+	faults Faults
+	nodes  int
+}
+
+// Fault records a fault at a node.
+func (d *Decoder) Fault(n *yaml.Node, path, format string, args ...any) {
+	d.faults = append(d.faults, Fault{File: d.file, Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// Pos is the place of a node.
+func (d *Decoder) Pos(n *yaml.Node) Pos { return Pos{File: d.file, Line: n.Line, Column: n.Column} }
+
+// ReadInto reads a node into what the pointer points to.
+func (d *Decoder) ReadInto(n *yaml.Node, into any, path string) {
+	d.Read(n, reflect.ValueOf(into).Elem(), path)
+}
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	nodeType     = reflect.TypeFor[yaml.Node]()
+	posType      = reflect.TypeFor[Pos]()
+)
+
+// Read reads a node into a settable value.
+func (d *Decoder) Read(n *yaml.Node, v reflect.Value, path string) {
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.Fault(n, path, "the document expands to more than %d values; are its aliases nested?", maxNodes)
+		}
+		return
+	}
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if v.Kind() == reflect.Pointer {
+		if isNull(n) {
+			return
+		}
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		d.Read(n, v.Elem(), path)
+		return
+	}
+	if v.CanAddr() {
+		if p, ok := v.Addr().Interface().(Positioned); ok {
+			p.SetPosition(n.Line, n.Column)
+		}
+		switch r := v.Addr().Interface().(type) {
+		case NodeReader:
+			r.ReadYAML(d, n, path)
+			return
+		case encoding.TextUnmarshaler:
+			d.readText(n, r, path)
+			return
+		}
+	}
+	switch v.Type() {
+	case nodeType:
+		v.Set(reflect.ValueOf(*n))
+		return
+	case durationType:
+		d.readDuration(n, v, path)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.readStruct(n, v, path)
+	case reflect.Map:
+		d.readMap(n, v, path)
+	case reflect.Slice:
+		d.readSlice(n, v, path)
+	case reflect.Interface:
+		d.readAny(n, v, path)
+	default:
+		d.readScalar(n, v, path)
+	}
+}
+
+func (d *Decoder) readText(n *yaml.Node, into encoding.TextUnmarshaler, path string) {
+	if n.Kind != yaml.ScalarNode {
+		d.Fault(n, path, "a single value is expected, not %s", describe(n))
+		return
+	}
+	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
+		d.Fault(n, path, "%s", err)
+	}
+}
+
+func (d *Decoder) readDuration(n *yaml.Node, v reflect.Value, path string) {
+	parsed, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		d.Fault(n, path, "a duration with its unit is expected, such as 90s, 5m or 6h, not %s", describe(n))
+		return
+	}
+	if parsed < 0 {
+		d.Fault(n, path, "a duration of 0 or more is expected, not %s", n.Value)
+		return
+	}
+	v.SetInt(int64(parsed))
+}
+
+func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.Fault(n, path, "a mapping is expected, not %s; keys accepted: %s", describe(n), strings.Join(keysOf(v.Type()), ", "))
+		return
+	}
+	fields := structFields(v.Type())
+	d.setPos(n, v)
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		name := key.Value
+		if seen[name] {
+			d.Fault(key, join(path, name), "this key stands here twice")
+			continue
+		}
+		seen[name] = true
+		index := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if index < 0 {
+			d.Fault(key, join(path, name), "unknown key%s; accepted: %s", suggest(name, keysOf(v.Type())), strings.Join(keysOf(v.Type()), ", "))
+			continue
+		}
+		f := fields[index]
+		target := v.FieldByIndex(f.index)
+		d.Read(value, target, join(path, name))
+		if len(f.enum) > 0 && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode && !slices.Contains(f.enum, target.String()) {
+			d.Fault(value, join(path, name), "%q is not accepted%s; accepted: %s", target.String(), suggest(target.String(), f.enum), strings.Join(f.enum, ", "))
+		}
+	}
+	for _, f := range fields {
+		if f.required && !seen[f.name] {
+			d.Fault(n, path, "%q is missing", f.name)
+		}
+	}
+}
+
+func (d *Decoder) setPos(n *yaml.Node, v reflect.Value) {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Type == posType && v.Field(i).CanSet() {
+			v.Field(i).Set(reflect.ValueOf(d.Pos(n)))
+		}
+	}
+}
+
+func (d *Decoder) readMap(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.Fault(n, path, "a mapping is expected, not %s", describe(n))
+		return
+	}
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		k := reflect.ValueOf(key.Value).Convert(v.Type().Key())
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.Read(value, item, join(path, key.Value))
+		v.SetMapIndex(k, item)
+	}
+}
+
+func (d *Decoder) readSlice(n *yaml.Node, v reflect.Value, path string) {
+	items := n.Content
+	switch {
+	case n.Kind == yaml.SequenceNode:
+	case isNull(n):
+		items = nil
+	case n.Kind == yaml.ScalarNode && v.Type().Elem().Kind() == reflect.String:
+		items = []*yaml.Node{n} // one name is a list of one
+	default:
+		d.Fault(n, path, "a list is expected, not %s", describe(n))
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), len(items), len(items))
+	for i, item := range items {
+		d.Read(item, out.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+	v.Set(out)
+}
+
+func (d *Decoder) readAny(n *yaml.Node, v reflect.Value, path string) {
+	var out any
+	if err := n.Decode(&out); err != nil {
+		d.Fault(n, path, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return
+	}
+	if out != nil {
+		v.Set(reflect.ValueOf(out))
+	}
+}
+
+func (d *Decoder) readScalar(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.ScalarNode {
+		d.Fault(n, path, "%s is expected, not %s", kindName(v.Kind()), describe(n))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		if n.Tag == "!!null" {
+			d.Fault(n, path, "text is expected, not an empty value")
+			return
+		}
+		v.SetString(n.Value)
+	case reflect.Bool:
+		if n.Tag != "!!bool" {
+			d.Fault(n, path, "true or false is expected, not %s", describe(n))
+			return
+		}
+		v.SetBool(strings.EqualFold(n.Value, "true"))
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		i, err := strconv.ParseInt(n.Value, 10, 64)
+		if err != nil || v.OverflowInt(i) {
+			d.Fault(n, path, "a whole number is expected, not %s", describe(n))
+			return
+		}
+		v.SetInt(i)
+	case reflect.Uint64, reflect.Uint32, reflect.Uint:
+		u, err := strconv.ParseUint(n.Value, 10, 64)
+		if err != nil || v.OverflowUint(u) {
+			d.Fault(n, path, "a whole number of 0 or more is expected, not %s", describe(n))
+			return
+		}
+		v.SetUint(u)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || f != f || f > 1e300 || f < -1e300 {
+			d.Fault(n, path, "a number is expected, not %s", describe(n))
+			return
+		}
+		v.SetFloat(f)
+	default:
+		d.Fault(n, path, "this kind of value cannot be read here")
+	}
+}
+
+type field struct {
+	name     string
+	index    []int
+	typ      reflect.Type
+	doc      string
+	enum     []string
+	required bool
+}
+
+// structFields lists the fields that a file may set, those of structs marked
+// `yaml:",inline"` included.
+func structFields(t reflect.Type) []field {
+	var out []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if options == "inline" {
+			for _, inner := range structFields(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				out = append(out, inner)
+			}
+			continue
+		}
+		if name == "" || name == "-" || !f.IsExported() {
+			continue
+		}
+		var enum []string
+		if tag := f.Tag.Get("enum"); tag != "" {
+			enum = strings.Split(tag, ",")
+		}
+		out = append(out, field{name, []int{i}, f.Type, f.Tag.Get("doc"), enum, f.Tag.Get("required") == "true"})
+	}
+	return out
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for _, f := range structFields(t) {
+		keys = append(keys, f.name)
+	}
+	return keys
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if n.Tag == "!!null" {
+		return "an empty value"
+	}
+	if len(n.Value) > 60 {
+		return strconv.Quote(n.Value[:60] + "…")
+	}
+	return strconv.Quote(n.Value)
+}
+
+func kindName(k reflect.Kind) string {
+	switch k {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a number"
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// suggest returns a hint when an accepted name is at most two edits away.
+func suggest(name string, accepted []string) string {
+	best, distance := "", 3
+	for _, a := range accepted {
+		if d := editDistance(name, a); d < distance {
+			best, distance = a, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		previous := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := previous
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			previous = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,152 @@
+package world
+
+import (
+	"fmt"
+	"strings"
+
+	"hemostat/sim"
+)
+
+// Binary is a program file with what Sysmon reports of it.
+type Binary struct {
+	Path         string
+	OriginalName string
+	Company      string
+	Product      string
+	Description  string
+	Version      string
+	Hashes       string
+	Signed       bool
+}
+
+// Name is the file's name without its folder.
+func (b *Binary) Name() string {
+	if i := strings.LastIndexAny(b.Path, `\/`); i >= 0 {
+		return b.Path[i+1:]
+	}
+	return b.Path
+}
+
+const (
+	microsoft = "Microsoft Corporation"
+	windowsOS = "Microsoft® Windows® Operating System"
+	winBuild  = "10.0.17763.1 (WinBuild.160101.0800)"
+)
+
+func system(path, original, description string) *Binary {
+	return binary(`C:\Windows\`+path, original, microsoft, windowsOS, description, winBuild)
+}
+
+func binary(path, original, company, product, description, version string) *Binary {
+	b := &Binary{path, original, company, product, description, version, "", true}
+	b.Hashes = hashesOf(path)
+	return b
+}
+
+// linux is a program with a path only.
+func linux(path string) *Binary { return &Binary{Path: path, Signed: true} }
+
+// hashesOf derives stable digests in Sysmon's form from a text; they are digests
+// of nothing real.
+func hashesOf(text string) string {
+	word := func(n uint64) uint64 { return sim.Key(fmt.Sprintf("%s#%d", text, n)) }
+	return fmt.Sprintf("SHA1=%016X%016X%08X,MD5=%016X%016X,SHA256=%016X%016X%016X%016X,IMPHASH=%016X%016X",
+		word(1), word(2), uint32(word(3)), word(4), word(5), word(6), word(7), word(8), word(9), word(10), word(11))
+}
+
+// Dropped returns an unsigned program that somebody brought along.
+func Dropped(path string, s *sim.Stream) *Binary {
+	b := &Binary{Path: path, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"}
+	b.Hashes = hashesOf(fmt.Sprintf("%s/%x", path, s.Uint64()))
+	return b
+}
+
+// Renamed returns the same program under another path: name changes, version
+// information and hashes do not.
+func (b *Binary) Renamed(path string) *Binary {
+	c := *b
+	c.Path = path
+	return &c
+}
+
+// SHA256 is the digest as it stands in Hashes, or "".
+func (b *Binary) SHA256() string {
+	_, after, found := strings.Cut(b.Hashes, "SHA256=")
+	if !found {
+		return ""
+	}
+	digest, _, _ := strings.Cut(after, ",")
+	return digest
+}
+
+// The programs that background and techniques use.
+var (
+	Services       = system(`System32\services.exe`, "services.exe", "Services and Controller app")
+	Svchost        = system(`System32\svchost.exe`, "svchost.exe", "Host Process for Windows Services")
+	Lsass          = system(`System32\lsass.exe`, "lsass.exe", "Local Security Authority Process")
+	Explorer       = system(`explorer.exe`, "EXPLORER.EXE", "Windows Explorer")
+	Userinit       = system(`System32\userinit.exe`, "USERINIT.EXE", "Userinit Logon Application")
+	Cmd            = system(`System32\cmd.exe`, "Cmd.Exe", "Windows Command Processor")
+	PowerShell     = system(`System32\WindowsPowerShell\v1.0\powershell.exe`, "PowerShell.EXE", "Windows PowerShell")
+	Conhost        = system(`System32\conhost.exe`, "CONHOST.EXE", "Console Window Host")
+	Taskhostw      = system(`System32\taskhostw.exe`, "taskhostw.exe", "Host Process for Windows Tasks")
+	RuntimeBroker  = system(`System32\RuntimeBroker.exe`, "RuntimeBroker.exe", "Runtime Broker")
+	BackgroundTask = system(`System32\backgroundTaskHost.exe`, "backgroundTaskHost.exe", "Background Task Host")
+	Dllhost        = system(`System32\dllhost.exe`, "dllhost.exe", "COM Surrogate")
+	WmiPrvSE       = system(`System32\wbem\WmiPrvSE.exe`, "Wmiprvse.exe", "WMI Provider Host")
+	WsmProvHost    = system(`System32\wsmprovhost.exe`, "wsmprovhost.exe", "Host process for WinRM plug-ins")
+	Gpupdate       = system(`System32\gpupdate.exe`, "gpupdate.exe", "Microsoft Group Policy Update Utility")
+	SearchProtocol = system(`System32\SearchProtocolHost.exe`, "SearchProtocolHost.exe", "Microsoft Windows Search Protocol Host")
+	Mstsc          = system(`System32\mstsc.exe`, "mstsc.exe", "Remote Desktop Connection")
+	Schtasks       = system(`System32\schtasks.exe`, "schtasks.exe", "Task Scheduler Configuration Tool")
+	Net            = system(`System32\net.exe`, "net.exe", "Net Command")
+	Nltest         = system(`System32\nltest.exe`, "nltestrk.exe", "Microsoft® Logon Server Test Utility")
+	Whoami         = system(`System32\whoami.exe`, "whoami.exe", "whoami - displays logged on user information")
+	Ipconfig       = system(`System32\ipconfig.exe`, "ipconfig.exe", "IP Configuration Utility")
+	Quser          = system(`System32\quser.exe`, "quser.exe", "Query User Utility")
+	Wmic           = system(`System32\wbem\WMIC.exe`, "wmic.exe", "WMI Commandline Utility")
+	Rundll32       = system(`System32\rundll32.exe`, "RUNDLL32.EXE", "Windows host process (Rundll32)")
+	Regsvr32       = system(`System32\regsvr32.exe`, "REGSVR32.EXE", "Microsoft(C) Register Server")
+	Mshta          = system(`System32\mshta.exe`, "MSHTA.EXE", "Microsoft (R) HTML Application host")
+	Certutil       = system(`System32\certutil.exe`, "CertUtil.exe", "CertUtil.exe")
+	Bitsadmin      = system(`System32\bitsadmin.exe`, "bitsadmin.exe", "BITS administration utility")
+	Vssadmin       = system(`System32\vssadmin.exe`, "VSSADMIN.EXE", "Command Line Interface for Microsoft® Volume Shadow Copy Service")
+	Bcdedit        = system(`System32\bcdedit.exe`, "bcdedit.exe", "Boot Configuration Data Editor")
+	Wbadmin        = system(`System32\wbadmin.exe`, "WBADMIN.EXE", "Command Line Interface for Microsoft® BLB Backup")
+	Reg            = system(`System32\reg.exe`, "reg.exe", "Registry Console Tool")
+	Sc             = system(`System32\sc.exe`, "sc.exe", "Service Control Manager Configuration Tool")
+	Wevtutil       = system(`System32\wevtutil.exe`, "wevtutil.exe", "Eventing Command Line Utility")
+	Winword        = binary(`C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE`, "WinWord.exe", microsoft, "Microsoft Office", "Microsoft Word", "16.0.14326.20404")
+	Excel          = binary(`C:\Program Files\Microsoft Office\root\Office16\EXCEL.EXE`, "Excel.exe", microsoft, "Microsoft Office", "Microsoft Excel", "16.0.14326.20404")
+	Outlook        = binary(`C:\Program Files\Microsoft Office\root\Office16\OUTLOOK.EXE`, "Outlook.exe", microsoft, "Microsoft Office", "Microsoft Outlook", "16.0.14326.20404")
+	Edge           = binary(`C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe`, "msedge.exe", microsoft, "Microsoft Edge", "Microsoft Edge", "121.0.2277.128")
+	Teams          = binary(`C:\Program Files\WindowsApps\MSTeams_24004.1307.2669.7070_x64__8wekyb3d8bbwe\ms-teams.exe`, "ms-teams.exe", microsoft, "Microsoft Teams", "Microsoft Teams", "24004.1307.2669.7070")
+	Defender       = binary(`C:\ProgramData\Microsoft\Windows Defender\Platform\4.18.24010.12-0\MsMpEng.exe`, "MsMpEng.exe", microsoft, "Microsoft® Windows® Operating System", "Antimalware Service Executable", "4.18.24010.12")
+	PsExec         = binary(`C:\Tools\PsExec64.exe`, "psexec.c", "Sysinternals - www.sysinternals.com", "Sysinternals PsExec", "Execute processes remotely", "2.43")
+	PsExecSvc      = binary(`C:\Windows\PSEXESVC.exe`, "psexesvc.exe", "Sysinternals", "Sysinternals PsExec", "PsExec Service", "2.43")
+	SevenZip       = binary(`C:\Program Files\7-Zip\7z.exe`, "7z.exe", "Igor Pavlov", "7-Zip", "7-Zip Console", "23.01")
+	BackupAgent    = binary(`C:\Program Files\Backup\Agent\bkagent.exe`, "bkagent.exe", "Backup Vendor Ltd", "Backup Agent", "Backup Agent Service", "11.0.1.1261")
+	MonitorAgent   = binary(`C:\Program Files\Monitoring\agent\monagent.exe`, "monagent.exe", "Monitoring Vendor Inc", "Monitoring Agent", "Monitoring Agent", "7.2.0.1")
+
+	Bash    = linux("/bin/bash")
+	Sshd    = linux("/usr/sbin/sshd")
+	Curl    = linux("/usr/bin/curl")
+	Cat     = linux("/bin/cat")
+	Ls      = linux("/bin/ls")
+	Uname   = linux("/bin/uname")
+	Id      = linux("/usr/bin/id")
+	Find    = linux("/usr/bin/find")
+	Tar     = linux("/bin/tar")
+	Sudo    = linux("/usr/bin/sudo")
+	Crontab = linux("/usr/bin/crontab")
+	Chmod   = linux("/bin/chmod")
+	Wget    = linux("/usr/bin/wget")
+	Nmap    = linux("/usr/bin/nmap")
+	Python  = linux("/usr/bin/python3")
+	Df      = linux("/bin/df")
+	Ps      = linux("/bin/ps")
+	Logroll = linux("/usr/sbin/logrotate")
+	Nginx   = linux("/usr/sbin/nginx")
+	Systemc = linux("/usr/bin/systemctl")
+	Rsync   = linux("/usr/bin/rsync")
+)

@@ -1,0 +1,338 @@
+package world
+
+import (
+	"strings"
+	"time"
+
+	"hemostat/sim/event"
+)
+
+// Flow is one connection and what went over it.
+type Flow struct {
+	From, To  Endpoint
+	Port      int
+	UDP       bool
+	Service   string // as Zeek names it: ssl, http, smb, dns, ssh, …
+	Process   *Process
+	Sent      uint64 // bytes from the originator
+	Received  uint64
+	Duration  time.Duration
+	State     string // Zeek connection state, SF when empty
+	NoProcess bool   // a router's or appliance's flow: no endpoint event
+}
+
+// Flow records a connection that went through, or that was tried: Zeek's conn
+// log, and Sysmon 3 at the originator. Reachability is the caller's business.
+func (w *World) Flow(now time.Duration, a *Actor, f Flow) {
+	proto := "tcp"
+	if f.UDP {
+		proto = "udp"
+	}
+	if e := w.begin(now, &event.ZeekConn, watcher(f.From, f.To), a, 18); e != nil {
+		w.flow(e, now, a, f.From, f.To, f.Port, proto)
+		e.Set(event.ConnService, f.Service)
+		e.Set(event.ConnDuration, w.seconds(f.Duration))
+		e.Set(event.OrigBytes, w.arena.Uint(f.Sent))
+		e.Set(event.RespBytes, w.arena.Uint(f.Received))
+		e.Set(event.ConnState, stateOr(f.State))
+		e.Set(event.OrigPkts, w.arena.Uint(1+f.Sent/1400))
+		e.Set(event.RespPkts, w.arena.Uint(1+f.Received/1400))
+		e.Set(event.LocalOrig, boolText(f.From.Host != nil))
+		e.Set(event.LocalResp, boolText(f.To.Host != nil))
+		w.finish(e, a)
+	}
+	if f.Process == nil || f.From.Host == nil || !f.From.Host.Windows() {
+		return
+	}
+	if e := w.begin(now, &event.SysmonNetwork, f.From.Host, a, 19); e != nil {
+		w.by(e, now, f.Process)
+		e.Set(event.Protocol, proto)
+		e.Set(event.Initiated, "true")
+		e.Set(event.SourceIp, f.From.IP())
+		e.Set(event.SourceHostname, f.From.Host.FQDN)
+		e.Set(event.SourcePort, w.port(a, f.From.Host))
+		e.Set(event.SourceIsIpv6, "false")
+		e.Set(event.DestinationIp, f.To.IP())
+		e.Set(event.DestinationHostname, destinationName(f.To))
+		e.Set(event.DestinationPort, w.arena.Uint(uint64(f.Port)))
+		e.Set(event.DestinationPortName, f.Service)
+		e.Set(event.DestinationIsIpv6, "false")
+		w.finish(e, a)
+	}
+}
+
+func destinationName(e Endpoint) string {
+	switch {
+	case e.Host != nil:
+		return e.Host.FQDN
+	case e.Domain != "":
+		return e.Domain
+	}
+	return "-"
+}
+
+func stateOr(s string) string {
+	if s == "" {
+		return "SF"
+	}
+	return s
+}
+
+func boolText(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+func (w *World) seconds(d time.Duration) string {
+	return w.arena.Join(w.arena.Uint(uint64(d/time.Second)), ".", w.arena.Text(6, func(b []byte) []byte {
+		us := d % time.Second / time.Microsecond
+		for div := time.Duration(100000); div > 0; div /= 10 {
+			b = append(b, byte('0'+us/div%10))
+		}
+		return b
+	}))
+}
+
+// watcher is the host by whose network sensor a connection is seen.
+func watcher(from, to Endpoint) *Host {
+	if from.Host != nil {
+		return from.Host
+	}
+	return to.Host
+}
+
+// flow fills in the connection's identity as Zeek's logs write it.
+func (w *World) flow(e *event.Event, now time.Duration, a *Actor, from, to Endpoint, port int, proto string) {
+	u := unique(a, watcher(from, to), 3)
+	e.Set(event.UID, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u, 17) }))
+	e.Set(event.ZeekTime, w.unix(now))
+	e.Set(event.IDOrigHost, from.IP())
+	e.Set(event.IDOrigPort, w.port(a, watcher(from, to)))
+	e.Set(event.IDRespHost, to.IP())
+	e.Set(event.IDRespPort, w.arena.Uint(uint64(port)))
+	if proto != "" {
+		e.Set(event.ConnProto, proto)
+	}
+}
+
+func appendBase62(b []byte, v uint64, n int) []byte {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for range n {
+		b = append(b, digits[v%62])
+		v = v/62 ^ v<<40
+	}
+	return b
+}
+
+// Resolve is a DNS question from a host: Zeek's dns log, and Sysmon 22 when a
+// process is given. An empty answer is NXDOMAIN.
+func (w *World) Resolve(now time.Duration, a *Actor, h *Host, p *Process, name, qtype, answer string) {
+	dc := w.DomainController(h)
+	if dc == nil {
+		dc = h
+	}
+	rcode := "NOERROR"
+	if answer == "" {
+		rcode = "NXDOMAIN"
+	}
+	if e := w.begin(now, &event.ZeekDNS, h, a, 14); e != nil {
+		w.flow(e, now, a, At(h), At(dc), 53, "udp")
+		e.Set(event.DNSQuery, name)
+		e.Set(event.QtypeName, qtype)
+		e.Set(event.RcodeName, rcode)
+		e.Set(event.DNSAnswers, answer)
+		e.Set(event.Rejected, "false")
+		w.finish(e, a)
+	}
+	if p == nil || !h.Windows() {
+		return
+	}
+	if e := w.begin(now, &event.SysmonDNS, h, a, 9); e != nil {
+		w.by(e, now, p)
+		e.Set(event.QueryName, name)
+		status := "0"
+		if answer == "" {
+			status = "9003"
+		}
+		e.Set(event.QueryStatus, status)
+		e.Set(event.QueryResults, w.arena.Join("::ffff:", answer, ";"))
+		w.finish(e, a)
+	}
+}
+
+// Hello is what a TLS client offers, as Zeek's ssl log and JA4 see it.
+type Hello struct {
+	Version    string // TLSv13 or TLSv12
+	Cipher     string
+	Curve      string
+	Ciphers    string // offered cipher suites, comma-joined lower-case hexadecimal
+	Extensions string
+	NextProto  string
+}
+
+// The client profiles: a browser, the operating system's library, and the tool
+// kits that attackers use.
+var (
+	BrowserHello  = Hello{"TLSv13", "TLS_AES_128_GCM_SHA256", "x25519", "1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035", "001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015", "h2"}
+	SchannelHello = Hello{"TLSv12", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "x25519", "c02c,c02b,c030,c02f,c024,c023,c028,c027,c00a,c009,c014,c013,009d,009c,003d,003c,0035,002f", "0000,0005,000a,000b,000d,0023,0010,0017,ff01", "h2"}
+	GoHello       = Hello{"TLSv13", "TLS_CHACHA20_POLY1305_SHA256", "x25519", "c02b,c02f,c02c,c030,cca9,cca8,c009,c013,c00a,c014,1301,1302,1303", "0000,0005,000a,000b,000d,ff01,0012,002b,0033", ""}
+)
+
+// TLS records a TLS connection's handshake (Zeek ssl). Issuer and subject are
+// empty for TLS 1.3, which hides them.
+func (w *World) TLS(now time.Duration, a *Actor, from, to Endpoint, port int, server string, hello Hello, issuer, subject string, valid bool) {
+	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 18)
+	if e == nil {
+		return
+	}
+	w.flow(e, now, a, from, to, port, "")
+	e.Set(event.TLSVersion, hello.Version)
+	e.Set(event.Cipher, hello.Cipher)
+	e.Set(event.Curve, hello.Curve)
+	e.Set(event.ServerName, server)
+	e.Set(event.Resumed, "false")
+	e.Set(event.Established, "true")
+	if hello.Version != "TLSv13" {
+		e.Set(event.Subject, subject)
+		e.Set(event.Issuer, issuer)
+		status := "ok"
+		if !valid {
+			status = "self signed certificate"
+		}
+		e.Set(event.ValidationStatus, status)
+	}
+	e.Set(event.NextProtocol, hello.NextProto)
+	e.Set(event.ClientCiphers, hello.Ciphers)
+	e.Set(event.ClientExtensions, hello.Extensions)
+	w.finish(e, a)
+}
+
+// Request is one HTTP request.
+type Request struct {
+	From      Endpoint
+	To        Endpoint
+	Port      int
+	Method    string
+	Host, URI string
+	Query     string
+	Agent     string
+	Referrer  string
+	Status    string
+	Sent      uint64
+	Received  uint64
+	MIME      string
+	User      string
+}
+
+// HTTP records a clear-text request (Zeek http) and, when a host of the estate
+// serves it, the web server's access log.
+func (w *World) HTTP(now time.Duration, a *Actor, r Request) {
+	if e := w.begin(now, &event.ZeekHTTP, watcher(r.From, r.To), a, 18); e != nil {
+		w.flow(e, now, a, r.From, r.To, r.Port, "")
+		e.Set(event.HTTPMethod, r.Method)
+		e.Set(event.HTTPHost, r.Host)
+		e.Set(event.URI, w.withQuery(r.URI, r.Query))
+		e.Set(event.Referrer, r.Referrer)
+		e.Set(event.UserAgent, r.Agent)
+		e.Set(event.HTTPStatus, r.Status)
+		e.Set(event.RespMimeTypes, r.MIME)
+		e.Set(event.RequestBodyLen, w.arena.Uint(r.Sent))
+		e.Set(event.ResponseBodyLen, w.arena.Uint(r.Received))
+		w.finish(e, a)
+	}
+	w.WebAccess(now, a, r)
+}
+
+// WebAccess records a request in the access log of the serving host only; Zeek
+// cannot read it when it came over TLS.
+func (w *World) WebAccess(now time.Duration, a *Actor, r Request) {
+	if r.To.Host == nil {
+		return
+	}
+	if e := w.begin(now, &event.WebServer, r.To.Host, a, 12); e != nil {
+		e.Set(event.ClientIP, r.From.IP())
+		e.Set(event.ClientServerMethod, r.Method)
+		e.Set(event.ClientServerHost, r.Host)
+		e.Set(event.ServerClientBytes, w.arena.Uint(r.Received))
+		e.Set(event.ServerClientStatus, r.Status)
+		e.Set(event.ClientServerURIQuery, r.Query)
+		e.Set(event.ClientServerURIStem, r.URI)
+		e.Set(event.ClientServerUserAgent, r.Agent)
+		e.Set(event.ClientServerReferer, r.Referrer)
+		w.finish(e, a)
+	}
+}
+
+// ProxyRequest records a request through the web proxy, which sees the whole
+// address in clear text and only the name in CONNECT.
+func (w *World) ProxyRequest(now time.Duration, a *Actor, r Request) {
+	if r.From.Host == nil {
+		return
+	}
+	e := w.begin(now, &event.Proxy, r.From.Host, a, 14)
+	if e == nil {
+		return
+	}
+	e.Set(event.ClientIP, r.From.IP())
+	e.Set(event.ClientURI, w.withQuery(r.URI, r.Query))
+	e.Set(event.ClientUseragent, r.Agent)
+	e.Set(event.ClientServerMethod, r.Method)
+	e.Set(event.ClientServerHost, r.Host)
+	e.Set(event.ClientServerBytes, w.arena.Uint(r.Sent))
+	e.Set(event.ServerClientBytes, w.arena.Uint(r.Received))
+	e.Set(event.ServerClientStatus, r.Status)
+	e.Set(event.ClientServerReferer, r.Referrer)
+	e.Set(event.ClientServerUsername, r.User)
+	e.Set(event.RemoteDNS, r.Host)
+	e.Set(event.DstIP, r.To.IP())
+	e.Set(event.SrcIP, r.From.IP())
+	if dot := strings.LastIndexByte(r.URI, '.'); dot >= 0 && dot > strings.LastIndexByte(r.URI, '/') {
+		e.Set(event.ClientURIExtension, r.URI[dot+1:])
+	}
+	e.Set(event.ClientURIQuery, r.Query)
+	w.finish(e, a)
+}
+
+func (w *World) withQuery(uri, query string) string {
+	if query == "" {
+		return uri
+	}
+	return w.arena.Join(uri, "?", query)
+}
+
+// TransferFile records a file seen in a flow (Zeek files).
+func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, source, mime, name string, bytes uint64) {
+	e := w.begin(now, &event.ZeekFiles, watcher(from, to), a, 12)
+	if e == nil {
+		return
+	}
+	u := unique(a, watcher(from, to), 5)
+	e.Set(event.ZeekTime, w.unix(now))
+	e.Set(event.Fuid, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u, 17) }))
+	e.Set(event.FileSource, source)
+	e.Set(event.MimeType, mime)
+	e.Set(event.HTTPFilename, name)
+	e.Set(event.SeenBytes, w.arena.Uint(bytes))
+	e.Set(event.TotalBytes, w.arena.Uint(bytes))
+	e.Set(event.IsOrig, "true")
+	e.Set(event.TxHosts, from.IP())
+	e.Set(event.RxHosts, to.IP())
+	w.finish(e, a)
+}
+
+// TouchDecoy is somebody using a decoy or honeypot on a host: nobody has honest
+// business there. The log type is OpenCanary's (4002 SSH login, 5000 SMB file
+// open, 2000 FTP login).
+func (w *World) TouchDecoy(now time.Duration, a *Actor, from Endpoint, decoy *Host, logType string) {
+	e := w.begin(now, &event.Decoy, decoy, a, 6)
+	if e == nil {
+		return
+	}
+	e.SetName("src_host", from.IP())
+	e.SetName("dst_host", decoy.IP)
+	e.SetName("logtype", logType)
+	e.SetName("node_id", decoy.Name)
+	w.finish(e, a)
+}
