@@ -129,7 +129,6 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-
 // hashText is FNV-1a followed by a finalizer, so that close names land far apart.
 func hashText(s string) uint64 {
 	h := uint64(14695981039346656037)

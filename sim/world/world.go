@@ -438,3 +438,6 @@ func (w *World) UserName(a *Account) string {
 func (h *Host) HasImplant() bool {
 	return slices.ContainsFunc(h.Implants, (*Implant).Alive)
 }
+
+// Index is the actor's number, which the ids of its events begin with.
+func (a *Actor) Index() uint32 { return a.index }

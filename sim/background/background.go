@@ -1,0 +1,168 @@
+package background
+
+import (
+	"fmt"
+	"time"
+
+	"hemostat/sim"
+	"hemostat/sim/world"
+)
+
+// Config is a scenario's background.
+type Config struct {
+	// Rate multiplies how often people and machines act; 1 is an ordinary
+	// company, 0 silence.
+	Rate float64
+	// Blocked lists accounts that never act. It serves experiments on what one
+	// user's absence changes.
+	Blocked []string
+}
+
+// Collateral is what the defence cost honest people.
+type Collateral struct {
+	// UserSeconds is working time lost to things that did not work.
+	UserSeconds float64
+	// Attempts counts honest activities; Failed those that the defence stopped.
+	Attempts, Failed int
+}
+
+// Background runs the honest actors of one trial.
+type Background struct {
+	engine     *sim.Engine
+	world      *world.World
+	rate       float64
+	actors     []actor
+	collateral Collateral
+	sites      []site
+	mail       []*world.Host
+	files      []*world.Host
+	apps       []*world.Host
+	webs       []*world.Host
+}
+
+// actor is somebody with a pace of his own.
+type actor struct {
+	as      *world.Actor
+	act     func(b *Background, a *actor, now time.Duration, s *sim.Stream) outcome
+	account *world.Account
+	host    *world.Host
+	gap     time.Duration // mean time between activities at full activity
+	office  bool          // follows the day curve
+	every   time.Duration // for pollers: a fixed interval instead of gap
+	jitter  float64
+	stream  sim.Stream
+	ordinal uint64
+	trait   float64 // per-actor propensity, such as mistyping
+	site    site
+}
+
+// outcome is what came of an activity: refused by the defence, and how much of
+// the actor's time until the next activity that costs.
+type outcome struct {
+	refusal world.Refusal
+	slowed  time.Duration
+}
+
+func refused(r world.Refusal) outcome { return outcome{refusal: r} }
+
+// Start schedules the first activity of everybody.
+func Start(e *sim.Engine, w *world.World, c Config) *Background {
+	b := &Background{engine: e, world: w, rate: c.Rate,
+		mail: w.WithRole("mail_server"), files: w.WithRole("file_server"), apps: w.WithRole("app_server"), webs: w.WithRole("web_server")}
+	b.sites = makeSites(w.Streams().Stream("internet", "sites"))
+	if c.Rate <= 0 {
+		return b
+	}
+	blocked := map[string]bool{}
+	for _, name := range c.Blocked {
+		blocked[name] = true
+	}
+	b.addPeople()
+	b.addMachines()
+	for i := range b.actors {
+		a := &b.actors[i]
+		if a.account != nil && blocked[a.account.Name] {
+			continue
+		}
+		first := a.stream.For("first")
+		b.engine.Schedule(time.Duration(first.Float64()*float64(b.wait(a, e.Now()))), b, uint64(i))
+	}
+	return b
+}
+
+// Collateral is what the defence has cost so far.
+func (b *Background) Collateral() Collateral { return b.collateral }
+
+func (b *Background) add(a actor, name string) {
+	a.as = b.world.NewActor(name)
+	a.stream = b.world.Streams().Stream(name, "work")
+	trait := b.world.Streams().Stream(name, "trait")
+	a.trait = trait.Float64()
+	b.actors = append(b.actors, a)
+}
+
+// Handle lets one actor act and schedules its next activity. Draws depend on
+// the activity's ordinal only.
+func (b *Background) Handle(now time.Duration, arg uint64) {
+	a := &b.actors[arg]
+	a.ordinal++
+	s := a.stream.At(a.ordinal)
+	result := outcome{}
+	if a.host == nil || !a.host.Encrypted {
+		result = a.act(b, a, now, &s)
+	}
+	wait := b.wait(a, now)
+	if a.account != nil && a.account.Home == a.host {
+		b.charge(result, wait)
+	}
+	b.engine.Schedule(now+wait, b, arg)
+}
+
+// longestLoss bounds what one failed activity costs; nobody waits longer before
+// doing something else.
+const longestLoss = 15 * time.Minute
+
+func (b *Background) charge(o outcome, wait time.Duration) {
+	b.collateral.Attempts++
+	switch {
+	case o.refusal.ByDefence():
+		b.collateral.Failed++
+		b.collateral.UserSeconds += min(wait, longestLoss).Seconds()
+	case o.slowed > 0:
+		b.collateral.UserSeconds += min(o.slowed, wait).Seconds()
+	}
+}
+
+// wait is the time to the actor's next activity.
+func (b *Background) wait(a *actor, now time.Duration) time.Duration {
+	s := a.stream.At(a.ordinal).For("wait")
+	if a.every > 0 {
+		return time.Duration(float64(a.every) * (1 + a.jitter*(2*s.Float64()-1)))
+	}
+	mean := float64(a.gap) / b.rate
+	if a.office {
+		mean /= dayCurve(b.world.Epoch.Add(now))
+	}
+	return max(time.Duration(mean*s.Exp()), time.Second)
+}
+
+// site is a place on the internet that honest people and machines use.
+type site struct{ name, address string }
+
+var siteNames = []string{
+	"www.news.example", "mail.office.example", "login.office.example", "cdn.static.example", "search.engine.example",
+	"docs.office.example", "video.meet.example", "img.shop.example", "api.weather.example", "www.wiki.example",
+	"forum.dev.example", "pkg.dev.example", "git.dev.example", "www.bank.example", "maps.travel.example",
+	"social.media.example", "cdn.fonts.example", "ads.track.example", "stats.track.example", "www.supplier.example",
+	"portal.customer.example", "www.gov.example", "music.stream.example", "blog.tech.example", "files.share.example",
+}
+
+var pollerNames = []string{"update.os.example", "telemetry.os.example", "av.vendor.example", "sync.cloud.example", "crl.ca.example", "time.os.example", "agent.monitor.example", "push.chat.example"}
+
+func makeSites(s sim.Stream) []site {
+	var out []site
+	for i, n := range append(append([]string{}, siteNames...), pollerNames...) {
+		out = append(out, site{n, fmt.Sprintf("192.0.%d.%d", 2+s.IntN(100), 10+i*5)})
+	}
+	return out
+}
