@@ -103,3 +103,12 @@ func (w *World) rotatedBy(who *Account) uint64 {
 	}
 	return 0
 }
+
+// Decoyed is the refusal that a decoy amounts to: time wasted by the action that
+// put it there.
+func (w *World) Decoyed(h *Host) Refusal {
+	if h.honeypot == nil {
+		return Refusal{Reason: "decoy"}
+	}
+	return refusedBy("decoy", h.honeypot)
+}

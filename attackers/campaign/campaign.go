@@ -1,0 +1,493 @@
+package campaign
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"hemostat/attackers/technique"
+	"hemostat/sim"
+	"hemostat/sim/strictyaml"
+)
+
+// Attacker is one attacker of a scenario.
+type Attacker struct {
+	Pos            strictyaml.Pos `yaml:"-"`
+	Name           string         `yaml:"name" required:"true" doc:"name of the attacker, unique in the scenario"`
+	Skill          Share          `yaml:"skill" doc:"0 a beginner to 1 an expert: speed, success, smelling decoys; 0.5 when absent"`
+	Stealth        Share          `yaml:"stealth" doc:"0 loud to 1 quiet: choice of tools and pace; 0.3 when absent"`
+	Infrastructure Infrastructure `yaml:"infrastructure" doc:"what the attacker owns on the internet"`
+	Start          Start          `yaml:"start" doc:"when the attack begins"`
+	Goal           Goal           `yaml:"goal" required:"true" doc:"what the attacker is after; reaching it ends the attack"`
+	GiveUp         GiveUp         `yaml:"give_up" doc:"when the price is too high"`
+	Campaign       []Stage        `yaml:"campaign" required:"true" doc:"what the attacker does, stage by stage"`
+}
+
+// Share is a number from 0 to 1, or a range from which each trial draws.
+type Share struct {
+	Set       bool
+	Low, High float64
+}
+
+// Draw takes the share of one trial.
+func (v Share) Draw(s *sim.Stream, absent float64) float64 {
+	u := s.Float64()
+	if !v.Set {
+		return absent
+	}
+	return v.Low + (v.High-v.Low)*u
+}
+
+// ReadYAML reads 0.7 or [0.4, 0.9].
+func (v *Share) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+	v.Set = true
+	if n.Kind == yaml.SequenceNode {
+		var ends []float64
+		d.ReadInto(n, &ends, path)
+		if len(ends) != 2 || ends[0] > ends[1] {
+			d.Fault(n, path, "a range is written [low, high]")
+			return
+		}
+		v.Low, v.High = ends[0], ends[1]
+	} else {
+		d.ReadInto(n, &v.Low, path)
+		v.High = v.Low
+	}
+	if v.Low < 0 || v.High > 1 {
+		d.Fault(n, path, "a share from 0 to 1 is expected, or a range of it such as [0.4, 0.9]")
+	}
+}
+
+// JSONSchema describes the two spellings.
+func (Share) JSONSchema() map[string]any {
+	number := map[string]any{"type": "number", "minimum": 0, "maximum": 1}
+	return map[string]any{"anyOf": []any{number, map[string]any{"type": "array", "items": number, "minItems": 2, "maxItems": 2}}}
+}
+
+// Infrastructure is what the attacker owns on the internet.
+type Infrastructure struct {
+	Addresses int    `yaml:"addresses" doc:"source addresses; 1 when absent"`
+	Domains   int    `yaml:"domains" doc:"command-and-control domains; 1 when absent"`
+	TLSClient string `yaml:"tls_client" enum:"go,schannel,browser" doc:"TLS client of the tools; go when absent"`
+}
+
+// Start says when the attack begins.
+type Start struct {
+	After sim.Dist `yaml:"after" doc:"time from the scenario's start to the first step"`
+}
+
+// Goal is what the attacker is after; exactly one is given.
+type Goal struct {
+	Pos        strictyaml.Pos  `yaml:"-"`
+	Control    *HostGoal       `yaml:"control" doc:"a foothold on hosts of a role"`
+	Persist    *HostGoal       `yaml:"persist" doc:"a program that starts by itself on hosts of a role"`
+	Exfiltrate *ExfiltrateGoal `yaml:"exfiltrate" doc:"data that has left"`
+	Encrypt    *EncryptGoal    `yaml:"encrypt" doc:"hosts that are encrypted"`
+}
+
+// HostGoal is a number of hosts of a role.
+type HostGoal struct {
+	Role  string `yaml:"role" doc:"role of the hosts; any when absent"`
+	Count int    `yaml:"count" doc:"how many; 1 when absent"`
+}
+
+// ExfiltrateGoal is an amount of data.
+type ExfiltrateGoal struct {
+	Gigabytes float64 `yaml:"gigabytes" required:"true" doc:"how much must leave"`
+}
+
+// EncryptGoal is a number of hosts.
+type EncryptGoal struct {
+	Hosts int `yaml:"hosts" required:"true" doc:"how many hosts must be encrypted"`
+}
+
+// Kind is the goal's key.
+func (g Goal) Kind() string {
+	switch {
+	case g.Control != nil:
+		return "control"
+	case g.Persist != nil:
+		return "persist"
+	case g.Exfiltrate != nil:
+		return "exfiltrate"
+	case g.Encrypt != nil:
+		return "encrypt"
+	}
+	return ""
+}
+
+// Role is the role that the goal names, or "".
+func (g Goal) Role() string {
+	switch {
+	case g.Control != nil:
+		return g.Control.Role
+	case g.Persist != nil:
+		return g.Persist.Role
+	}
+	return ""
+}
+
+func (g Goal) keys() int {
+	n := 0
+	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil} {
+		if given {
+			n++
+		}
+	}
+	return n
+}
+
+// GiveUp says when the attacker stops.
+type GiveUp struct {
+	After    time.Duration `yaml:"after" doc:"time after the first step; the horizon when absent"`
+	Failures int           `yaml:"failures" doc:"failures in a row; 10 when absent"`
+}
+
+// Stage is one stage of a campaign.
+type Stage struct {
+	Pos       strictyaml.Pos    `yaml:"-"`
+	ID        string            `yaml:"id" doc:"name of the stage, for needs"`
+	Needs     []string          `yaml:"needs" doc:"stages that must have succeeded, else this one is left out"`
+	Do        Moves             `yaml:"do" doc:"a technique, a list to do in any order, or {any: [...]} to choose from"`
+	Try       []Choice          `yaml:"try" doc:"weighted alternatives, one chosen at a time"`
+	Until     *Condition        `yaml:"until" doc:"repeat the stage until this holds"`
+	Loop      *Loop             `yaml:"loop" doc:"repeat the stage a number of times"`
+	Pace      sim.Dist          `yaml:"pace" doc:"pause after each technique, before stealth lengthens it"`
+	From      string            `yaml:"from" enum:"internet,foothold" doc:"where the attacker acts from, for readers"`
+	With      map[string]string `yaml:"with" doc:"options of the technique: tool, role"`
+	OnBlocked []Reaction        `yaml:"on_blocked" doc:"what to do when the defence stops a technique; each next block takes the next reaction"`
+	OnFailure string            `yaml:"on_failure" enum:"continue,stop" doc:"what to do when the stage has failed for good; continue when absent"`
+	Retries   int               `yaml:"retries" doc:"how often a technique is tried again; 2 when absent"`
+}
+
+// Choice is a weighted alternative.
+type Choice struct {
+	Do     string  `yaml:"do" required:"true" doc:"technique"`
+	Weight float64 `yaml:"weight" doc:"relative weight; 1 when absent"`
+}
+
+// Loop repeats a stage.
+type Loop struct {
+	Max   int       `yaml:"max" required:"true" doc:"most times"`
+	Until Condition `yaml:"until" doc:"stop early when this holds"`
+}
+
+// Moves is what a stage does.
+type Moves struct {
+	All []string // each, in any order
+	Any []string // one of these
+}
+
+// Empty tells whether nothing is given.
+func (m Moves) Empty() bool { return len(m.All)+len(m.Any) == 0 }
+
+// ReadYAML reads T1078, [T1018, T1087.002] or {any: [T1021.002, T1021.001]}.
+func (m *Moves) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+	if n.Kind == yaml.MappingNode {
+		var choice struct {
+			Any []string `yaml:"any" required:"true"`
+		}
+		d.ReadInto(n, &choice, path)
+		m.Any = choice.Any
+		return
+	}
+	d.ReadInto(n, &m.All, path)
+}
+
+// JSONSchema describes the three spellings.
+func (Moves) JSONSchema() map[string]any {
+	one := map[string]any{"type": "string", "enum": techniqueIDs()}
+	list := map[string]any{"type": "array", "items": one, "minItems": 1}
+	return map[string]any{"anyOf": []any{one, list,
+		map[string]any{"type": "object", "additionalProperties": false, "required": []string{"any"}, "properties": map[string]any{"any": list}}}}
+}
+
+func techniqueIDs() []string {
+	var ids []string
+	for _, t := range technique.All() {
+		ids = append(ids, t.ID)
+	}
+	return ids
+}
+
+// Condition holds or does not; the goal, or one of the others.
+type Condition struct {
+	Goal       bool
+	Credential string // privilege
+	Foothold   string // role
+	Elevated   bool
+	KnownHosts int
+	Staged     float64 // gigabytes
+}
+
+// ReadYAML reads goal, elevated, or a mapping.
+func (c *Condition) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+	if n.Kind == yaml.ScalarNode {
+		switch n.Value {
+		case "goal":
+			c.Goal = true
+		case "elevated":
+			c.Elevated = true
+		default:
+			d.Fault(n, path, "unknown condition %q; accepted: goal, elevated, {credential: {privilege: …}}, {foothold: {role: …}}, {known_hosts: N}, {staged: {gigabytes: N}}", n.Value)
+		}
+		return
+	}
+	var m struct {
+		Credential *struct {
+			Privilege string `yaml:"privilege" required:"true" enum:"user,service,server_admin,domain_admin,admin"`
+		} `yaml:"credential"`
+		Foothold *struct {
+			Role string `yaml:"role" required:"true"`
+		} `yaml:"foothold"`
+		KnownHosts int `yaml:"known_hosts"`
+		Staged     *struct {
+			Gigabytes float64 `yaml:"gigabytes" required:"true"`
+		} `yaml:"staged"`
+	}
+	d.ReadInto(n, &m, path)
+	if m.Credential != nil {
+		c.Credential = m.Credential.Privilege
+	}
+	if m.Foothold != nil {
+		c.Foothold = m.Foothold.Role
+	}
+	c.KnownHosts = m.KnownHosts
+	if m.Staged != nil {
+		c.Staged = m.Staged.Gigabytes
+	}
+	if *c == (Condition{}) {
+		d.Fault(n, path, "a condition is empty")
+	}
+}
+
+// JSONSchema describes the spellings.
+func (Condition) JSONSchema() map[string]any {
+	object := func(key, typ string) map[string]any {
+		return map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{key: map[string]any{"type": typ}}}
+	}
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": "string", "enum": []string{"goal", "elevated"}},
+		map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{
+			"credential": object("privilege", "string"), "foothold": object("role", "string"),
+			"known_hosts": map[string]any{"type": "integer"}, "staged": object("gigabytes", "number"),
+		}},
+	}}
+}
+
+// Reaction is what an attacker does when he is blocked.
+type Reaction struct {
+	Kind string
+	Wait time.Duration
+}
+
+var reactionKinds = []string{"change_address", "change_credential", "change_host", "slow_down", "give_up"}
+
+// ReadYAML reads a name or {wait: 30m}.
+func (r *Reaction) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+	if n.Kind == yaml.MappingNode {
+		var m struct {
+			Wait time.Duration `yaml:"wait" required:"true"`
+		}
+		d.ReadInto(n, &m, path)
+		r.Kind, r.Wait = "wait", m.Wait
+		return
+	}
+	d.ReadInto(n, &r.Kind, path)
+	if !slices.Contains(reactionKinds, r.Kind) {
+		d.Fault(n, path, "unknown reaction %q; accepted: %s, {wait: 30m}", r.Kind, strings.Join(reactionKinds, ", "))
+	}
+}
+
+// JSONSchema describes the spellings.
+func (Reaction) JSONSchema() map[string]any {
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": "string", "enum": reactionKinds},
+		map[string]any{"type": "object", "additionalProperties": false, "required": []string{"wait"}, "properties": map[string]any{"wait": map[string]any{"type": "string"}}},
+	}}
+}
+
+// Check reports what is wrong with a campaign beyond its form. The roles are
+// those that the scenario's world has.
+func (a *Attacker) Check(path string, roles []string) strictyaml.Faults {
+	c := check{path: path, roles: roles, attacker: a}
+	c.goal()
+	c.stages()
+	c.needs()
+	return c.faults
+}
+
+type check struct {
+	path     string
+	roles    []string
+	attacker *Attacker
+	faults   strictyaml.Faults
+	achieves map[string]bool
+}
+
+func (c *check) fault(p strictyaml.Pos, path, format string, args ...any) {
+	c.faults = append(c.faults, p.Fault(c.path+path, format, args...))
+}
+
+func (c *check) goal() {
+	g := c.attacker.Goal
+	if n := g.keys(); n != 1 {
+		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt is expected, %d are given", n)
+	}
+	if role := g.Role(); role != "" && !slices.Contains(c.roles, role) {
+		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", role, strings.Join(c.roles, ", "))
+	}
+	if g.Exfiltrate != nil && !(g.Exfiltrate.Gigabytes > 0) {
+		c.fault(g.Pos, ".goal.exfiltrate.gigabytes", "an amount above 0 is expected")
+	}
+	if g.Encrypt != nil && g.Encrypt.Hosts < 1 {
+		c.fault(g.Pos, ".goal.encrypt.hosts", "1 or more is expected")
+	}
+	if i := c.attacker.Infrastructure; i.Addresses < 0 || i.Domains < 0 {
+		c.fault(c.attacker.Pos, ".infrastructure", "numbers of 0 or more are expected")
+	}
+	if c.attacker.GiveUp.Failures < 0 {
+		c.fault(c.attacker.Pos, ".give_up.failures", "a number of 0 or more is expected")
+	}
+}
+
+func (c *check) stages() {
+	c.achieves = map[string]bool{}
+	if len(c.attacker.Campaign) == 0 {
+		c.fault(c.attacker.Pos, ".campaign", "a campaign needs at least one stage")
+		return
+	}
+	for i := range c.attacker.Campaign {
+		c.stage(fmt.Sprintf(".campaign[%d]", i), &c.attacker.Campaign[i])
+	}
+	if kind := c.attacker.Goal.Kind(); kind != "" && !c.achieves[kind] && !(kind == "control" && c.achieves["foothold"]) {
+		c.fault(c.attacker.Goal.Pos, ".goal", "no technique of the campaign can reach the goal %q; those that can: %s", kind, strings.Join(reaching(kind), ", "))
+	}
+	first := c.attacker.Campaign[0]
+	for _, id := range first.Techniques() {
+		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" && id != "T1110.001" {
+			c.fault(first.Pos, ".campaign[0]", "the first stage starts with nothing, but %s needs %s; begin with reconnaissance or initial access", id, t.Needs)
+		}
+	}
+}
+
+func reaching(kind string) []string {
+	var ids []string
+	for _, t := range technique.All() {
+		if t.Achieves == kind {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
+}
+
+func (c *check) stage(path string, s *Stage) {
+	kinds := 0
+	if !s.Do.Empty() {
+		kinds++
+	}
+	if len(s.Try) > 0 {
+		kinds++
+	}
+	if kinds != 1 {
+		c.fault(s.Pos, path, "a stage has either do or try")
+	}
+	for _, id := range s.Techniques() {
+		t := technique.Find(id)
+		if t == nil {
+			c.fault(s.Pos, path, "unknown technique %q%s", id, closest(id))
+			continue
+		}
+		c.achieves[t.Achieves] = true
+		if t.Tactic == "initial-access" {
+			c.achieves["foothold"] = true
+		}
+		if tool := s.With["tool"]; tool != "" && !slices.Contains(t.Tools, tool) {
+			c.fault(s.Pos, path+".with.tool", "%s has no tool %q; tools: %s", id, tool, strings.Join(t.Tools, ", "))
+		}
+	}
+	for key := range s.With {
+		if key != "tool" && key != "role" {
+			c.fault(s.Pos, path+".with", "unknown option %q; accepted: tool, role", key)
+		}
+	}
+	if s.Loop != nil && s.Loop.Max < 1 {
+		c.fault(s.Pos, path+".loop.max", "1 or more is expected, not %d", s.Loop.Max)
+	}
+	if s.Loop != nil && s.Until != nil {
+		c.fault(s.Pos, path, "loop and until contradict each other: put the condition into loop.until")
+	}
+	for _, choice := range s.Try {
+		if choice.Weight < 0 {
+			c.fault(s.Pos, path+".try", "a weight of 0 or more is expected")
+		}
+	}
+	if s.Retries < 0 {
+		c.fault(s.Pos, path+".retries", "0 or more is expected")
+	}
+}
+
+func closest(id string) string {
+	var same []string
+	root, _, _ := strings.Cut(id, ".")
+	for _, t := range technique.All() {
+		if strings.HasPrefix(t.ID, root) {
+			same = append(same, t.ID)
+		}
+	}
+	if len(same) > 0 {
+		return "; the library has " + strings.Join(same, ", ")
+	}
+	return "; see 'hemostat scenario schema' for the library"
+}
+
+// needs reports references to nowhere and cycles.
+func (c *check) needs() {
+	index := map[string]int{}
+	for i, s := range c.attacker.Campaign {
+		if s.ID == "" {
+			continue
+		}
+		if _, twice := index[s.ID]; twice {
+			c.fault(s.Pos, fmt.Sprintf(".campaign[%d].id", i), "stage id %q is used twice", s.ID)
+		}
+		index[s.ID] = i
+	}
+	state := make([]int, len(c.attacker.Campaign)) // 1 on the path, 2 done
+	var visit func(i int, trail []string)
+	visit = func(i int, trail []string) {
+		s := &c.attacker.Campaign[i]
+		trail = append(trail, s.ID)
+		if state[i] == 1 {
+			c.fault(s.Pos, fmt.Sprintf(".campaign[%d].needs", i), "stages need each other in a cycle: %s", strings.Join(trail, " → "))
+			return
+		}
+		if state[i] == 2 {
+			return
+		}
+		state[i] = 1
+		for _, need := range s.Needs {
+			if j, ok := index[need]; ok {
+				visit(j, trail)
+			} else {
+				c.fault(s.Pos, fmt.Sprintf(".campaign[%d].needs", i), "no stage has the id %q", need)
+			}
+		}
+		state[i] = 2
+	}
+	for i := range c.attacker.Campaign {
+		visit(i, nil)
+	}
+}
+
+// Techniques lists every technique that a stage may use.
+func (s *Stage) Techniques() []string {
+	ids := append(slices.Clone(s.Do.All), s.Do.Any...)
+	for _, c := range s.Try {
+		ids = append(ids, c.Do)
+	}
+	return ids
+}

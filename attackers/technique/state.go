@@ -1,0 +1,243 @@
+package technique
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"hemostat/sim"
+	"hemostat/sim/world"
+)
+
+// State is what one attacker has and knows.
+type State struct {
+	World   *world.World
+	Actor   *world.Actor
+	Hostile *world.Hostile
+	Skill   float64 // 0 to 1
+	Stealth float64 // 0 to 1
+
+	Addresses []string // source addresses that he owns
+	Address   int      // the one in use
+	Domains   []Domain // command-and-control names
+	Domain    int
+	Hello     world.Hello // TLS client of his tools
+
+	Footholds   []*Foothold
+	Credentials []Credential
+	Known       []*world.Host // hosts that he has found
+	Avoid       map[string]bool
+
+	Staged      uint64 // bytes collected and ready to leave
+	Exfiltrated uint64
+	Encrypted   []*world.Host
+	Persisted   []*world.Host
+	Slowdown    float64 // factor on his own pace, 1 or more
+}
+
+// Domain is a name and address of the attacker's infrastructure.
+type Domain struct{ Name, Address string }
+
+// Foothold is a host on which the attacker can work.
+type Foothold struct {
+	Host       *world.Host
+	Account    *world.Account
+	Generation int
+	Implant    *world.Implant // nil for an interactive session from outside
+	Address    string         // for such a session, where it comes from
+	Via        *Foothold      // the foothold from which this one is steered, if any
+	Port       int            // the port that steering uses
+	Elevated   bool
+	Since      time.Duration
+}
+
+// Credential is a stolen password, hash or ticket.
+type Credential struct {
+	Account    *world.Account
+	Generation int
+	Hash       bool // usable over NTLM only
+	Refused    bool // it was tried and no longer works
+}
+
+// Usable tells whether a foothold can be worked from now.
+func (s *State) Usable(f *Foothold) world.Refusal {
+	if f.Implant == nil {
+		return s.World.Reach(world.Outside(f.Address), world.At(f.Host), f.Port)
+	}
+	if r := s.World.Works(f.Implant); !r.OK() {
+		return r
+	}
+	direct := s.World.Reach(world.At(f.Host), s.C2(), 443)
+	if direct.OK() || f.Via == nil {
+		return direct
+	}
+	if r := s.Usable(f.Via); !r.OK() {
+		return r
+	}
+	return s.World.Reach(world.At(f.Via.Host), world.At(f.Host), f.Port)
+}
+
+// C2 is the command-and-control endpoint in use.
+func (s *State) C2() world.Endpoint {
+	if len(s.Domains) == 0 {
+		return world.Outside(s.Addresses[s.Address])
+	}
+	d := s.Domains[s.Domain]
+	return world.Endpoint{Address: d.Address, Domain: d.Name}
+}
+
+// Source is the outside endpoint in use.
+func (s *State) Source() world.Endpoint { return world.Outside(s.Addresses[s.Address]) }
+
+// Current is the best foothold that can be worked from, the newest elevated one
+// first, or nil.
+func (s *State) Current() *Foothold {
+	var best *Foothold
+	for _, f := range s.Footholds {
+		if s.Avoid[f.Host.Name] || !s.Usable(f).OK() {
+			continue
+		}
+		if best == nil || f.Elevated && !best.Elevated || f.Elevated == best.Elevated && f.Since >= best.Since {
+			best = f
+		}
+	}
+	return best
+}
+
+// Where is a usable foothold on this platform, elevated if asked, or nil.
+func (s *State) Where(windows, elevated bool) *Foothold {
+	var best *Foothold
+	for _, f := range s.Footholds {
+		if f.Host.Windows() != windows || elevated && !f.Elevated || s.Avoid[f.Host.Name] || !s.Usable(f).OK() {
+			continue
+		}
+		if best == nil || f.Since >= best.Since {
+			best = f
+		}
+	}
+	return best
+}
+
+// On tells whether there is a usable foothold on a host.
+func (s *State) On(h *world.Host) bool {
+	return slices.ContainsFunc(s.Footholds, func(f *Foothold) bool { return f.Host == h && s.Usable(f).OK() })
+}
+
+// gain records a foothold on a host.
+func (s *State) gain(f *Foothold) {
+	s.Footholds = append(s.Footholds, f)
+	s.Hostile.MarkHost(f.Host.Name)
+	s.learn(f.Host)
+}
+
+// learn adds hosts to what the attacker knows.
+func (s *State) learn(hosts ...*world.Host) {
+	for _, h := range hosts {
+		if !slices.Contains(s.Known, h) {
+			s.Known = append(s.Known, h)
+		}
+	}
+}
+
+// steal records a credential.
+func (s *State) steal(a *world.Account, hash bool) bool {
+	s.Hostile.MarkAccount(a.Name)
+	for i := range s.Credentials {
+		if s.Credentials[i].Account == a {
+			fresh := s.Credentials[i].Generation != a.Generation
+			s.Credentials[i].Generation, s.Credentials[i].Refused = a.Generation, false
+			return fresh
+		}
+	}
+	s.Credentials = append(s.Credentials, Credential{Account: a, Generation: a.Generation, Hash: hash})
+	return true
+}
+
+// BestPrivilege is the highest privilege among the credentials not yet refused;
+// false when there are none.
+func (s *State) BestPrivilege() (world.Privilege, bool) {
+	best, any := world.User, false
+	for _, c := range s.Credentials {
+		if !c.Refused {
+			best, any = max(best, c.Account.Privilege), true
+		}
+	}
+	return best, any
+}
+
+// credentialFor picks a credential that should give administrator rights on a
+// host, the most privileged first.
+func (s *State) credentialFor(h *world.Host) *Credential {
+	var best *Credential
+	for i := range s.Credentials {
+		c := &s.Credentials[i]
+		if c.Refused || !s.World.Administers(c.Account, h) && c.Account.Home != h {
+			continue
+		}
+		if best == nil || c.Account.Privilege > best.Account.Privilege {
+			best = c
+		}
+	}
+	return best
+}
+
+// pick chooses a host among those he knows. Decoys look like any other; a
+// skilled operator smells most of them.
+func (s *State) pick(r *sim.Stream, fits func(*world.Host) bool) *world.Host {
+	var hosts []*world.Host
+	var weights []float64
+	for _, h := range s.Known {
+		if s.Avoid[h.Name] || h.Role == "retired_decoy" || !h.Decoy && !fits(h) {
+			continue
+		}
+		weight := 1.0
+		if h.Decoy {
+			weight = 1 - 0.9*s.Skill
+		}
+		hosts = append(hosts, h)
+		weights = append(weights, weight)
+	}
+	if i := sim.PickWeighted(r, weights); i >= 0 {
+		return hosts[i]
+	}
+	return nil
+}
+
+var (
+	errNoFoothold   = errors.New("no foothold that still works")
+	errNoWindows    = errors.New("no foothold on a Windows host that still works")
+	errNotElevated  = errors.New("no elevated foothold that still works")
+	errNoLinux      = errors.New("no session on a Linux host that still works")
+	errNothingKnown = errors.New("no hosts discovered yet")
+	errNothingToUse = errors.New("no credential that fits a known host")
+	errNothingTaken = errors.New("no data collected yet")
+	errNoData       = errors.New("no data store that he may read")
+)
+
+func needFoothold(s *State) error {
+	if s.Current() == nil {
+		return errNoFoothold
+	}
+	return nil
+}
+
+func needWindows(s *State) error {
+	if s.Where(true, false) == nil {
+		return errNoWindows
+	}
+	return nil
+}
+
+func needElevated(s *State) error {
+	if s.Where(true, true) == nil {
+		return errNotElevated
+	}
+	return nil
+}
+
+func needLinux(s *State) error {
+	if s.Where(false, false) == nil {
+		return errNoLinux
+	}
+	return nil
+}
