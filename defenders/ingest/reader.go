@@ -1,0 +1,262 @@
+package ingest
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hemostat/sim/event"
+)
+
+// Formats lists the names that Options.Format takes.
+var Formats = []string{"auto", "winlog", "zeek", "sshd", "ndjson"}
+
+// Options say how to read.
+type Options struct {
+	Format string // one of Formats; auto when empty
+}
+
+// Summary is what became of the lines.
+type Summary struct {
+	Events  int            // events handed on
+	Skipped int            // lines that gave none
+	Because map[string]int // why, with how often
+}
+
+// Merge adds another summary.
+func (s *Summary) Merge(o Summary) {
+	s.Events += o.Events
+	s.Skipped += o.Skipped
+	for why, n := range o.Because {
+		s.skip(why, n)
+		s.Skipped -= n
+	}
+}
+
+func (s *Summary) skip(why string, n int) {
+	if s.Because == nil {
+		s.Because = map[string]int{}
+	}
+	s.Because[why] += n
+	s.Skipped += n
+}
+
+// Reasons lists why lines were skipped, the commonest first.
+func (s Summary) Reasons() []string {
+	reasons := slices.Sorted(maps.Keys(s.Because))
+	slices.SortStableFunc(reasons, func(a, b string) int { return s.Because[b] - s.Because[a] })
+	return reasons
+}
+
+// decoder turns one line into events. A reason other than "" means that the
+// line was skipped.
+type decoder interface {
+	decode(line []byte, emit func(*event.Event) error) (reason string, err error)
+}
+
+// maxLine bounds a line; longer ones are skipped and counted.
+const maxLine = 8 << 20
+
+// ReadFile reads a log file and calls emit for every event in order. An error of
+// emit ends the reading and is returned as it is.
+func ReadFile(name string, o Options, emit func(*event.Event) error) (Summary, error) {
+	if o.Format != "" && !slices.Contains(Formats, o.Format) {
+		return Summary{}, fmt.Errorf("unknown format %q; accepted: %s", o.Format, strings.Join(Formats, ", "))
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	if info.IsDir() {
+		return Summary{}, fmt.Errorf("log %s is a folder; name the files in it", name)
+	}
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(f, head)
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	switch {
+	case bytes.HasPrefix(head[:n], []byte("PK\x03\x04")):
+		return readZip(name, f, info.Size(), o, emit)
+	case bytes.HasPrefix(head[:n], []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return Summary{}, fmt.Errorf("log %s: %w", name, err)
+		}
+		defer z.Close()
+		return Read(name, z, o, emit)
+	}
+	return Read(name, f, o, emit)
+}
+
+func readZip(name string, f *os.File, size int64, o Options, emit func(*event.Event) error) (Summary, error) {
+	archive, err := zip.NewReader(f, size)
+	if err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	var total Summary
+	for _, member := range archive.File {
+		if member.FileInfo().IsDir() {
+			continue
+		}
+		r, err := member.Open()
+		if err != nil {
+			return total, fmt.Errorf("log %s, member %s: %w", name, member.Name, err)
+		}
+		s, err := Read(name+"/"+member.Name, r, o, emit)
+		r.Close()
+		total.Merge(s)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// Read reads one stream of log lines. The name serves errors and hints at the
+// format of Zeek's logs.
+func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (Summary, error) {
+	in := bufio.NewReaderSize(r, 256<<10)
+	format := o.Format
+	if format == "" || format == "auto" {
+		head, _ := in.Peek(64 << 10)
+		format = sniff(head)
+		if format == "" {
+			if len(bytes.TrimSpace(head)) == 0 {
+				return Summary{}, nil
+			}
+			return Summary{}, fmt.Errorf("log %s: its format is not recognised; name one with --format: %s", name, strings.Join(Formats[1:], ", "))
+		}
+	}
+	d := newDecoder(format, name)
+	var s Summary
+	next := uint64(0)
+	number := func(e *event.Event) error {
+		next++
+		if e.ID == 0 {
+			e.ID = next
+		}
+		s.Events++
+		return emit(e)
+	}
+	if pretty(in) {
+		return s, readDocuments(name, in, d, &s, number)
+	}
+	for {
+		line, err := readLine(in)
+		if len(line) > 0 || err == errLong {
+			reason := "line longer than 8 MiB"
+			if err != errLong {
+				var emitErr error
+				reason, emitErr = d.decode(line, number)
+				if emitErr != nil {
+					return s, emitErr
+				}
+			}
+			if reason != "" && reason != ignored {
+				s.skip(reason, 1)
+			}
+		}
+		switch {
+		case err == nil || err == errLong:
+		case errors.Is(err, io.EOF):
+			return s, nil
+		default:
+			// A damaged archive ends early: what came before counts, the rest is
+			// reported.
+			s.skip("the file ends early: "+err.Error(), 1)
+			return s, nil
+		}
+	}
+}
+
+// ignored is the reason of lines that carry no event by design, such as Zeek's
+// headers; they are not counted.
+const ignored = "\x00"
+
+var errLong = errors.New("line too long")
+
+// readLine returns the next line without its end. After errLong the reader
+// stands behind the long line.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if err == nil {
+		return bytes.TrimSpace(line), nil
+	}
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return bytes.TrimSpace(line), err
+	}
+	long := append([]byte{}, line...)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line, err = in.ReadSlice('\n')
+		if len(long) <= maxLine {
+			long = append(long, line...)
+		}
+	}
+	if len(long) > maxLine {
+		return nil, errLong
+	}
+	return bytes.TrimSpace(long), err
+}
+
+// pretty tells whether JSON is spread over several lines.
+func pretty(in *bufio.Reader) bool {
+	head, _ := in.Peek(64)
+	head = bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n")
+	return bytes.HasPrefix(head, []byte("{\n")) || bytes.HasPrefix(head, []byte("{\r\n")) || bytes.HasPrefix(head, []byte("["))
+}
+
+func newDecoder(format, name string) decoder {
+	switch format {
+	case "zeek":
+		return &zeekDecoder{stream: strings.TrimSuffix(filepath.Base(name), ".log")}
+	case "sshd":
+		return &sshdDecoder{}
+	case "ndjson":
+		return ndjsonDecoder{}
+	}
+	return &winlogDecoder{}
+}
+
+// sniff guesses a format from the beginning of a log.
+func sniff(head []byte) string {
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")))
+		has := func(s string) bool { return bytes.Contains(line, []byte(s)) }
+		switch {
+		case len(line) == 0:
+			continue
+		case bytes.HasPrefix(line, []byte("#separator")), bytes.HasPrefix(line, []byte("#fields")):
+			return "zeek"
+		case line[0] == '{' || line[0] == '[':
+			all := head
+			switch {
+			case bytes.Contains(all, []byte(`"@stream"`)), bytes.Contains(all, []byte(`"_path"`)),
+				bytes.Contains(all, []byte(`"uid"`)) && bytes.Contains(all, []byte(`orig_h"`)):
+				return "zeek"
+			case bytes.Contains(all, []byte(`"logsource"`)) && bytes.Contains(all, []byte(`"fields"`)):
+				return "ndjson"
+			case bytes.Contains(all, []byte(`"EventID"`)), bytes.Contains(all, []byte(`"winlog"`)), bytes.Contains(all, []byte(`"Event"`)):
+				return "winlog"
+			}
+			return ""
+		case has("sshd[") || has("sshd:"):
+			return "sshd"
+		}
+	}
+	return ""
+}

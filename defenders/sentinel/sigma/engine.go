@@ -1,0 +1,254 @@
+package sigma
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"hemostat/sim/event"
+)
+
+// Engine is a compiled set of rules. It is immutable and may be shared; each
+// goroutine evaluates through a Matcher of its own.
+type Engine struct {
+	rules        []*Rule
+	correlations []*Rule
+	byRef        map[string]*Rule
+	users        map[*Rule][]int // correlations that a rule feeds
+	silent       map[*Rule]bool  // rules that only feed correlations
+
+	mu       sync.RWMutex
+	programs map[event.LogSource][]applied
+}
+
+// applied is a rule that takes in events of one source.
+type applied struct {
+	rule   *Rule
+	rename map[event.Field]event.Field
+}
+
+// Compile puts rules together. Two rules with one id, a correlation that names
+// no rule, and a cycle of correlations are errors.
+func Compile(rules []*Rule) (*Engine, error) {
+	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource][]applied{}}
+	var faults Errors
+	for _, r := range rules {
+		for _, ref := range []string{r.ID, r.Name} {
+			if ref == "" {
+				continue
+			}
+			if other := e.byRef[ref]; other != nil && other != r {
+				faults = append(faults, Error{r.File, r.Line, 1, fmt.Sprintf("the id or name %q is used by %s:%d too", ref, other.File, other.Line)})
+				continue
+			}
+			e.byRef[ref] = r
+		}
+		if r.Correlation != nil {
+			e.correlations = append(e.correlations, r)
+		} else {
+			e.rules = append(e.rules, r)
+		}
+	}
+	for i, c := range e.correlations {
+		for _, ref := range c.Correlation.Rules {
+			target := e.byRef[ref]
+			if target == nil {
+				faults = append(faults, Error{c.File, c.Correlation.line, c.Correlation.column, fmt.Sprintf("no rule has the id or name %q", ref)})
+				continue
+			}
+			e.users[target] = append(e.users[target], i)
+			if !c.Correlation.Generate && !slices.Contains(c.Tags, "hemostat.keep-base") {
+				e.silent[target] = true
+			}
+		}
+	}
+	faults = append(faults, e.cycles()...)
+	return e, faults.Err()
+}
+
+func (e *Engine) cycles() Errors {
+	state := map[*Rule]int{}
+	var faults Errors
+	var visit func(r *Rule, trail []string)
+	visit = func(r *Rule, trail []string) {
+		trail = append(trail, r.Key())
+		if state[r] == 1 {
+			faults = append(faults, Error{r.File, r.Line, 1, "correlations refer to each other in a cycle: " + strings.Join(trail, " → ")})
+			return
+		}
+		if state[r] == 2 || r.Correlation == nil {
+			return
+		}
+		state[r] = 1
+		for _, ref := range r.Correlation.Rules {
+			if target := e.byRef[ref]; target != nil {
+				visit(target, trail)
+			}
+		}
+		state[r] = 2
+	}
+	for _, c := range e.correlations {
+		visit(c, nil)
+	}
+	return faults
+}
+
+// Rules lists the rules, correlations last.
+func (e *Engine) Rules() []*Rule { return append(slices.Clone(e.rules), e.correlations...) }
+
+// program is the list of rules for a source; it is put together at the first
+// event of that source.
+func (e *Engine) program(s event.LogSource) []applied {
+	e.mu.RLock()
+	p, ok := e.programs[s]
+	e.mu.RUnlock()
+	if ok {
+		return p
+	}
+	for _, r := range e.rules {
+		if Covers(r.Source, s) {
+			p = append(p, applied{r, renames(r.Source, s)})
+		}
+	}
+	e.mu.Lock()
+	e.programs[s] = p
+	e.mu.Unlock()
+	return p
+}
+
+// Match is one rule that an event fulfilled.
+type Match struct {
+	Rule *Rule
+	// Events are the ids of the events behind the match, the newest last.
+	Events []uint64
+	// Group is the value of a correlation's group-by fields.
+	Group string
+	// Count is what a correlation counted.
+	Count int
+}
+
+// Stats counts what a matcher did.
+type Stats struct {
+	Events, Matches uint64
+	// Evicted counts correlation groups that were dropped to stay within the
+	// memory bound.
+	Evicted uint64
+	// Late counts events that were older than their window when they came.
+	Late uint64
+}
+
+// NewMatcher returns a matcher with empty correlation state.
+func (e *Engine) NewMatcher() *Matcher {
+	m := &Matcher{engine: e}
+	for _, c := range e.correlations {
+		m.windows = append(m.windows, newWindow(c))
+	}
+	return m
+}
+
+// Stats tells what the matcher has done so far.
+func (m *Matcher) Stats() Stats { return m.stats }
+
+// Match evaluates every rule that covers the event and calls hit for those that
+// match, correlations included, in the order of the rules.
+func (m *Matcher) Match(ev *event.Event, hit func(Match)) {
+	m.stats.Events++
+	m.event = ev
+	clear(m.has[:])
+	for _, a := range m.engine.program(ev.Source) {
+		m.rule, m.rename = a.rule, a.rename
+		if a.rule.detection.condition.eval(m) {
+			m.matched(a.rule, hit)
+		}
+	}
+	m.event = nil
+}
+
+func (m *Matcher) matched(r *Rule, hit func(Match)) {
+	if !m.engine.silent[r] {
+		m.stats.Matches++
+		hit(Match{Rule: r, Events: []uint64{m.event.ID}, Count: 1})
+	}
+	for _, i := range m.engine.users[r] {
+		w := m.windows[i]
+		if match, ok := w.add(m, r); ok {
+			m.correlated(w.rule, match, hit)
+		}
+	}
+}
+
+// correlated reports a correlation and feeds those that build on it.
+func (m *Matcher) correlated(r *Rule, match Match, hit func(Match)) {
+	if !m.engine.silent[r] {
+		m.stats.Matches++
+		hit(match)
+	}
+	for _, i := range m.engine.users[r] {
+		if next, ok := m.windows[i].add(m, r); ok {
+			m.correlated(m.windows[i].rule, next, hit)
+		}
+	}
+}
+
+// Explanation is a selection of a rule that an event fulfils, with the fields it
+// looked at.
+type Explanation struct {
+	Selection string            `json:"selection"`
+	Fields    map[string]string `json:"fields"`
+}
+
+// Explain tells which selections of a rule an event fulfils.
+func (m *Matcher) Explain(r *Rule, ev *event.Event) []Explanation {
+	if r.detection == nil {
+		return nil
+	}
+	m.event, m.rule, m.rename = ev, r, renames(r.Source, ev.Source)
+	clear(m.has[:])
+	var out []Explanation
+	for i, name := range r.detection.names {
+		if !r.detection.selections[i].eval(m) {
+			continue
+		}
+		x := Explanation{Selection: name, Fields: map[string]string{}}
+		collect(r.detection.selections[i], func(f fieldRef) {
+			if v, ok := m.value(f); ok && !f.none() {
+				x.Fields[f.name] = v
+			}
+		})
+		out = append(out, x)
+	}
+	m.event = nil
+	return out
+}
+
+// collect visits the fields that a part of a detection reads.
+func collect(n node, visit func(fieldRef)) {
+	switch n := n.(type) {
+	case allNode:
+		for _, p := range n {
+			collect(p, visit)
+		}
+	case anyNode:
+		for _, p := range n {
+			collect(p, visit)
+		}
+	case notNode:
+		collect(n.of, visit)
+	case *textNode:
+		visit(n.f)
+	case regexNode:
+		visit(n.f)
+	case cidrNode:
+		visit(n.f)
+	case compareNode:
+		visit(n.f)
+	case existsNode:
+		visit(n.f)
+	case nullNode:
+		visit(n.f)
+	case fieldrefNode:
+		visit(n.f)
+		visit(n.other)
+	}
+}

@@ -1,0 +1,366 @@
+package sigma
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"hemostat/sim/event"
+)
+
+// ReadDir reads every .yml and .yaml file below a folder. Rules that are in
+// order are returned even when others are not; the error lists every fault.
+func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
+	var rules []*Rule
+	var faults Errors
+	found := false
+	err := fs.WalkDir(fsys, dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("rules folder %s: %w", name, err)
+		}
+		if ext := path.Ext(name); d.IsDir() || ext != ".yml" && ext != ".yaml" {
+			return nil
+		}
+		found = true
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return fmt.Errorf("rule file %s: %w", name, err)
+		}
+		more, err := Parse(name, data)
+		var e Errors
+		if errors.As(err, &e) {
+			faults = append(faults, e...)
+		}
+		rules = append(rules, more...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, fmt.Errorf("rules folder %s holds no .yml or .yaml file", dir)
+	}
+	return rules, faults.Err()
+}
+
+// Parse reads the rules of one file, which may hold several documents. The
+// error is an Errors.
+func Parse(file string, data []byte) ([]*Rule, error) {
+	p := &parser{file: file}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var rules []*Rule
+	for {
+		var doc yaml.Node
+		err := decoder.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			p.yamlError(err)
+			break
+		}
+		if len(doc.Content) == 0 {
+			continue
+		}
+		if r := p.rule(doc.Content[0]); r != nil {
+			rules = append(rules, r)
+		}
+	}
+	if len(rules) == 0 && len(p.faults) == 0 {
+		p.faults = append(p.faults, Error{file, 1, 1, "the file holds no rule"})
+	}
+	return rules, p.faults.Err()
+}
+
+type parser struct {
+	file   string
+	faults Errors
+}
+
+func (p *parser) fault(n *yaml.Node, format string, args ...any) {
+	p.faults = append(p.faults, Error{p.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+func (p *parser) yamlError(err error) {
+	line := 1
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	p.faults = append(p.faults, Error{p.file, line, 1, "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
+}
+
+func (p *parser) rule(n *yaml.Node) *Rule {
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "a rule is a mapping with title, logsource and detection")
+		return nil
+	}
+	before := len(p.faults)
+	r := &Rule{File: p.file, Line: n.Line, Level: "medium"}
+	var detect, correlate *yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		switch key {
+		case "id":
+			r.ID = value.Value
+		case "name":
+			r.Name = value.Value
+		case "title":
+			r.Title = value.Value
+		case "status":
+			r.Status = value.Value
+		case "description":
+			r.Description = value.Value
+		case "level":
+			r.Level = value.Value
+			if !slices.Contains(Levels, r.Level) {
+				p.fault(value, "unknown level %q; accepted: %s", r.Level, strings.Join(Levels, ", "))
+			}
+		case "tags":
+			r.Tags = texts(value)
+		case "falsepositives":
+			r.FalsePositives = texts(value)
+		case "logsource":
+			r.Source = p.logsource(value)
+		case "detection":
+			detect = value
+		case "correlation":
+			correlate = value
+		}
+	}
+	if r.Title == "" {
+		p.fault(n, "a rule needs a title")
+	}
+	switch {
+	case correlate != nil:
+		r.Correlation = p.correlation(correlate)
+	case detect != nil:
+		if r.Source == (event.LogSource{}) {
+			p.fault(n, "a rule needs a logsource with category, product or service")
+		}
+		r.detection = p.detection(detect)
+	default:
+		p.fault(n, "a rule needs a detection or a correlation")
+	}
+	if len(p.faults) > before {
+		return nil
+	}
+	return r
+}
+
+func texts(n *yaml.Node) []string {
+	if n.Kind == yaml.ScalarNode {
+		return []string{n.Value}
+	}
+	var out []string
+	for _, item := range n.Content {
+		out = append(out, item.Value)
+	}
+	return out
+}
+
+func (p *parser) logsource(n *yaml.Node) event.LogSource {
+	var s event.LogSource
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "logsource is a mapping with category, product or service")
+		return s
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch n.Content[i].Value {
+		case "category":
+			s.Category = n.Content[i+1].Value
+		case "product":
+			s.Product = n.Content[i+1].Value
+		case "service":
+			s.Service = n.Content[i+1].Value
+		}
+	}
+	return s
+}
+
+func (p *parser) detection(n *yaml.Node) *detection {
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "detection is a mapping of selections and a condition")
+		return nil
+	}
+	d := &detection{}
+	var conditions []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		switch key {
+		case "condition":
+			if value.Kind == yaml.SequenceNode {
+				conditions = value.Content
+			} else {
+				conditions = []*yaml.Node{value}
+			}
+		case "timeframe":
+		default:
+			d.names = append(d.names, key)
+			d.selections = append(d.selections, p.selection(value))
+		}
+	}
+	if len(conditions) == 0 {
+		p.fault(n, "detection needs a condition")
+		return nil
+	}
+	var parts []node
+	for _, c := range conditions {
+		expression, err := parseCondition(c.Value, d.names)
+		if err != nil {
+			p.fault(c, "condition %q: %s", c.Value, err)
+			continue
+		}
+		parts = append(parts, expression)
+	}
+	d.condition = anyOf(parts)
+	return d
+}
+
+// selection reads a map, a list of maps, or a list of keywords.
+func (p *parser) selection(n *yaml.Node) node {
+	switch n.Kind {
+	case yaml.MappingNode:
+		var all []node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			all = append(all, p.item(n.Content[i], n.Content[i+1]))
+		}
+		return allOf(all)
+	case yaml.SequenceNode:
+		var any []node
+		for _, item := range n.Content {
+			any = append(any, p.selection(item))
+		}
+		return anyOf(any)
+	case yaml.ScalarNode:
+		m, err := keyword(n.Value)
+		if err != nil {
+			p.fault(n, "keyword %q: %s", n.Value, err)
+			return never{}
+		}
+		return m
+	}
+	p.fault(n, "a selection is a map, a list of maps or a list of keywords")
+	return never{}
+}
+
+// item reads one field with its modifiers and values.
+func (p *parser) item(key, value *yaml.Node) node {
+	parts := strings.Split(key.Value, "|")
+	var values []scalar
+	switch value.Kind {
+	case yaml.SequenceNode:
+		for _, v := range value.Content {
+			if v.Kind != yaml.ScalarNode {
+				p.fault(v, "the values of %s are single values", key.Value)
+				return never{}
+			}
+			values = append(values, scalar{v.Value, v.Tag})
+		}
+	case yaml.ScalarNode:
+		values = []scalar{{value.Value, value.Tag}}
+	default:
+		p.fault(value, "%s takes a value or a list of values", key.Value)
+		return never{}
+	}
+	m, err := compileItem(parts[0], parts[1:], values)
+	if err != nil {
+		p.fault(key, "%s: %s", key.Value, err)
+		return never{}
+	}
+	return m
+}
+
+var correlationTypes = []string{"event_count", "value_count", "temporal", "temporal_ordered"}
+
+func (p *parser) correlation(n *yaml.Node) *Correlation {
+	c := &Correlation{op: "gte", threshold: 1, line: n.Line, column: n.Column}
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "correlation is a mapping with type, rules, timespan and condition")
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		switch key {
+		case "type":
+			c.Type = value.Value
+			if !slices.Contains(correlationTypes, c.Type) {
+				p.fault(value, "unknown correlation type %q; accepted: %s", c.Type, strings.Join(correlationTypes, ", "))
+			}
+		case "rules":
+			c.Rules = texts(value)
+		case "group-by":
+			c.GroupBy = texts(value)
+		case "timespan":
+			span, err := parseTimespan(value.Value)
+			if err != nil {
+				p.fault(value, "%s", err)
+			}
+			c.Timespan = span
+		case "generate":
+			c.Generate = value.Value == "true"
+		case "aliases":
+			c.Aliases = map[string]map[string]string{}
+			if err := value.Decode(&c.Aliases); err != nil {
+				p.fault(value, "aliases map an alias to a field for each rule")
+			}
+		case "condition":
+			p.correlationCondition(c, value)
+		default:
+			p.fault(n.Content[i], "unknown key %q of a correlation; accepted: type, rules, group-by, timespan, condition, aliases, generate", key)
+		}
+	}
+	if len(c.Rules) == 0 {
+		p.fault(n, "a correlation needs rules")
+	}
+	if c.Timespan <= 0 {
+		p.fault(n, "a correlation needs a timespan, such as 5m")
+	}
+	if c.Type == "value_count" && c.Field == "" {
+		p.fault(n, "a value_count needs condition.field")
+	}
+	return c
+}
+
+func (p *parser) correlationCondition(c *Correlation, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "a correlation's condition is a mapping such as {gte: 10}")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		switch key {
+		case "field":
+			c.Field = value.Value
+		case "gte", "gt", "eq":
+			count, err := strconv.Atoi(value.Value)
+			if err != nil || count < 0 {
+				p.fault(value, "a whole number is expected, not %q", value.Value)
+			}
+			c.op, c.threshold = key, count
+		default:
+			p.fault(n.Content[i], "unknown key %q of a condition; accepted: gte, gt, eq, field", key)
+		}
+	}
+}
+
+func parseTimespan(s string) (time.Duration, error) {
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	if len(s) >= 2 {
+		if n, err := strconv.Atoi(s[:len(s)-1]); err == nil && n > 0 && units[s[len(s)-1]] > 0 {
+			return time.Duration(n) * units[s[len(s)-1]], nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no timespan; accepted: a number with s, m, h or d", s)
+}

@@ -1,0 +1,98 @@
+package sigma
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hemostat/sim/event"
+)
+
+// Rule is one Sigma rule: a detection over single events, or a correlation of
+// other rules.
+type Rule struct {
+	ID, Name, Title, Status, Description string
+	Level                                string // informational, low, medium, high, critical
+	Tags                                 []string
+	FalsePositives                       []string
+	Source                               event.LogSource
+	Correlation                          *Correlation
+	File                                 string
+	Line                                 int
+
+	detection *detection
+}
+
+// Techniques are the ATT&CK ids among the rule's tags, such as T1059.001.
+func (r *Rule) Techniques() []string {
+	var out []string
+	for _, tag := range r.Tags {
+		if t, ok := strings.CutPrefix(strings.ToLower(tag), "attack.t"); ok && len(t) >= 4 && t[0] >= '0' && t[0] <= '9' {
+			out = append(out, "T"+t)
+		}
+	}
+	return out
+}
+
+// Key names the rule in results: its id, or its title when it has none.
+func (r *Rule) Key() string {
+	if r.ID != "" {
+		return r.ID
+	}
+	return r.Title
+}
+
+// Correlation counts or joins matches of other rules over time.
+type Correlation struct {
+	Type      string // event_count, value_count, temporal, temporal_ordered
+	Rules     []string
+	GroupBy   []string
+	Timespan  time.Duration
+	Field     string // of value_count
+	Aliases   map[string]map[string]string
+	Generate  bool
+	op        string
+	threshold int
+	line      int
+	column    int
+}
+
+// Levels in ascending order.
+var Levels = []string{"informational", "low", "medium", "high", "critical"}
+
+// LevelRank is a level's place in Levels, 0 for an unknown one.
+func LevelRank(level string) int { return max(0, slices.Index(Levels, level)) }
+
+// Error is a fault of a rule file with its place.
+type Error struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+// Error writes file:line:column: message.
+func (e Error) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
+
+// Errors is everything wrong with a set of rule files.
+type Errors []Error
+
+// Error lists them, one a line.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i := range e {
+		lines[i] = e[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err returns the errors as an error, or nil when there are none.
+func (e Errors) Err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}

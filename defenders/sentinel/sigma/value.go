@@ -1,0 +1,342 @@
+package sigma
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"hemostat/sim/event"
+)
+
+// scalar is a YAML value with its tag, which tells the number 5 from the text "5"
+// and null from "".
+type scalar struct{ text, tag string }
+
+// compileItem turns one field with its modifiers and values into a matcher
+// (specification, appendix "Modifiers").
+func compileItem(field string, modifiers []string, values []scalar) (node, error) {
+	c := itemCompiler{field: field}
+	for _, m := range modifiers {
+		if err := c.modifier(m); err != nil {
+			return nil, err
+		}
+	}
+	if field == "" && !c.plainKeyword() {
+		return nil, errors.New("this modifier needs a field")
+	}
+	var matchers []node
+	for _, v := range values {
+		m, err := c.value(v)
+		if err != nil {
+			return nil, err
+		}
+		matchers = append(matchers, m)
+	}
+	n := anyOf(matchers)
+	if c.all {
+		n = allOf(matchers)
+	}
+	if c.negate {
+		n = notNode{n}
+	}
+	return n, nil
+}
+
+type itemCompiler struct {
+	field                               string
+	contains, starts, ends              bool
+	all, cased, negate, windash, exists bool
+	expression                          bool
+	regexFlags, compare, encoding, wide string
+	cidr, fieldref                      bool
+	timePart                            string
+}
+
+var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
+
+const modifierNames = "contains, startswith, endswith, all, exists, cased, neq, windash, re with i m s, base64, base64offset, wide, utf16, utf16le, utf16be, lt, lte, gt, gte, cidr, fieldref, minute to year"
+
+func (c *itemCompiler) modifier(m string) error {
+	switch m {
+	case "contains":
+		c.contains = true
+	case "startswith":
+		c.starts = true
+	case "endswith":
+		c.ends = true
+	case "all":
+		c.all = true
+	case "cased":
+		c.cased = true
+	case "neq":
+		c.negate = true
+	case "windash":
+		c.windash = true
+	case "exists":
+		c.exists = true
+	case "re":
+		c.expression = true
+	case "i", "m", "s":
+		if !c.expression {
+			return fmt.Errorf("modifier %q follows re only", m)
+		}
+		c.regexFlags += m
+	case "lt", "lte", "gt", "gte":
+		c.compare = m
+	case "base64", "base64offset":
+		c.encoding = m
+	case "wide", "utf16", "utf16le", "utf16be":
+		c.wide = m
+	case "cidr":
+		c.cidr = true
+	case "fieldref":
+		c.fieldref = true
+	case "expand":
+		return errors.New("placeholders need values from a pipeline, and none is given")
+	default:
+		if slices.Contains(timeParts, m) {
+			c.timePart = m
+			return nil
+		}
+		return fmt.Errorf("unknown modifier %q; accepted: %s", m, modifierNames)
+	}
+	return nil
+}
+
+func (c *itemCompiler) plainKeyword() bool {
+	return !c.exists && c.compare == "" && !c.cidr && !c.fieldref
+}
+
+func (c *itemCompiler) value(v scalar) (node, error) {
+	f := fieldRefer(c.field)
+	switch {
+	case c.exists:
+		switch strings.ToLower(v.text) {
+		case "true", "yes":
+			return existsNode{f}, nil
+		case "false", "no":
+			return notNode{existsNode{f}}, nil
+		}
+		return nil, fmt.Errorf("exists takes true or false, not %q", v.text)
+	case v.tag == "!!null":
+		return nullNode{f}, nil
+	case c.expression:
+		return c.regex(f, v.text)
+	case c.cidr:
+		prefix, err := netip.ParsePrefix(v.text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8 or fe80::/10", v.text)
+		}
+		return cidrNode{f, prefix.Masked()}, nil
+	case c.compare != "" || c.timePart != "":
+		n, err := strconv.ParseFloat(v.text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("a number is expected, not %q", v.text)
+		}
+		op := c.compare
+		if op == "" {
+			op = "eq"
+		}
+		return compareNode{f, op, n, c.timePart}, nil
+	case c.fieldref:
+		return fieldrefNode{f, fieldRefer(v.text), c.starts, c.ends, c.contains, c.cased}, nil
+	}
+	var any []node
+	for _, text := range c.spellings(v.text) {
+		any = append(any, c.text(f, text))
+	}
+	return anyOf(any), nil
+}
+
+func (c *itemCompiler) regex(f fieldRef, pattern string) (node, error) {
+	flags := c.regexFlags
+	if flags != "" {
+		pattern = "(?" + flags + ")" + pattern
+	}
+	r, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("the regular expression is not accepted by RE2: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return regexNode{f, r}, nil
+}
+
+// windashes are the dashes that Windows programs take for the one in an option.
+var windashes = []string{"-", "/", "–", "—", "―"}
+
+// spellings applies the modifiers that turn one value into several.
+func (c *itemCompiler) spellings(text string) []string {
+	texts := []string{text}
+	if c.windash {
+		texts = windashed(text)
+	}
+	if c.wide == "" && c.encoding == "" {
+		return texts
+	}
+	var out []string
+	for _, t := range texts {
+		raw := widen(unescape(t), c.wide)
+		switch c.encoding {
+		case "base64":
+			out = append(out, escape(base64.StdEncoding.EncodeToString(raw)))
+		case "base64offset":
+			for _, e := range offsets(raw) {
+				out = append(out, escape(e))
+			}
+		default:
+			out = append(out, escape(string(raw)))
+		}
+	}
+	return out
+}
+
+// windashed replaces the first dash of each option in turn by every dash.
+func windashed(text string) []string {
+	at := -1
+	for i := 0; i < len(text); i++ {
+		if (text[i] == '-' || text[i] == '/') && (i == 0 || !isWord(text[i-1])) {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		return []string{text}
+	}
+	var out []string
+	for _, dash := range windashes {
+		out = append(out, text[:at]+dash+text[at+1:])
+	}
+	return out
+}
+
+func isWord(b byte) bool {
+	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_'
+}
+
+func widen(text, form string) []byte {
+	if form == "" {
+		return []byte(text)
+	}
+	var b []byte
+	if form == "utf16" {
+		b = append(b, 0xff, 0xfe)
+	}
+	for _, u := range utf16.Encode([]rune(text)) {
+		if form == "utf16be" {
+			b = append(b, byte(u>>8), byte(u))
+		} else {
+			b = append(b, byte(u), byte(u>>8))
+		}
+	}
+	return b
+}
+
+// offsets are the three ways in which base64 of a longer text can hold this one.
+func offsets(raw []byte) []string {
+	var out []string
+	for shift := range 3 {
+		padded := append(make([]byte, shift), raw...)
+		encoded := base64.StdEncoding.EncodeToString(padded)
+		start := []int{0, 2, 3}[shift]
+		end := len(encoded)
+		switch len(padded) % 3 {
+		case 1:
+			end -= 3
+		case 2:
+			end -= 2
+		}
+		if start < end {
+			out = append(out, encoded[start:end])
+		}
+	}
+	return out
+}
+
+// text compiles a value with wildcards: * any text, ? one character, \ escapes
+// them and itself.
+func (c *itemCompiler) text(f fieldRef, value string) node {
+	pattern := parseWildcards(value)
+	if c.contains || f.none() {
+		pattern = append(append([]wild{{many: true}}, pattern...), wild{many: true})
+	}
+	if c.starts {
+		pattern = append(pattern, wild{many: true})
+	}
+	if c.ends {
+		pattern = append([]wild{{many: true}}, pattern...)
+	}
+	return newTextNode(f, pattern, c.cased)
+}
+
+func keyword(text string) (node, error) {
+	c := itemCompiler{contains: true}
+	return c.text(fieldRef{}, text), nil
+}
+
+// wild is a run of literal text, or a wildcard.
+type wild struct {
+	literal   string
+	many, one bool
+}
+
+func parseWildcards(s string) []wild {
+	var out []wild
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			out = append(out, wild{literal: literal.String()})
+			literal.Reset()
+		}
+	}
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == '*' || s[i+1] == '?' || s[i+1] == '\\'):
+			i++
+			literal.WriteByte(s[i])
+		case s[i] == '*':
+			flush()
+			out = append(out, wild{many: true})
+		case s[i] == '?':
+			flush()
+			out = append(out, wild{one: true})
+		default:
+			literal.WriteByte(s[i])
+		}
+	}
+	flush()
+	return out
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for _, w := range parseWildcards(s) {
+		switch {
+		case w.many:
+			b.WriteByte('*')
+		case w.one:
+			b.WriteByte('?')
+		default:
+			b.WriteString(w.literal)
+		}
+	}
+	return b.String()
+}
+
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(s)
+}
+
+// fieldRef is a field by table number, or by name when the table lacks it.
+type fieldRef struct {
+	field event.Field
+	name  string
+}
+
+func fieldRefer(name string) fieldRef { return fieldRef{event.FieldByName(name), name} }
+
+func (f fieldRef) none() bool { return f.name == "" }
