@@ -1,0 +1,378 @@
+package defenders
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hemostat/defenders/cascade"
+	"hemostat/defenders/fusion"
+	"hemostat/defenders/inventory"
+	"hemostat/defenders/reflex"
+	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/event"
+)
+
+// Services are the service times of the stages. The defaults stand in
+// DefaultServices; the zero value takes no time anywhere, as a replay wants it.
+type Services struct {
+	Ingest, Sentinel, Fusion, Response Service
+}
+
+// DefaultServices are the stages of a mid-sized installation. They are
+// assumptions; docs/calibration.md says so.
+func DefaultServices() Services {
+	return Services{
+		Ingest:   Service{Mean: 200 * time.Microsecond, Servers: 2, Queue: 50_000},
+		Sentinel: Service{Mean: 2 * time.Millisecond, Servers: 4, Queue: 50_000},
+		Fusion:   Service{Mean: 400 * time.Millisecond, Servers: 2, Queue: 5_000},
+		Response: Service{Mean: 200 * time.Millisecond, Servers: 2, Queue: 5_000},
+	}
+}
+
+// Config puts a pipeline together.
+type Config struct {
+	Inventory   *inventory.Inventory
+	Detectors   []sentinel.Detector
+	Intel       []fusion.Source
+	Playbooks   []*response.Playbook
+	Policy      response.Policy
+	Reflex      reflex.Options
+	NoReflex    bool
+	Cascade     cascade.Options
+	Restoration cascade.RestorationOptions
+	Services    Services
+	Actuator    response.Actuator
+	Approver    response.Approver
+	// Uniform gives the draw in [0, 1) of a stage for its n-th item; nil gives 0.5.
+	Uniform  func(stage Stage, n uint64) float64
+	Registry prometheus.Registerer
+}
+
+// Stage names a stage of the pipeline.
+type Stage uint8
+
+// The stages in the order of an event's path.
+const (
+	StageIngest Stage = iota
+	StageSentinel
+	StageFusion
+	StageResponse
+)
+
+// Pipeline is the whole defence.
+type Pipeline struct {
+	// Alerts is what was found so far, with the incident that each joined.
+	Alerts []RaisedAlert
+	// Stages is when each stage worked on each incident.
+	Stages []StageTime
+	// OnIngested is called for each event when ingest is done with it; nil is
+	// allowed.
+	OnIngested func(e *event.Event, at time.Duration)
+	// OnAlert is called when an alert has joined its incident; nil is allowed.
+	OnAlert func(a *RaisedAlert)
+
+	config      Config
+	sentinel    *sentinel.Sentinel
+	reflex      *reflex.Reflex
+	fusion      *fusion.Fusion
+	engine      *response.Engine
+	cascade     *cascade.Cascade
+	restoration *cascade.Restoration
+	stations    [StageResponse + 1]*station
+	counts      [StageResponse + 1]uint64
+	work        workHeap
+	seq         uint64
+	nextAlert   int
+	now         time.Duration
+	acted       map[int]bool
+	rebuilding  map[int]bool
+}
+
+// RaisedAlert is an alert and where it went.
+type RaisedAlert struct {
+	sentinel.Alert
+	Incident int
+	Enriched time.Duration // when fusion was done with it
+}
+
+// StageTime is one stage's work on an incident; Ended is nil while it goes on.
+type StageTime struct {
+	Incident int
+	Stage    string
+	Started  time.Duration
+	Ended    *time.Duration
+}
+
+// New makes a pipeline.
+func New(c Config) (*Pipeline, error) {
+	if c.Inventory == nil {
+		c.Inventory = inventory.New(nil, nil)
+	}
+	if c.Uniform == nil {
+		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
+	}
+	p := &Pipeline{config: c, acted: map[int]bool{}, rebuilding: map[int]bool{}}
+	var err error
+	if p.sentinel, err = sentinel.New(sentinel.Options{Detectors: c.Detectors, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
+		return nil, err
+	}
+	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
+		return nil, err
+	}
+	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory, Registry: c.Registry})
+	if err != nil {
+		return nil, err
+	}
+	p.engine.OnRun = p.onRun
+	p.reflex = reflex.New(c.Reflex, c.Inventory)
+	p.cascade = cascade.New(c.Cascade, c.Inventory)
+	p.restoration = cascade.NewRestoration(c.Restoration)
+	for stage, s := range []Service{c.Services.Ingest, c.Services.Sentinel, c.Services.Fusion, c.Services.Response} {
+		p.stations[stage] = newStation(s)
+	}
+	return p, nil
+}
+
+// Engine is the response engine, for its records.
+func (p *Pipeline) Engine() *response.Engine { return p.engine }
+
+// Incidents lists the incidents so far.
+func (p *Pipeline) Incidents() []*fusion.Incident { return p.fusion.Incidents() }
+
+// Dropped counts the items that full queues refused.
+func (p *Pipeline) Dropped() int {
+	n := 0
+	for _, s := range p.stations {
+		n += s.dropped
+	}
+	return n
+}
+
+func (p *Pipeline) admit(now time.Duration, stage Stage) (time.Duration, bool) {
+	s := p.stations[stage]
+	if s.service.Mean == 0 {
+		return now, true
+	}
+	p.counts[stage]++
+	return s.admit(now, p.config.Uniform(stage, p.counts[stage]))
+}
+
+// Event takes in one event that a sensor has delivered now.
+func (p *Pipeline) Event(now time.Duration, e *event.Event) {
+	p.now = max(p.now, now)
+	ingested, ok := p.admit(now, StageIngest)
+	if !ok {
+		return
+	}
+	if p.OnIngested != nil {
+		p.OnIngested(e, ingested)
+	}
+	if !p.config.NoReflex {
+		if r, react := p.reflex.Inspect(e); react {
+			p.push(ingested, func(at time.Duration) { p.react(at, r) })
+			alert := sentinel.Alert{EventTime: e.Time, Detector: "reflex", RuleID: r.Rule, Title: r.Title, Techniques: []string{r.Technique},
+				Severity: "low", Confidence: r.Confidence, Evidence: r.Evidence, Entities: sentinel.EntitiesOf(e, p.config.Inventory)}
+			p.raise(ingested, alert)
+		}
+	}
+	analysed, ok := p.admit(ingested, StageSentinel)
+	if !ok {
+		return
+	}
+	p.sentinel.ObserveLatency(analysed - now)
+	for _, a := range p.sentinel.Inspect(e) {
+		p.raise(analysed, a)
+	}
+}
+
+func (p *Pipeline) react(at time.Duration, r reflex.Reaction) {
+	p.engine.Act(at, 0, r.Rule, r.Action, r.Params, r.TTL)
+}
+
+// raise queues an alert for fusion from the time at which it stands.
+func (p *Pipeline) raise(at time.Duration, a sentinel.Alert) {
+	a.Raised = at
+	p.push(at, func(now time.Duration) {
+		enriched, ok := p.admit(now, StageFusion)
+		if ok {
+			p.push(enriched, func(now time.Duration) { p.fuse(now, a) })
+		}
+	})
+}
+
+// fuse joins an alert to its incident and hands it on to the response.
+func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
+	p.nextAlert++
+	a.ID = p.nextAlert
+	in, fresh := p.fusion.Add(now, a)
+	p.Alerts = append(p.Alerts, RaisedAlert{Alert: a, Incident: in.ID, Enriched: now})
+	if fresh {
+		p.stage(in.ID, "detection", a.Raised, now)
+		p.stage(in.ID, "fusion", a.Raised, now)
+	}
+	if p.OnAlert != nil {
+		p.OnAlert(&p.Alerts[len(p.Alerts)-1])
+	}
+	if sentinel.IsThreat(a.Severity) {
+		p.restoration.Watch(in)
+	}
+	ready, ok := p.admit(now, StageResponse)
+	if !ok {
+		return
+	}
+	p.push(ready, func(now time.Duration) { p.respond(now, in, &a) })
+}
+
+func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
+	before := len(p.engine.Actions) + len(p.engine.Approvals)
+	p.engine.Alert(now, in, a)
+	if d, ok := p.cascade.Alert(now, in, a); ok {
+		p.stage(in.ID, "cascade", now, now)
+		p.engine.Run(now, d.Playbook, in, response.Env{}, map[string]any{"zone": d.Zone})
+	}
+	if len(p.engine.Actions)+len(p.engine.Approvals) > before {
+		p.acted[in.ID] = true
+	}
+}
+
+func (p *Pipeline) onRun(now time.Duration, incident int, playbook string, started bool) {
+	if started {
+		p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: "response " + playbook, Started: now})
+		return
+	}
+	for i := len(p.Stages) - 1; i >= 0; i-- {
+		if s := &p.Stages[i]; s.Incident == incident && s.Stage == "response "+playbook && s.Ended == nil {
+			s.Ended = &now
+			break
+		}
+	}
+	if playbook == "restoration" {
+		p.restored(now, incident)
+	}
+}
+
+func (p *Pipeline) stage(incident int, name string, started, ended time.Duration) {
+	p.Stages = append(p.Stages, StageTime{incident, name, started, &ended})
+}
+
+// Answer is a person's word on a question of the response.
+func (p *Pipeline) Answer(now time.Duration, id int, approved bool, by string) bool {
+	p.now = max(p.now, now)
+	return p.engine.Answer(now, id, approved, by)
+}
+
+// ActionDone is the result of an action.
+func (p *Pipeline) ActionDone(now time.Duration, id int64, ok, changed bool, detail string) {
+	p.now = max(p.now, now)
+	p.engine.Done(now, id, ok, changed, detail)
+}
+
+// NextWake is when Advance has something to do; false means not before the next
+// input.
+func (p *Pipeline) NextWake() (time.Duration, bool) {
+	best, any := time.Duration(0), false
+	consider := func(at time.Duration, ok bool) {
+		if ok && (!any || at < best) {
+			best, any = at, true
+		}
+	}
+	if len(p.work) > 0 {
+		consider(p.work[0].at, true)
+	}
+	consider(p.engine.NextWake())
+	consider(p.restoration.NextWake())
+	return best, any
+}
+
+// Advance does everything that is due by now, in the order of its time.
+func (p *Pipeline) Advance(now time.Duration) {
+	p.now = max(p.now, now)
+	for {
+		at, ok := p.NextWake()
+		if !ok || at > now {
+			return
+		}
+		if len(p.work) > 0 && p.work[0].at == at {
+			w := heap.Pop(&p.work).(work)
+			w.do(w.at)
+			continue
+		}
+		p.engine.Advance(at)
+		for _, in := range p.restoration.Due(at, p.engine.Busy) {
+			p.restore(at, in)
+		}
+	}
+}
+
+// restore takes back what was done for an incident that is quiet, and rebuilds
+// its hosts.
+func (p *Pipeline) restore(now time.Duration, in *fusion.Incident) {
+	p.fusion.Close(in)
+	p.engine.Restore(now, in.ID)
+	if book := p.restoration.Rebuild(in, p.acted[in.ID]); book != nil {
+		p.rebuilding[in.ID] = true
+		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
+		env := response.Env{Fusion: response.FusionView{Hosts: p.rebuildable(in)}}
+		p.engine.Run(now, book, in, env, nil)
+		return
+	}
+	p.stage(in.ID, "restoration", now, now)
+}
+
+// rebuildable are the hosts of an incident on which code of the intruder may
+// have run: those with an alert of severity high or more of their own.
+func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
+	var hosts []string
+	seen := map[string]bool{}
+	for _, a := range in.Alerts {
+		h := p.config.Inventory.Host(a.Host)
+		if h == nil || seen[h.Name] || sigma.LevelRank(a.Severity) < sigma.LevelRank("high") || h.Role == "domain_controller" {
+			continue
+		}
+		seen[h.Name] = true
+		hosts = append(hosts, h.Name)
+	}
+	return hosts
+}
+
+func (p *Pipeline) restored(now time.Duration, incident int) {
+	for i := range p.Stages {
+		if s := &p.Stages[i]; s.Incident == incident && s.Stage == "restoration" && s.Ended == nil {
+			s.Ended = &now
+		}
+	}
+}
+
+type work struct {
+	at  time.Duration
+	seq uint64
+	do  func(now time.Duration)
+}
+
+func (p *Pipeline) push(at time.Duration, do func(now time.Duration)) {
+	p.seq++
+	heap.Push(&p.work, work{at, p.seq, do})
+}
+
+type workHeap []work
+
+func (h workHeap) Len() int { return len(h) }
+func (h workHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
+}
+func (h workHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push is for container/heap.
+func (h *workHeap) Push(x any) { *h = append(*h, x.(work)) }
+
+// Pop is for container/heap.
+func (h *workHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}

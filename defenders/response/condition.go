@@ -1,0 +1,288 @@
+package response
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"hemostat/defenders/fusion"
+	"hemostat/defenders/sentinel"
+)
+
+// AlertView is what expressions see as alert.
+type AlertView struct {
+	Technique   string  `expr:"technique"`
+	Severity    string  `expr:"severity"`
+	Confidence  float64 `expr:"confidence"`
+	Host        string  `expr:"host"`
+	TargetHost  string  `expr:"target_host"`
+	Zone        string  `expr:"zone"`
+	User        string  `expr:"user"`
+	SourceIP    string  `expr:"source_ip"`
+	SourceHost  string  `expr:"source_host"`
+	Destination string  `expr:"destination"`
+	Domain      string  `expr:"domain"`
+	ProcessID   string  `expr:"process_id"`
+	FileHash    string  `expr:"file_hash"`
+	RuleID      string  `expr:"rule_id"`
+	Criticality float64 `expr:"criticality"`
+}
+
+// FusionView is what expressions see as fusion.
+type FusionView struct {
+	Confidence float64  `expr:"confidence"`
+	Alerts     int      `expr:"alerts"`
+	IntelHits  int      `expr:"intel_hits"`
+	Hosts      []string `expr:"hosts"`
+	Accounts   []string `expr:"accounts"`
+	Techniques []string `expr:"techniques"`
+}
+
+// StepView is what expressions see as steps.ID.
+type StepView struct {
+	Status string `expr:"status"`
+}
+
+// Env is the environment of every expression.
+type Env struct {
+	Alert  AlertView           `expr:"alert"`
+	Fusion FusionView          `expr:"fusion"`
+	Steps  map[string]StepView `expr:"steps"`
+}
+
+// compile type-checks an expression that must give true or false. The clock of
+// the expression language is disabled: time is given, never read.
+func compile(text string) (*vm.Program, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := expr.Compile(text, expr.Env(Env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
+	if err != nil {
+		return nil, fmt.Errorf("the expression does not compile: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	return p, nil
+}
+
+// holds evaluates an expression; none is true.
+func holds(p *vm.Program, env *Env) (bool, error) {
+	if p == nil {
+		return true, nil
+	}
+	v, err := expr.Run(p, *env)
+	if err != nil {
+		return false, err
+	}
+	return v == true, nil
+}
+
+func viewOf(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
+	return Env{
+		Alert: AlertView{
+			Technique: a.Technique(), Severity: a.Severity, Confidence: a.Confidence, Host: a.Host, TargetHost: a.Host, Zone: a.Zone,
+			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
+			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
+		},
+		Fusion: FusionView{Confidence: in.Score, Alerts: len(in.Alerts), IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Techniques: in.Techniques},
+		Steps:  map[string]StepView{},
+	}
+}
+
+// lookups are the paths that inputs and ${…} may name.
+var lookups = map[string]func(*Env) any{
+	"alert.technique":   func(e *Env) any { return e.Alert.Technique },
+	"alert.severity":    func(e *Env) any { return e.Alert.Severity },
+	"alert.confidence":  func(e *Env) any { return strconv.FormatFloat(e.Alert.Confidence, 'g', -1, 64) },
+	"alert.host":        func(e *Env) any { return e.Alert.Host },
+	"alert.target_host": func(e *Env) any { return e.Alert.TargetHost },
+	"alert.zone":        func(e *Env) any { return e.Alert.Zone },
+	"alert.user":        func(e *Env) any { return e.Alert.User },
+	"alert.source_ip":   func(e *Env) any { return e.Alert.SourceIP },
+	"alert.source_host": func(e *Env) any { return e.Alert.SourceHost },
+	"alert.destination": func(e *Env) any { return e.Alert.Destination },
+	"alert.domain":      func(e *Env) any { return e.Alert.Domain },
+	"alert.process_id":  func(e *Env) any { return e.Alert.ProcessID },
+	"alert.file_hash":   func(e *Env) any { return e.Alert.FileHash },
+	"alert.rule_id":     func(e *Env) any { return e.Alert.RuleID },
+	"fusion.confidence": func(e *Env) any { return strconv.FormatFloat(e.Fusion.Confidence, 'g', -1, 64) },
+	"fusion.hosts":      func(e *Env) any { return e.Fusion.Hosts },
+	"fusion.accounts":   func(e *Env) any { return e.Fusion.Accounts },
+	"fusion.techniques": func(e *Env) any { return e.Fusion.Techniques },
+}
+
+func knownPath(name string) bool { return lookups[name] != nil }
+
+func paths() []string {
+	var out []string
+	for name := range lookups {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// variables lists the names in ${…} of a text.
+func variables(text string) []string {
+	var out []string
+	for {
+		_, rest, ok := strings.Cut(text, "${")
+		if !ok {
+			return out
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return out
+		}
+		out = append(out, name)
+		text = after
+	}
+}
+
+// scope resolves ${…}: item, then inputs, then severity, then alert and fusion.
+type scope struct {
+	env    *Env
+	inputs map[string]any
+	item   string
+}
+
+func (s scope) value(name string) (any, error) {
+	var v any
+	switch {
+	case name == "item":
+		v = s.item
+	case s.inputs[name] != nil:
+		v = s.inputs[name]
+	case name == "severity":
+		v = s.env.Alert.Severity
+	case knownPath(name):
+		v = lookups[name](s.env)
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil, fmt.Errorf("${%s} has no value", name)
+	case string:
+		if v == "" {
+			return nil, fmt.Errorf("${%s} is empty", name)
+		}
+	case []string:
+		if len(v) == 0 {
+			return nil, fmt.Errorf("${%s} is an empty list", name)
+		}
+	}
+	return v, nil
+}
+
+// text fills the variables of a parameter in; an unknown or empty one is an
+// error, never empty text.
+func (s scope) text(value any) (string, error) {
+	template, ok := value.(string)
+	if !ok {
+		return plain(value), nil
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(template, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fmt.Errorf("%q lacks a closing brace", template)
+		}
+		v, err := s.value(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(plain(v))
+		template = after
+	}
+}
+
+// plain writes a YAML value as a parameter: lists joined by commas.
+func plain(v any) string {
+	switch v := v.(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case []any:
+		var parts []string
+		for _, x := range v {
+			parts = append(parts, fmt.Sprint(x))
+		}
+		return strings.Join(parts, ",")
+	}
+	return fmt.Sprint(v)
+}
+
+// list is the list that for_each names.
+func (s scope) list(template string) ([]string, error) {
+	names := variables(template)
+	if len(names) != 1 || template != "${"+names[0]+"}" {
+		return nil, fmt.Errorf("for_each takes one variable such as ${users}, not %q", template)
+	}
+	v, err := s.value(names[0])
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := v.([]string); ok {
+		return l, nil
+	}
+	return []string{plain(v)}, nil
+}
+
+// take reads the inputs of a playbook from an alert; a value of the wrong type
+// counts as none.
+func (p *Playbook) take(env *Env) (map[string]any, error) {
+	inputs := map[string]any{}
+	var names []string
+	for name := range p.Inputs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		in := p.Inputs[name]
+		var v any
+		if in.From != "" {
+			v = lookups[in.From](env)
+		}
+		if !fits(v, in.Type) {
+			v = nil
+			if in.Default != "" {
+				v = in.Default
+			}
+		}
+		if v == nil {
+			if in.Required {
+				return nil, fmt.Errorf("the required input %s (%s) has no value", name, in.From)
+			}
+			continue
+		}
+		inputs[name] = v
+	}
+	return inputs, nil
+}
+
+func fits(v any, kind string) bool {
+	if l, ok := v.([]string); ok {
+		return kind == "account[]" && len(l) > 0
+	}
+	text, ok := v.(string)
+	if !ok || text == "" {
+		return false
+	}
+	switch kind {
+	case "ipv4":
+		a, err := netip.ParseAddr(text)
+		return err == nil && a.Is4()
+	case "int":
+		_, err := strconv.ParseUint(text, 0, 64)
+		return err == nil
+	case "account[]":
+		return false
+	}
+	return true
+}

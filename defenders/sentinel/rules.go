@@ -1,0 +1,118 @@
+package sentinel
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"strings"
+
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/event"
+)
+
+//go:embed rules/*.yml
+var embedded embed.FS
+
+// EmbeddedRules are the rules that come with the program.
+func EmbeddedRules() ([]*sigma.Rule, error) { return sigma.ReadDir(embedded, "rules") }
+
+// LoadRules reads the rules of several folders; the name "embedded" stands for
+// those that come with the program. Every fault of every folder is reported.
+func LoadRules(folders []string) ([]*sigma.Rule, error) {
+	var rules []*sigma.Rule
+	var faults sigma.Errors
+	for _, folder := range folders {
+		var more []*sigma.Rule
+		var err error
+		if folder == "embedded" {
+			more, err = EmbeddedRules()
+		} else {
+			more, err = readFolder(folder)
+		}
+		if e, ok := err.(sigma.Errors); ok {
+			for i := range e {
+				e[i].File = folder + "/" + e[i].File
+			}
+			faults = append(faults, e...)
+		} else if err != nil {
+			return nil, err
+		}
+		rules = append(rules, more...)
+	}
+	return rules, faults.Err()
+}
+
+func readFolder(folder string) ([]*sigma.Rule, error) {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return nil, fmt.Errorf("rules folder %s: %w", folder, err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("rules folder %s is a file; name its folder", folder)
+	}
+	rules, err := sigma.ReadDir(os.DirFS(folder), ".")
+	if err != nil {
+		return rules, err
+	}
+	return rules, nil
+}
+
+// SigmaDetector runs Sigma rules over the events.
+type SigmaDetector struct {
+	matcher *sigma.Matcher
+	found   func(Finding)
+	hit     func(sigma.Match)
+}
+
+var _ Detector = (*SigmaDetector)(nil)
+
+// NewSigmaDetector makes a detector from compiled rules, which may be shared.
+func NewSigmaDetector(e *sigma.Engine) *SigmaDetector {
+	d := &SigmaDetector{matcher: e.NewMatcher()}
+	d.hit = d.report
+	return d
+}
+
+// Name is "sigma".
+func (d *SigmaDetector) Name() string { return "sigma" }
+
+// Stats tells what the rules have done so far.
+func (d *SigmaDetector) Stats() sigma.Stats { return d.matcher.Stats() }
+
+// Inspect runs the rules over one event.
+func (d *SigmaDetector) Inspect(e *event.Event, found func(Finding)) {
+	d.found = found
+	d.matcher.Match(e, d.hit)
+}
+
+func (d *SigmaDetector) report(m sigma.Match) {
+	d.found(Finding{
+		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: m.Rule.Level,
+		Confidence: Confidence(m.Rule), Evidence: m.Events,
+	})
+}
+
+// Confidence is how sure a rule is before anything else is known. A rule may say
+// so itself with a tag such as hemostat.confidence.85; otherwise its level
+// decides.
+func Confidence(r *sigma.Rule) float64 {
+	for _, tag := range r.Tags {
+		if text, ok := strings.CutPrefix(tag, "hemostat.confidence."); ok {
+			var percent int
+			if _, err := fmt.Sscanf(text, "%d", &percent); err == nil && percent >= 0 && percent <= 100 {
+				return float64(percent) / 100
+			}
+		}
+	}
+	switch r.Level {
+	case "critical":
+		return 0.95
+	case "high":
+		return 0.8
+	case "medium":
+		return 0.55
+	case "low":
+		return 0.3
+	}
+	return 0.1
+}

@@ -1,0 +1,32 @@
+package sentinel
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"hemostat/defenders/sentinel/sigma"
+)
+
+func TestEmbeddedRulesAreInOrder(t *testing.T) {
+	rules, err := EmbeddedRules()
+	require.NoError(t, err)
+	_, err = sigma.Compile(rules)
+	require.NoError(t, err)
+	for _, r := range rules {
+		require.NotEmpty(t, r.Techniques(), r.Title)
+		require.NotEmpty(t, r.FalsePositives, r.Title)
+		require.NotEmpty(t, r.Description, r.Title)
+		require.NotEmpty(t, r.ID, r.Title)
+	}
+}
+
+func TestRuleFoldersThatCannotBeReadAreErrors(t *testing.T) {
+	_, err := LoadRules([]string{"/nowhere"})
+	require.ErrorContains(t, err, "/nowhere")
+	_, err = LoadRules([]string{t.TempDir()})
+	require.ErrorContains(t, err, "holds no .yml")
+	rules, err := LoadRules([]string{"embedded"})
+	require.NoError(t, err)
+	require.NotEmpty(t, rules)
+}
