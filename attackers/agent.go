@@ -521,7 +521,7 @@ func (a *Agent) holds(c campaign.Condition) bool {
 		return any && best >= privilege(c.Credential)
 	case c.Foothold != "":
 		for _, f := range s.Footholds {
-			if f.Host.Role == c.Foothold && s.Usable(f).OK() {
+			if (c.Foothold == "any" || f.Host.Role == c.Foothold) && s.Usable(f).OK() {
 				return true
 			}
 		}

@@ -166,3 +166,13 @@ func makeSites(s sim.Stream) []site {
 	}
 	return out
 }
+
+// Sites lists the addresses that honest people and machines use on the internet
+// in a trial.
+func Sites(streams sim.Streams) []string {
+	var out []string
+	for _, s := range makeSites(streams.Stream("internet", "sites")) {
+		out = append(out, s.address)
+	}
+	return out
+}

@@ -441,3 +441,7 @@ func (h *Host) HasImplant() bool {
 
 // Index is the actor's number, which the ids of its events begin with.
 func (a *Actor) Index() uint32 { return a.index }
+
+// UseStreams changes the streams from which everything after Build is drawn, for
+// scenarios in which every trial plays in the same estate.
+func (w *World) UseStreams(s sim.Streams) { w.streams = s }

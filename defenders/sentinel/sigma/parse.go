@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,7 @@ func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
 // error is an Errors.
 func Parse(file string, data []byte) ([]*Rule, error) {
 	p := &parser{file: file}
+	digest := sha256.Sum256(data)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var rules []*Rule
 	for {
@@ -73,6 +75,7 @@ func Parse(file string, data []byte) ([]*Rule, error) {
 			continue
 		}
 		if r := p.rule(doc.Content[0]); r != nil {
+			r.Digest = digest
 			rules = append(rules, r)
 		}
 	}

@@ -20,6 +20,8 @@ type Rule struct {
 	Correlation                          *Correlation
 	File                                 string
 	Line                                 int
+	// Digest is the SHA-256 of the file that the rule stands in.
+	Digest [32]byte
 
 	detection *detection
 }

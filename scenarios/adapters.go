@@ -1,0 +1,143 @@
+package scenarios
+
+import (
+	"time"
+
+	"hemostat/defenders"
+	"hemostat/defenders/fusion"
+	"hemostat/defenders/inventory"
+	"hemostat/defenders/response"
+	"hemostat/sim"
+	"hemostat/sim/analysts"
+	"hemostat/sim/intel"
+	"hemostat/sim/world"
+)
+
+// inventoryOf is what the defence may know of the estate.
+func inventoryOf(w *world.World) *inventory.Inventory {
+	hosts := make([]inventory.Host, 0, len(w.Hosts))
+	for _, h := range w.Hosts {
+		x := inventory.Host{Name: h.Name, IP: h.IP, Zone: h.Zone.Name, Role: h.Role, OS: h.OS, Criticality: h.Criticality}
+		if h.Owner != nil {
+			x.Owner = h.Owner.Name
+		}
+		hosts = append(hosts, x)
+	}
+	accounts := make([]inventory.Account, 0, len(w.Accounts))
+	for _, a := range w.Accounts {
+		accounts = append(accounts, inventory.Account{Name: a.Name, Privilege: a.Privilege.String()})
+	}
+	return inventory.New(hosts, accounts)
+}
+
+// actuator carries the response's actions out in the world, each after the time
+// that it takes.
+type actuator struct {
+	engine   *sim.Engine
+	world    *world.World
+	pipeline *defenders.Pipeline
+	hostile  *world.Hostile
+	wake     func()
+	// applied is when each action took effect, and whether it hit the innocent.
+	applied  map[int64]time.Duration
+	onBenign map[int64]bool
+}
+
+// Start implements response.Actuator. Luck belongs to the request's key, so two
+// variants that take the same action share it.
+func (a *actuator) Start(now time.Duration, r response.ActionRequest) {
+	luck := a.world.Streams().Stream("actuator", r.Key)
+	took, fails, err := world.ActionLatency(r.Kind, &luck)
+	if err != nil {
+		fails = true
+	}
+	a.engine.Schedule(now+took, sim.HandlerFunc(func(now time.Duration) {
+		if fails {
+			detail := "the action failed"
+			if err != nil {
+				detail = err.Error()
+			}
+			a.pipeline.ActionDone(now, r.ID, false, false, detail)
+			a.wake()
+			return
+		}
+		action := world.Action{ID: uint64(r.ID), Kind: r.Kind, Params: r.Params}
+		justified := a.hostile.Justified(a.world, action)
+		result := a.world.Apply(now, action)
+		if result.OK && result.Changed {
+			a.applied[r.ID] = now
+			a.onBenign[r.ID] = !justified
+		}
+		a.pipeline.ActionDone(now, r.ID, result.OK, result.Changed, result.Detail)
+		a.wake()
+	}), 0)
+}
+
+// Undo implements response.Actuator.
+func (a *actuator) Undo(_ time.Duration, action int64) bool { return a.world.Undo(uint64(action)) }
+
+// approver puts the response's questions to the simulated people.
+type approver struct {
+	staff   *analysts.Staff
+	world   *world.World
+	hostile *world.Hostile
+}
+
+// Ask implements response.Approver.
+func (p *approver) Ask(now time.Duration, q response.Question) {
+	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
+		Justified: p.hostile.Justified(p.world, world.Action{Kind: q.Action, Params: q.Params})})
+}
+
+// feed lets the defence ask a simulated feed.
+type feed struct{ *intel.Feed }
+
+// Lookup implements fusion.Source.
+func (f feed) Lookup(now time.Duration, i fusion.Indicator) (fusion.Hit, bool, error) {
+	confidence, ok := f.Feed.Lookup(now, i.Value)
+	return fusion.Hit{Source: f.Name(), Confidence: confidence}, ok, nil
+}
+
+// sensorsChanged returns the world with a variant's changes to its sensors.
+func sensorsChanged(spec *world.Spec, changes []SensorChange) (*world.Spec, error) {
+	if len(changes) == 0 {
+		return spec, nil
+	}
+	changed := *spec
+	changed.Sensors = nil
+	found := map[string]bool{}
+	for _, s := range spec.Sensors {
+		keep := true
+		for _, c := range changes {
+			if c.Name != s.Name {
+				continue
+			}
+			found[c.Name] = true
+			keep = keep && !c.Off
+			if c.Coverage != nil {
+				s.Coverage = c.Coverage
+			}
+			if c.Delay != nil {
+				s.Delay = *c.Delay
+			}
+			if c.Loss != nil {
+				s.Loss = *c.Loss
+			}
+		}
+		if keep {
+			changed.Sensors = append(changed.Sensors, s)
+		}
+	}
+	for _, c := range changes {
+		if !found[c.Name] {
+			return nil, c.Pos.Fault("sensors", "world %s has no sensor %q", spec.Name, c.Name)
+		}
+	}
+	return &changed, nil
+}
+
+// justified tells whether an approval was for an action on the attackers'
+// things, as far as the truth stands at the end of the trial.
+func (p *approver) justified(a *response.ApprovalRecord) bool {
+	return p.hostile.Justified(p.world, world.Action{Kind: a.Action, Params: a.Params})
+}

@@ -1,0 +1,318 @@
+package scenarios
+
+import (
+	"math"
+	"sort"
+	"time"
+
+	"hemostat/attackers"
+	"hemostat/defenders/cascade"
+	"hemostat/defenders/response"
+	"hemostat/sim/record"
+)
+
+func (v *Variant) policy() response.Policy {
+	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun}
+}
+
+func (v *Variant) restoration() cascade.RestorationOptions {
+	r := v.file.Restoration
+	return cascade.RestorationOptions{Off: r.Off, Quiet: r.Quiet, NoRebuild: r.NoRebuild}
+}
+
+// outcome turns what happened into rows.
+func (t *trial) outcome() (*record.Trial, error) {
+	r := &record.Trial{
+		TrialID:  record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
+		Scenario: t.scenario.Name, Variant: t.variant.Name, Index: t.index, Status: "ok",
+		Horizon: int64(t.scenario.Horizon), EventsTotal: int(t.world.Events()), EventsMalicious: t.ledger.Malicious(),
+		EventsLost: int(t.world.Dropped()), EventsQueueDropped: t.pipeline.Dropped(),
+		CollateralSeconds: t.background.Collateral().UserSeconds, Events: t.kept,
+	}
+	t.alerts(r)
+	t.responses(r)
+	t.stages(r)
+	for i, a := range t.agents {
+		r.Attacks = append(r.Attacks, t.attack(r, i+1, a))
+	}
+	t.steps(r)
+	t.total(r)
+	return r, r.Seal()
+}
+
+// alerts writes the alerts down and asks the ledger which are true.
+func (t *trial) alerts(r *record.Trial) {
+	for _, a := range t.pipeline.Alerts {
+		x := record.Alert{Alert: a.ID, Time: int64(a.Raised), EventTime: int64(a.EventTime), Detector: a.Detector, RuleID: a.RuleID, Title: a.Title,
+			Technique: a.Technique(), Severity: a.Severity, Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
+			Evidence: a.Evidence, Incident: a.Incident}
+		for _, id := range a.Evidence {
+			if label := t.ledger.Label(id); label.Malicious() {
+				x.Attack, x.Step = int(label.Attack), int(label.Step)
+			}
+		}
+		r.AlertsTotal++
+		if x.Attack == 0 {
+			r.AlertsFalse++
+		}
+		r.Alerts = append(r.Alerts, x)
+	}
+}
+
+func (t *trial) responses(r *record.Trial) {
+	engine := t.pipeline.Engine()
+	for _, a := range engine.Actions {
+		x := record.Action{Action: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: a.Kind, Target: a.Target,
+			Status: a.Status, Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
+			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID]}
+		if a.Status == response.Succeeded {
+			r.ActionsTotal++
+		}
+		if x.OnBenign {
+			r.ActionsOnBenign++
+		}
+		r.Actions = append(r.Actions, x)
+	}
+	asker := approver{world: t.world, hostile: &t.hostile}
+	waited := int64(0)
+	for _, a := range engine.Approvals {
+		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: a.Action, Target: a.Target,
+			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a)}
+		r.ApprovalsAsked++
+		if a.Answered != nil {
+			x.Waited = (*a.Answered - a.Asked).Seconds()
+			waited += int64(*a.Answered - a.Asked)
+			r.ApprovalWait = &waited
+		}
+		r.Approvals = append(r.Approvals, x)
+	}
+	for _, e := range engine.Audit {
+		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Detail: e.Detail})
+	}
+}
+
+func timeOf(d *time.Duration) record.Time {
+	if d == nil {
+		return nil
+	}
+	return record.At(*d)
+}
+
+func (t *trial) stages(r *record.Trial) {
+	for _, s := range t.pipeline.Stages {
+		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: s.Stage, Started: int64(s.Started), Ended: timeOf(s.Ended)})
+	}
+}
+
+// attack gathers one attacker's fate and the latencies of the defence against
+// him. Times of the defence are those of the incidents that hold a true alert.
+func (t *trial) attack(r *record.Trial, number int, a *attackers.Agent) record.Attack {
+	x := record.Attack{Attack: number, Name: t.scenario.Attackers[number-1].Name, Started: a.Started, ObjectiveReached: a.Objective,
+		Ended: a.Ended, EndReason: a.EndReason, Progress: a.Progress(), Outcome: record.OutcomeOngoing}
+	if at, ok := t.ledger.FirstEvent(int32(number)); ok {
+		x.FirstEvent = record.At(at)
+	}
+	if at, ok := t.ingested[int32(number)]; ok {
+		x.Ingested = record.At(at)
+	}
+	incidents := map[int]bool{}
+	for i, al := range r.Alerts {
+		if al.Attack == number {
+			incidents[al.Incident] = true
+			x.Detected = record.Earliest(x.Detected, &r.Alerts[i].Time)
+			enriched := int64(t.pipeline.Alerts[i].Enriched)
+			x.Enriched = record.Earliest(x.Enriched, &enriched)
+		}
+	}
+	t.answers(r, &x, incidents)
+	switch {
+	case a.Objective != nil:
+		x.Outcome = record.OutcomeObjective
+	default:
+		if action, at, ok := a.Containment(); ok {
+			x.Outcome = record.OutcomeContained
+			effect, known := t.actuator.applied[int64(action)]
+			if !known {
+				effect = at
+			}
+			x.Contained = record.At(max(effect, a.LastSuccess(), started(a)))
+		} else if a.Done() {
+			x.Outcome = record.OutcomeFailed
+		}
+	}
+	return x
+}
+
+func started(a *attackers.Agent) time.Duration {
+	if a.Started == nil {
+		return 0
+	}
+	return time.Duration(*a.Started)
+}
+
+// answers fills in the response's times from the incidents of an attack, and the
+// reflex's from actions that hit him outside any incident.
+func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]bool) {
+	for i := range r.Stages {
+		s := &r.Stages[i]
+		if !incidents[s.Incident] {
+			continue
+		}
+		if len(s.Stage) > 9 && s.Stage[:9] == "response " {
+			x.PlaybookStarted = record.Earliest(x.PlaybookStarted, &s.Started)
+		}
+		if s.Stage == "restoration" && s.Ended != nil && (x.Restored == nil || *s.Ended > *x.Restored) {
+			x.Restored = s.Ended
+		}
+	}
+	for i := range r.Approvals {
+		p := &r.Approvals[i]
+		if incidents[p.Incident] {
+			x.ApprovalAsked = record.Earliest(x.ApprovalAsked, &p.Asked)
+			if p.Outcome == "approved" {
+				x.ApprovalGiven = record.Earliest(x.ApprovalGiven, p.Answered)
+			}
+		}
+	}
+	for i := range r.Actions {
+		a := &r.Actions[i]
+		if at, ok := t.actuator.applied[a.Action]; ok && !a.OnBenign && (incidents[a.Incident] || a.Incident == 0) {
+			effect := int64(at)
+			x.FirstAction = record.Earliest(x.FirstAction, &effect)
+		}
+	}
+	if x.Started != nil && x.Restored != nil && *x.Restored < *x.Started {
+		x.Restored = nil
+	}
+}
+
+// steps collects what the attackers did and when each step was first noticed.
+func (t *trial) steps(r *record.Trial) {
+	seen := map[[2]int]record.Time{}
+	for i := range r.Alerts {
+		a := &r.Alerts[i]
+		if a.Attack != 0 {
+			key := [2]int{a.Attack, a.Step}
+			seen[key] = record.Earliest(seen[key], &a.Time)
+		}
+	}
+	for _, a := range t.agents {
+		for _, s := range a.Steps {
+			s.Detected = seen[[2]int{s.Attack, s.Step}]
+			r.Steps = append(r.Steps, s)
+		}
+	}
+	sort.SliceStable(r.Steps, func(i, j int) bool { return r.Steps[i].Started < r.Steps[j].Started })
+}
+
+// coherenceTarget is the proxy for integrated defence of the design: detection
+// to enrichment to first automatic action in effect, or approval asked.
+const coherenceTarget = 5 * time.Second
+
+// total fills in the trial's own columns: with several attackers, those of the
+// one contained last.
+func (t *trial) total(r *record.Trial) {
+	r.Coherence = t.coherence(r)
+	if len(r.Attacks) == 0 {
+		r.Outcome = record.OutcomeNone
+		r.Score = t.score(r, record.Attack{Outcome: record.OutcomeNone})
+		return
+	}
+	last := r.Attacks[0]
+	for _, a := range r.Attacks[1:] {
+		if last.Contained != nil && (a.Contained == nil || *a.Contained > *last.Contained) {
+			last = a
+		}
+	}
+	begin := int64(0)
+	if last.FirstEvent != nil {
+		begin = *last.FirstEvent
+	} else if last.Started != nil {
+		begin = *last.Started
+	}
+	since := func(at record.Time) record.Time {
+		if at == nil {
+			return nil
+		}
+		d := max(0, *at-begin)
+		return &d
+	}
+	r.Outcome = last.Outcome
+	r.Detected = last.Detected != nil
+	r.Responded = last.FirstAction != nil
+	r.Contained = last.Contained != nil
+	r.ObjectiveReached = last.ObjectiveReached != nil
+	r.TimeToDetect, r.TimeToEnrich = since(last.Detected), since(last.Enriched)
+	r.TimeToRespond, r.TimeToContain = since(last.FirstAction), since(last.Contained)
+	r.TimeToObjective, r.TimeToRestore = since(last.ObjectiveReached), since(last.Restored)
+	r.Score = t.score(r, last)
+}
+
+// coherence is the share of incidents with an answer whose way from the first
+// alert over enrichment to the first action in effect or approval asked takes
+// under five seconds.
+func (t *trial) coherence(r *record.Trial) float64 {
+	detected := map[int]int64{}
+	answered := map[int]int64{}
+	for _, a := range r.Alerts {
+		if at, ok := detected[a.Incident]; !ok || a.Time < at {
+			detected[a.Incident] = a.Time
+		}
+	}
+	note := func(incident int, at int64) {
+		if old, ok := answered[incident]; !ok || at < old {
+			answered[incident] = at
+		}
+	}
+	for _, a := range r.Approvals {
+		note(a.Incident, a.Asked)
+	}
+	for _, a := range r.Actions {
+		if at, ok := t.actuator.applied[a.Action]; ok {
+			note(a.Incident, int64(at))
+		}
+	}
+	total, quick := 0, 0
+	for incident, at := range answered {
+		from, ok := detected[incident]
+		if !ok {
+			continue
+		}
+		total++
+		// The clock runs from the alert that led to the answer.
+		for _, a := range r.Alerts {
+			if a.Incident == incident && a.Time <= at && a.Time > from {
+				from = a.Time
+			}
+		}
+		if at-from < int64(coherenceTarget) {
+			quick++
+		}
+	}
+	if total == 0 {
+		return 0
+	}
+	return float64(quick) / float64(total)
+}
+
+// score is 100 for a day without harm and without cost, 0 for the worst: harm is
+// 1 when the attacker reached his goal and his progress towards it otherwise;
+// disruption is the share of working time that the defence cost; effort is
+// people's time against one analyst for the whole trial. docs/metrics.md gives
+// the weights.
+func (t *trial) score(r *record.Trial, a record.Attack) float64 {
+	harm := 0.6 * a.Progress
+	if a.ObjectiveReached != nil {
+		harm = 1
+	}
+	people := 0.0
+	for _, account := range t.world.Accounts {
+		if account.Home != nil {
+			people++
+		}
+	}
+	hours := t.scenario.Horizon.Hours()
+	disruption := min(1, r.CollateralSeconds/3600/max(1, people*hours)*20)
+	effort := min(1, t.staff.Minutes/60/max(1, hours)/4)
+	return math.Round(1000*(1-min(1, 0.75*harm+0.2*disruption+0.05*effort))) / 10
+}

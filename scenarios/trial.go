@@ -1,0 +1,225 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"hemostat/attackers"
+	"hemostat/defenders"
+	"hemostat/defenders/fusion"
+	"hemostat/defenders/sentinel"
+	"hemostat/sim"
+	"hemostat/sim/analysts"
+	"hemostat/sim/background"
+	"hemostat/sim/batch"
+	"hemostat/sim/event"
+	"hemostat/sim/intel"
+	"hemostat/sim/record"
+	"hemostat/sim/truth"
+	"hemostat/sim/world"
+)
+
+// TrialOptions say how to run trials.
+type TrialOptions struct {
+	Seed       uint64
+	KeepEvents bool
+	// Registry counts the pipelines' metrics; nil counts none. One registry serves
+	// one pipeline.
+	Registry prometheus.Registerer
+}
+
+// trial is one scenario against one variant on one simulated day.
+type trial struct {
+	scenario *Scenario
+	variant  *Variant
+	index    int
+	options  TrialOptions
+
+	engine     sim.Engine
+	streams    sim.Streams
+	ledger     *truth.Ledger
+	world      *world.World
+	hostile    world.Hostile
+	background *background.Background
+	agents     []*attackers.Agent
+	staff      *analysts.Staff
+	actuator   *actuator
+	pipeline   *defenders.Pipeline
+
+	inFlight []*event.Event
+	freeSlot []int
+	wakeAt   time.Duration
+	wakeSet  bool
+	wakeup   sim.Timer
+	ingested map[int32]time.Duration
+	kept     []record.StoredEvent
+}
+
+// Task makes a trial ready for the pool. The scenario must have been loaded with
+// the variant's settings for scenarios.
+func Task(s *Scenario, v *Variant, index int, o TrialOptions) batch.Task {
+	id := record.TrialID(s.Digest(), v.Digest, o.Seed, index)
+	return batch.Task{TrialID: id, Scenario: s.Name, Variant: v.Name, Index: index, Run: func(interrupted func() bool) (*record.Trial, error) {
+		return RunTrial(s, v, index, o, interrupted)
+	}}
+}
+
+// RunTrial runs one trial to its end. The same arguments give the same rows.
+func RunTrial(s *Scenario, v *Variant, index int, o TrialOptions, interrupted func() bool) (*record.Trial, error) {
+	t := &trial{scenario: s, variant: v, index: index, options: o, ingested: map[int32]time.Duration{}}
+	t.engine.Interrupted = interrupted
+	if err := t.build(); err != nil {
+		return nil, err
+	}
+	t.engine.Run(s.Horizon)
+	if t.engine.Stopped() {
+		return nil, batch.ErrInterrupted
+	}
+	return t.outcome()
+}
+
+func (t *trial) build() error {
+	t.streams = sim.NewStreams(t.options.Seed, uint64(t.index))
+	t.ledger = truth.NewLedger()
+	spec, err := sensorsChanged(t.scenario.Spec, t.variant.file.Sensors)
+	if err != nil {
+		return err
+	}
+	estate := t.streams
+	if own := t.scenario.World.SeedFromTrial; own != nil && !*own {
+		estate = sim.NewStreams(t.options.Seed, 0)
+	}
+	t.world = world.Build(spec, estate, t.ledger, t.scenario.Epoch)
+	t.world.UseStreams(t.streams)
+	t.world.Deliver = t.deliver
+	rate := 1.0
+	if t.scenario.Background.Rate != nil {
+		rate = *t.scenario.Background.Rate
+	}
+	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate})
+	var indicators []string
+	for i := range t.scenario.Attackers {
+		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.hostile})
+		t.agents = append(t.agents, a)
+		addresses, domains := a.Indicators()
+		indicators = append(append(indicators, addresses...), domains...)
+	}
+	return t.defend(indicators)
+}
+
+// defend puts the pipeline between sensors and world.
+func (t *trial) defend(indicators []string) error {
+	var sources []fusion.Source
+	for _, c := range t.variant.feeds {
+		sources = append(sources, feed{intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))})
+	}
+	t.actuator = &actuator{engine: &t.engine, world: t.world, hostile: &t.hostile, wake: t.wake, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
+	asker := &approver{world: t.world, hostile: &t.hostile}
+	var detectors []sentinel.Detector
+	if t.variant.runs("sigma") {
+		detectors = append(detectors, sentinel.NewSigmaDetector(t.variant.rules))
+	}
+	draws := [4]sim.Stream{}
+	for i := range draws {
+		draws[i] = t.streams.Stream("pipeline", fmt.Sprint("stage ", i))
+	}
+	p, err := defenders.New(defenders.Config{
+		Inventory: inventoryOf(t.world), Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
+		Policy: t.variant.policy(), Reflex: t.variant.reflex(), NoReflex: !t.variant.runs("reflex"),
+		Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
+		Actuator: t.actuator, Approver: asker, Registry: t.options.Registry,
+		Uniform: func(stage defenders.Stage, n uint64) float64 {
+			s := draws[stage].At(n)
+			return s.Float64()
+		},
+	})
+	if err != nil {
+		return err
+	}
+	t.pipeline, t.actuator.pipeline = p, p
+	p.OnIngested = t.onIngested
+	t.staff = analysts.New(&t.engine, t.streams, t.scenario.Epoch, t.variant.hotl, func(now time.Duration, id int, approved bool, by string) bool {
+		ok := p.Answer(now, id, approved, by)
+		t.wake()
+		return ok
+	})
+	asker.staff = t.staff
+	p.OnAlert = func(a *defenders.RaisedAlert) {
+		if sentinel.IsThreat(a.Severity) {
+			t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
+		}
+	}
+	return nil
+}
+
+// deliver takes an event from a sensor and hands it to the pipeline when it
+// arrives.
+func (t *trial) deliver(e *event.Event) {
+	if t.options.KeepEvents {
+		label := t.ledger.Label(e.ID)
+		t.kept = append(t.kept, record.StoredEvent{Event: e, Attack: int(label.Attack), Step: int(label.Step)})
+	}
+	if e.Observed > t.scenario.Horizon {
+		return
+	}
+	var slot int
+	if n := len(t.freeSlot); n > 0 {
+		slot = t.freeSlot[n-1]
+		t.freeSlot = t.freeSlot[:n-1]
+		t.inFlight[slot] = e
+	} else {
+		slot = len(t.inFlight)
+		t.inFlight = append(t.inFlight, e)
+	}
+	t.engine.Schedule(e.Observed, (*arrival)(t), uint64(slot))
+}
+
+// arrival is the trial as the handler of events that reach the pipeline.
+type arrival trial
+
+// Handle hands one event to the pipeline.
+func (a *arrival) Handle(now time.Duration, slot uint64) {
+	t := (*trial)(a)
+	e := t.inFlight[slot]
+	t.inFlight[slot] = nil
+	t.freeSlot = append(t.freeSlot, int(slot))
+	t.pipeline.Event(now, e)
+	t.wake()
+}
+
+// waker is the trial as the handler of the pipeline's own timers.
+type waker trial
+
+// Handle lets the pipeline do what is due.
+func (w *waker) Handle(now time.Duration, _ uint64) {
+	t := (*trial)(w)
+	t.wakeSet = false
+	t.pipeline.Advance(now)
+	t.wake()
+}
+
+// wake keeps one timer at the time when the pipeline next has something to do.
+func (t *trial) wake() {
+	at, ok := t.pipeline.NextWake()
+	if !ok || t.wakeSet && t.wakeAt <= at {
+		return
+	}
+	if t.wakeSet {
+		t.engine.Cancel(t.wakeup)
+	}
+	t.wakeSet, t.wakeAt = true, at
+	t.wakeup = t.engine.Schedule(at, (*waker)(t), 0)
+}
+
+// onIngested notes when the first event of each attack was through ingest.
+func (t *trial) onIngested(e *event.Event, at time.Duration) {
+	label := t.ledger.Label(e.ID)
+	if !label.Malicious() {
+		return
+	}
+	if first, ok := t.ingested[label.Attack]; !ok || at < first {
+		t.ingested[label.Attack] = at
+	}
+}

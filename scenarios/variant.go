@@ -1,0 +1,389 @@
+package scenarios
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hemostat/defenders"
+	"hemostat/defenders/cascade"
+	"hemostat/defenders/reflex"
+	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim"
+	"hemostat/sim/analysts"
+	"hemostat/sim/intel"
+	"hemostat/sim/strictyaml"
+)
+
+// VariantFile is a variant of the defence. What is absent is the default.
+type VariantFile struct {
+	Pos         strictyaml.Pos `yaml:"-"`
+	Name        string         `yaml:"name" required:"true" doc:"name of the variant"`
+	Description string         `yaml:"description" doc:"what is different"`
+	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
+	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
+	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
+	Detectors   []string       `yaml:"detectors" doc:"which detectors run: sigma, reflex; both when absent"`
+	HOTL        HOTLFile       `yaml:"hotl" doc:"people on the loop"`
+	Response    ResponseFile   `yaml:"response" doc:"policy of the response"`
+	Cascade     CascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
+	Restoration RestoreFile    `yaml:"restoration" doc:"when to take actions back"`
+	Reflex      ReflexFile     `yaml:"reflex" doc:"immediate reactions"`
+	Intel       *[]IntelFile   `yaml:"intel" doc:"threat-intelligence feeds; an empty list for none"`
+	Sensors     []SensorChange `yaml:"sensors" doc:"changes to sensors of the world"`
+	Services    ServicesFile   `yaml:"services" doc:"speed of the pipeline's stages"`
+}
+
+// HOTLFile is the staffing.
+type HOTLFile struct {
+	Mode      string    `yaml:"mode" enum:"pool,oracle,always,never,scripted" doc:"who answers; pool when absent"`
+	Tier1     *int      `yaml:"tier1" doc:"people on the first line; 2 when absent"`
+	Tier2     *int      `yaml:"tier2" doc:"people on the second line; 1 when absent"`
+	Commander *int      `yaml:"commander" doc:"incident commanders; 1 when absent"`
+	Decision  *sim.Dist `yaml:"decision" doc:"time of a decision; lognormal(median 2m, sigma 0.8) when absent"`
+	Notice    *sim.Dist `yaml:"notice" doc:"time until a question is seen; lognormal(median 20s, sigma 0.6) when absent"`
+	OnCall    *sim.Dist `yaml:"on_call" doc:"the same outside the shift"`
+	Triage    *sim.Dist `yaml:"triage" doc:"time that an alert keeps a first-line analyst busy"`
+	Delay     *sim.Dist `yaml:"delay" doc:"answer time of the modes other than pool"`
+	DPrime    *float64  `yaml:"d_prime" doc:"discrimination of the people; 1.9 (83 % right) when absent"`
+	Shift     []int     `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; around the clock when absent"`
+}
+
+// ResponseFile is the policy.
+type ResponseFile struct {
+	Approval string `yaml:"approval" enum:"low,medium,high,none" doc:"from which risk on people are asked; medium when absent, none for never"`
+	DryRun   bool   `yaml:"dry_run" doc:"ask and audit, but do nothing"`
+}
+
+// CascadeFile sets the cascade.
+type CascadeFile struct {
+	Off      bool          `yaml:"off" doc:"no cascade"`
+	Shape    float64       `yaml:"shape" doc:"evidence in log odds at which a zone is shaped; 3 when absent"`
+	Isolate  float64       `yaml:"isolate" doc:"evidence at which a zone is cut off; 7 when absent"`
+	HalfLife time.Duration `yaml:"half_life" doc:"how fast evidence leaks away; 20m when absent"`
+	Budget   float64       `yaml:"budget" doc:"greatest share of the estate's worth cut off at once; 0.5 when absent"`
+}
+
+// RestoreFile sets restoration.
+type RestoreFile struct {
+	Off       bool          `yaml:"off" doc:"actions end by their ttl only"`
+	Quiet     time.Duration `yaml:"quiet" doc:"time without alerts; 45m when absent"`
+	NoRebuild bool          `yaml:"no_rebuild" doc:"do not rebuild hosts"`
+}
+
+// ReflexFile sets the reflex.
+type ReflexFile struct {
+	Failures int           `yaml:"failures" doc:"refused passwords from one source; 6 when absent"`
+	Window   time.Duration `yaml:"window" doc:"within this time; 1m when absent"`
+	Limit    float64       `yaml:"limit" doc:"attempts a second that are left; 0.2 when absent"`
+}
+
+// IntelFile is one feed.
+type IntelFile struct {
+	Name       string    `yaml:"name" required:"true" doc:"name of the feed"`
+	Coverage   float64   `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
+	Delay      *sim.Dist `yaml:"delay" doc:"how late it knows them"`
+	Errors     int       `yaml:"errors" doc:"innocent indicators that it lists"`
+	Confidence float64   `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent"`
+}
+
+// SensorChange changes a sensor of the world.
+type SensorChange struct {
+	Pos      strictyaml.Pos `yaml:"-"`
+	Name     string         `yaml:"name" required:"true" doc:"sensor of the world"`
+	Coverage *float64       `yaml:"coverage" doc:"share of hosts that have it"`
+	Delay    *sim.Dist      `yaml:"delay" doc:"time to delivery"`
+	Loss     *float64       `yaml:"loss" doc:"share of events lost"`
+	Off      bool           `yaml:"off" doc:"the sensor is missing"`
+}
+
+// ServicesFile sets the mean service times of the stages.
+type ServicesFile struct {
+	Ingest   *time.Duration `yaml:"ingest" doc:"mean time for an event"`
+	Sentinel *time.Duration `yaml:"sentinel" doc:"mean time for an event"`
+	Fusion   *time.Duration `yaml:"fusion" doc:"mean time for an alert"`
+	Response *time.Duration `yaml:"response" doc:"mean time for an alert"`
+	Queue    int            `yaml:"queue" doc:"events that may wait before ingest and sentinel"`
+}
+
+// Variant is a variant made ready: rules compiled, playbooks read. It may be
+// shared between trials.
+type Variant struct {
+	Name   string
+	Digest string
+	JSON   []byte
+	// Scenario holds settings that this variant makes in every scenario.
+	Scenario []Setting
+
+	file      VariantFile
+	rules     *sigma.Engine
+	playbooks []*response.Playbook
+	hotl      analysts.Config
+	feeds     []intel.Config
+	services  defenders.Services
+}
+
+// DefaultVariant is the text of the variant with nothing changed.
+const DefaultVariant = "name: default\n"
+
+// variantKeys are the top-level keys that a setting for variants may begin with.
+var variantKeys = []string{"rules", "without_rules", "playbooks", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
+
+// LoadVariant reads a variant from a file, or the default for "" or "default".
+// Settings whose path begins with a key of variants change it; the others are
+// kept for the scenarios. A variant with settings is named after them.
+func LoadVariant(file string, set []Setting) (*Variant, error) {
+	data := []byte(DefaultVariant)
+	name := "default variant"
+	if file != "" && file != "default" {
+		var err error
+		if data, err = os.ReadFile(file); err != nil {
+			return nil, fmt.Errorf("variant %s: %w", file, err)
+		}
+		name = file
+	}
+	var own, scenario []Setting
+	for _, s := range set {
+		if slices.Contains(variantKeys, splitPath(s.Path)[0]) {
+			own = append(own, s)
+		} else {
+			scenario = append(scenario, s)
+		}
+	}
+	data, err := apply(name, data, own)
+	if err != nil {
+		return nil, err
+	}
+	return parseVariant(name, data, set, scenario)
+}
+
+func parseVariant(file string, data []byte, all, scenario []Setting) (*Variant, error) {
+	v := &Variant{Scenario: scenario}
+	if err := strictyaml.Decode(file, data, &v.file); err != nil {
+		return nil, err
+	}
+	v.Name = v.file.Name
+	if len(all) > 0 {
+		var parts []string
+		for _, s := range all {
+			parts = append(parts, s.Path+"="+s.Value)
+		}
+		v.Name += "[" + strings.Join(parts, " ") + "]"
+	}
+	if err := v.prepare(file); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *Variant) prepare(file string) error {
+	var faults strictyaml.Faults
+	fault := func(path, format string, args ...any) {
+		faults = append(faults, v.file.Pos.Fault(path, format, args...))
+	}
+	v.hotl = v.file.HOTL.config(fault)
+	v.services = v.file.Services.config()
+	v.feeds = intel.Default()
+	if v.file.Intel != nil {
+		v.feeds = nil
+		for _, f := range *v.file.Intel {
+			c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence}
+			if f.Delay != nil {
+				c.Delay = *f.Delay
+			}
+			if c.Confidence == 0 {
+				c.Confidence = 0.5
+			}
+			if f.Coverage < 0 || f.Coverage > 1 || c.Confidence < 0 || c.Confidence > 1 {
+				fault("intel", "coverage and confidence of %s are shares from 0 to 1", f.Name)
+			}
+			v.feeds = append(v.feeds, c)
+		}
+	}
+	for _, d := range v.file.Detectors {
+		if d != "sigma" && d != "reflex" {
+			fault("detectors", "unknown detector %q; accepted: sigma, reflex", d)
+		}
+	}
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	base := filepath.Dir(file)
+	rules, ruleText, err := v.loadRules(base)
+	if err != nil {
+		return err
+	}
+	if v.rules, err = sigma.Compile(rules); err != nil {
+		return err
+	}
+	playbookText, err := v.loadPlaybooks(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(ruleText, playbookText)
+}
+
+// loadRules returns the rules and a digest of their files.
+func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
+	folders := v.file.Rules
+	if len(folders) == 0 {
+		folders = []string{"embedded"}
+	}
+	if len(folders) == 1 && folders[0] == "none" {
+		return nil, "none", nil
+	}
+	resolved := slices.Clone(folders)
+	for i, f := range resolved {
+		if f != "embedded" && !filepath.IsAbs(f) {
+			resolved[i] = filepath.Join(base, f)
+		}
+	}
+	rules, err := sentinel.LoadRules(resolved)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, out := range v.file.Without {
+		before := len(rules)
+		rules = slices.DeleteFunc(rules, func(r *sigma.Rule) bool { return r.ID == out || r.Title == out || r.Name == out })
+		if len(rules) == before {
+			return nil, "", v.file.Pos.Fault("without_rules", "no rule has the id, name or title %q", out)
+		}
+	}
+	h := sha256.New()
+	for _, r := range rules {
+		h.Write(r.Digest[:])
+	}
+	return rules, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// loadPlaybooks reads the playbooks and returns a digest of their files.
+func (v *Variant) loadPlaybooks(base string) (string, error) {
+	var fsys fs.FS = response.Embedded
+	dir := response.EmbeddedDir
+	switch p := v.file.Playbooks; p {
+	case "", "embedded":
+	case "none":
+		return "none", nil
+	default:
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(base, p)
+		}
+		fsys, dir = os.DirFS(filepath.Dir(p)), filepath.Base(p)
+		if info, err := os.Stat(p); err != nil || !info.IsDir() {
+			return "", fmt.Errorf("%s:%d: playbooks: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, p)
+		}
+	}
+	var err error
+	if v.playbooks, err = response.Load(fsys, dir, strictyaml.Decode); err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, p := range v.playbooks {
+		data, err := fs.ReadFile(fsys, p.File)
+		if err != nil {
+			return "", err
+		}
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// seal computes what the variant's identity is: its file with defaults, its
+// rules and its playbooks, and what it sets in scenarios, but not its name or
+// description.
+func (v *Variant) seal(rules, playbooks string) error {
+	file := v.file
+	file.Pos, file.Description = strictyaml.Pos{}, ""
+	for i := range file.Sensors {
+		file.Sensors[i].Pos = strictyaml.Pos{}
+	}
+	identity := struct {
+		File             VariantFile
+		Rules, Playbooks string
+		HOTL             string
+		Scenario         []Setting
+	}{file, rules, playbooks, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	text, err := json.Marshal(identity)
+	if err != nil {
+		return fmt.Errorf("variant %s: %w", v.Name, err)
+	}
+	sum := sha256.Sum256(text)
+	v.JSON, v.Digest = text, hex.EncodeToString(sum[:])
+	return nil
+}
+
+func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.Config {
+	c := analysts.Default()
+	if h.Mode != "" {
+		c.Mode = h.Mode
+	}
+	for name, pair := range map[string]struct {
+		to   *int
+		from *int
+	}{"tier1": {&c.Tier1, h.Tier1}, "tier2": {&c.Tier2, h.Tier2}, "commander": {&c.Commander, h.Commander}} {
+		if pair.from == nil {
+			continue
+		}
+		if *pair.from < 0 || *pair.from > 1000 {
+			fault("hotl."+name, "a number of people from 0 to 1000 is expected, not %d", *pair.from)
+		}
+		*pair.to = *pair.from
+	}
+	for to, from := range map[*sim.Dist]*sim.Dist{&c.Decision: h.Decision, &c.Notice: h.Notice, &c.OnCall: h.OnCall, &c.Triage: h.Triage, &c.Delay: h.Delay} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if h.DPrime != nil {
+		c.DPrime = *h.DPrime
+	}
+	if len(h.Shift) > 0 {
+		if len(h.Shift) != 2 || min(h.Shift[0], h.Shift[1]) < 0 || max(h.Shift[0], h.Shift[1]) > 24 {
+			fault("hotl.shift", "two hours of the day are expected, such as [8, 18]")
+		} else {
+			c.ShiftFrom, c.ShiftTo = h.Shift[0], h.Shift[1]
+		}
+	}
+	return c
+}
+
+func (s ServicesFile) config() defenders.Services {
+	c := defenders.DefaultServices()
+	for to, from := range map[*time.Duration]*time.Duration{&c.Ingest.Mean: s.Ingest, &c.Sentinel.Mean: s.Sentinel, &c.Fusion.Mean: s.Fusion, &c.Response.Mean: s.Response} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if s.Queue > 0 {
+		c.Ingest.Queue, c.Sentinel.Queue = s.Queue, s.Queue
+	}
+	return c
+}
+
+func (v *Variant) runs(detector string) bool {
+	return len(v.file.Detectors) == 0 || slices.Contains(v.file.Detectors, detector)
+}
+
+func (v *Variant) cascade() cascade.Options {
+	c := v.file.Cascade
+	return cascade.Options{Off: c.Off, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
+}
+
+func (v *Variant) reflex() reflex.Options {
+	return reflex.Options{Failures: v.file.Reflex.Failures, Window: v.file.Reflex.Window, Limit: v.file.Reflex.Limit}
+}
+
+// Playbooks lists the variant's playbooks.
+func (v *Variant) Playbooks() []*response.Playbook { return v.playbooks }
+
+// VariantSchema is the JSON Schema of variant files.
+func VariantSchema() []byte { return strictyaml.Schema("hemostat variant", VariantFile{}) }

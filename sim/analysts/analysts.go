@@ -1,0 +1,225 @@
+// Package analysts are the people on the loop: pools of first line, second line
+// and commander with queues, notice and decision times, triage of alerts as
+// competing work, fatigue, and verdicts by signal detection theory. Their
+// verdicts lean on the truth, which they see only as far as their
+// discrimination d' goes, so the package belongs to the simulator and not to
+// the defence. Questions come from defenders/response through an adapter in
+// scenarios; answers go back the same way.
+package analysts
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"hemostat/sim"
+)
+
+// Modes of answering.
+const (
+	Pool     = "pool"     // people with queues and errors
+	Oracle   = "oracle"   // always right, at once: the bound that people cannot pass
+	Always   = "always"   // approves everything at once
+	Never    = "never"    // denies everything at once
+	Scripted = "scripted" // right with a fixed delay
+)
+
+// Modes lists them.
+var Modes = []string{Pool, Oracle, Always, Never, Scripted}
+
+// Config is the staffing.
+type Config struct {
+	Mode      string
+	Tier1     int // people on the first line
+	Tier2     int
+	Commander int
+	// Decision is how long one decision takes once begun; Notice how long until
+	// somebody sees the question; OnCall the same outside the shift.
+	Decision, Notice, OnCall sim.Dist
+	// Triage is how long an alert keeps a first-line analyst busy.
+	Triage sim.Dist
+	// Shift is the hours of the day at which people are at their desks; both 0
+	// means around the clock.
+	ShiftFrom, ShiftTo int
+	// DPrime is the discrimination: 1.9 gives 83 % right verdicts at a neutral
+	// criterion (Moosmann et al. 2026).
+	DPrime float64
+	// Delay is the answer time of the modes oracle, always, never and scripted.
+	Delay sim.Dist
+}
+
+// Default is a mid-sized centre by day. Decision times are an assumption: no
+// public distribution of approval times exists (docs/calibration.md).
+func Default() Config {
+	return Config{
+		Mode: Pool, Tier1: 2, Tier2: 1, Commander: 1,
+		Decision: sim.LogNormal(2*time.Minute, 0.8), Notice: sim.LogNormal(20*time.Second, 0.6), OnCall: sim.LogNormal(10*time.Minute, 0.6),
+		Triage: sim.LogNormal(5*time.Minute, 0.8), DPrime: 1.9, Delay: sim.Fixed(time.Second),
+	}
+}
+
+// Question is what a person is asked.
+type Question struct {
+	ID         int
+	Role       string // tier1, tier2 or incident_commander
+	Key        string // names the decision across variants, so that they share its luck
+	Confidence float64
+	Disruption float64
+	Deadline   time.Duration
+	Justified  bool // in truth
+}
+
+// Answer is called with a person's verdict. It returns false when it came too
+// late.
+type Answer func(now time.Duration, id int, approved bool, by string) bool
+
+// Staff answers questions.
+type Staff struct {
+	// Late counts answers that nobody waited for any more.
+	Late int
+	// Minutes is the time spent on triage and decisions.
+	Minutes float64
+
+	config  Config
+	engine  *sim.Engine
+	streams sim.Streams
+	epoch   time.Time
+	answer  Answer
+	desks   map[string]*desk
+	asked   map[string]int
+	alerts  uint64
+}
+
+// desk is the people of one role and what waits for them.
+type desk struct {
+	name    string
+	people  int
+	busy    int
+	waiting []job
+	done    int // decisions made, for fatigue
+}
+
+type job struct {
+	question *Question
+	took     time.Duration
+	since    time.Duration
+	verdict  bool
+}
+
+// New puts people to work. The epoch is the calendar time of virtual time zero.
+func New(e *sim.Engine, streams sim.Streams, epoch time.Time, c Config, answer Answer) *Staff {
+	return &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{},
+		desks: map[string]*desk{"tier1": {name: "tier1", people: c.Tier1}, "tier2": {name: "tier2", people: c.Tier2}, "incident_commander": {name: "incident_commander", people: c.Commander}}}
+}
+
+// Ask puts a question to a role. Luck is drawn from the question's key, so the
+// same question in another variant meets the same person in the same mood.
+func (s *Staff) Ask(now time.Duration, q Question) {
+	s.asked[q.Key]++
+	luck := s.streams.Stream("analysts", q.Key).At(uint64(s.asked[q.Key]))
+	if s.config.Mode != Pool {
+		s.engine.After(s.config.Delay.Sample(&luck), func(now time.Duration) {
+			approved := q.Justified
+			switch s.config.Mode {
+			case Always:
+				approved = true
+			case Never:
+				approved = false
+			}
+			s.reply(now, q.ID, approved, s.config.Mode)
+		})
+		return
+	}
+	d := s.desks[q.Role]
+	if d == nil || d.people == 0 {
+		return // nobody is there, so nobody answers
+	}
+	notice := s.config.Notice
+	if !s.onShift(now) {
+		notice = s.config.OnCall
+	}
+	wait := notice.Sample(&luck)
+	took := s.config.Decision.Sample(&luck)
+	evidence := luck.Normal()
+	s.engine.After(wait, func(now time.Duration) {
+		j := job{question: &q, took: took, since: now, verdict: s.verdict(d, q, evidence)}
+		at := slices.IndexFunc(d.waiting, func(other job) bool { return other.question == nil })
+		if at < 0 {
+			at = len(d.waiting)
+		}
+		d.waiting = slices.Insert(d.waiting, at, j) // before any triage
+		s.serve(now, d)
+	})
+}
+
+// Triage gives the first line an alert to look at, which keeps them from
+// answering questions meanwhile.
+func (s *Staff) Triage(now time.Duration, key string) {
+	if s.config.Mode != Pool {
+		return
+	}
+	s.alerts++
+	luck := s.streams.Stream("analysts", "triage "+key).At(s.alerts)
+	d := s.desks["tier1"]
+	d.waiting = append(d.waiting, job{took: s.config.Triage.Sample(&luck), since: now})
+	s.serve(now, d)
+}
+
+func (s *Staff) onShift(now time.Duration) bool {
+	if s.config.ShiftFrom == 0 && s.config.ShiftTo == 0 {
+		return true
+	}
+	hour := s.epoch.Add(now).Hour()
+	if s.config.ShiftFrom < s.config.ShiftTo {
+		return hour >= s.config.ShiftFrom && hour < s.config.ShiftTo
+	}
+	return hour >= s.config.ShiftFrom || hour < s.config.ShiftTo
+}
+
+// abandon is how long an alert waits for triage before it is left.
+const abandon = time.Hour
+
+// serve lets free people take what waits, questions first.
+func (s *Staff) serve(now time.Duration, d *desk) {
+	for d.busy < d.people && len(d.waiting) > 0 {
+		j := d.waiting[0]
+		d.waiting = d.waiting[1:]
+		if j.question != nil && j.question.Deadline < now {
+			s.Late++
+			continue
+		}
+		if j.question == nil && now-j.since > abandon {
+			continue
+		}
+		d.busy++
+		s.Minutes += j.took.Minutes()
+		s.engine.After(j.took, func(now time.Duration) {
+			d.busy--
+			if j.question != nil {
+				d.done++
+				s.reply(now, j.question.ID, j.verdict, fmt.Sprintf("%s analyst", d.name))
+			}
+			s.serve(now, d)
+		})
+	}
+}
+
+func (s *Staff) reply(now time.Duration, id int, approved bool, by string) {
+	if !s.answer(now, id, approved, by) {
+		s.Late++
+	}
+}
+
+// verdict is equal-variance signal detection: the person sees the truth through
+// d' and approves above a criterion, which falls with the confidence shown
+// (automation bias) and rises with the predicted disruption (caution). After
+// many decisions d' falls, at most by 29 % (CSA 2025).
+func (s *Staff) verdict(d *desk, q Question, noise float64) bool {
+	dPrime := s.config.DPrime * (1 - min(0.29, 0.02*float64(d.done)))
+	signal := -dPrime / 2
+	if q.Justified {
+		signal = dPrime / 2
+	}
+	criterion := 0.8*(0.5-q.Confidence) + min(0.6, q.Disruption/600)
+	return signal+noise > criterion
+}
