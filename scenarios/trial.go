@@ -57,15 +57,6 @@ type trial struct {
 	kept     []record.StoredEvent
 }
 
-// Task makes a trial ready for the pool. The scenario must have been loaded with
-// the variant's settings for scenarios.
-func Task(s *Scenario, v *Variant, index int, o TrialOptions) batch.Task {
-	id := record.TrialID(s.Digest(), v.Digest, o.Seed, index)
-	return batch.Task{TrialID: id, Scenario: s.Name, Variant: v.Name, Index: index, Run: func(interrupted func() bool) (*record.Trial, error) {
-		return RunTrial(s, v, index, o, interrupted)
-	}}
-}
-
 // RunTrial runs one trial to its end. The same arguments give the same rows.
 func RunTrial(s *Scenario, v *Variant, index int, o TrialOptions, interrupted func() bool) (*record.Trial, error) {
 	t := &trial{scenario: s, variant: v, index: index, options: o, ingested: map[int32]time.Duration{}}

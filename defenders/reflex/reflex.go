@@ -111,7 +111,7 @@ func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
 	}
 	s.until = e.Time + r.options.TTL
 	return Reaction{
-		Rule: "reflex.password_failures", Title: fmt.Sprintf("%d refused passwords from %s within %s", len(s.times), from, r.options.Window),
+		Rule: "reflex.password_failures", Title: "Refused Passwords In Quick Succession",
 		Technique: "T1110", Action: "rate_limit", Params: map[string]string{"source_ip": from, "rps": fmt.Sprint(r.options.Limit)},
 		TTL: r.options.TTL, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
 	}, true
@@ -132,7 +132,7 @@ func (r *Reflex) knownBad(e *event.Event) (Reaction, bool) {
 			return Reaction{}, false
 		}
 		s.until = e.Time + r.options.TTL
-		x := Reaction{Rule: "reflex.known_bad", Title: "Traffic with " + v + ", which is known to be hostile", Technique: "T1071",
+		x := Reaction{Rule: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Technique: "T1071",
 			Action: "rate_limit", Params: map[string]string{"source_ip": v, "rps": fmt.Sprint(r.options.Limit)},
 			TTL: r.options.TTL, Confidence: 0.85, Evidence: []uint64{e.ID}}
 		return x, true

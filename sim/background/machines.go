@@ -63,7 +63,7 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	start := func(binary *world.Binary, line string) *world.Process {
 		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: svchost})
 	}
-	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3}) {
+	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3, 0.005}) {
 	case 0:
 		p := start(world.Svchost, `C:\Windows\System32\svchost.exe -k netsvcs -p -s wuauserv`)
 		w.LoadImage(now, a.as, p, combase)
@@ -85,6 +85,8 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	case 6:
 		w.CreateFile(now, a.as, svchost, `C:\Windows\ServiceState\EventLog\Data\lastalive0.dat`)
 		w.SetRegistryValue(now, a.as, svchost, `HKLM\System\CurrentControlSet\Services\W32Time\Config\LastKnownGoodTime`, "QWORD (0x01da7e6c-0x3f1b2a00)")
+	case 8: // the management agent runs a script the way intruders do
+		start(world.PowerShell, `powershell.exe -NoProfile -NonInteractive -EncodedCommand RwBlAHQALQBIAG8AdABGAGkAeAA=`)
 	default:
 		w.CreateRemoteThread(now, a.as, &world.Process{Host: h, PID: 560, Binary: csrss, CommandLine: csrss.Path, GUID: "{00000000-0000-0000-0000-000000000230}"}, world.Conhost, "CtrlRoutine")
 	}

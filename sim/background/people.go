@@ -64,6 +64,11 @@ func (b *Background) browse(a *actor, now time.Duration, s *sim.Stream) outcome 
 	if r := w.Reach(world.At(a.host), to, 443); !r.OK() {
 		return refused(r)
 	}
+	if s.Bool(0.0006) { // a large delivery to a customer, in several parts
+		for part := range 4 {
+			w.Flow(now+time.Duration(part)*3*time.Minute, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Process: browser, Sent: 60e6 + uint64(s.IntN(90e6)), Received: 90e3, Duration: 2 * time.Minute})
+		}
+	}
 	w.Flow(now, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Process: browser, Sent: sent, Received: received, Duration: s.Between(time.Second, time.Minute)})
 	w.TLS(now, a.as, world.At(a.host), to, 443, where.name, world.BrowserHello, "", "", true)
 	w.ProxyRequest(now, a.as, world.Request{From: world.At(a.host), To: to, Port: 443, Method: "CONNECT", Host: where.name, URI: where.name + ":443", Agent: browserAgent, Status: "200", Sent: sent, Received: received, User: a.account.Name})
@@ -156,6 +161,7 @@ func (b *Background) startProgram(a *actor, now time.Duration, s *sim.Stream) ou
 		{world.PowerShell, `powershell.exe -NoProfile -File C:\ProgramData\it\inventory.ps1`, 0.4},
 		{world.Whoami, `whoami`, 0.08},
 		{world.Ipconfig, `ipconfig /all`, 0.15},
+		{world.SevenZip, `"C:\Program Files\7-Zip\7z.exe" a -pForCustomer C:\Users\` + a.account.Name + `\Documents\offer.zip C:\Users\` + a.account.Name + `\Documents\offer`, 0.03},
 	}
 	weights := make([]float64, len(programs))
 	for i := range programs {
@@ -243,7 +249,7 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 	}
 	console := b.running(a, world.PowerShell)
 	logon := world.Logon{From: world.At(a.host), To: target, Account: a.account, Type: world.LogonNetwork, Generation: a.account.Generation}
-	switch sim.PickWeighted(s, []float64{3, 10, 5, 8, 2}) {
+	switch sim.PickWeighted(s, []float64{1, 10, 5, 8, 2}) {
 	case 0:
 		if r := b.connect(a, now, target, 445, "smb", console); !r.OK() {
 			return refused(r)

@@ -61,6 +61,11 @@ func Dropped(path string, s *sim.Stream) *Binary {
 	return b
 }
 
+// Signed returns a program of a small vendor with a valid signature.
+func Signed(path, company string) *Binary {
+	return binary(path, path[strings.LastIndexByte(path, '\\')+1:], company, company, company+" program", "1.0.0.0")
+}
+
 // Renamed returns the same program under another path: name changes, version
 // information and hashes do not.
 func (b *Binary) Renamed(path string) *Binary {

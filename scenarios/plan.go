@@ -1,0 +1,192 @@
+package scenarios
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"hemostat/sim/batch"
+	"hemostat/sim/record"
+	"hemostat/sim/strictyaml"
+)
+
+// Plan is what a run is to do: a matrix of scenarios, variants and parameters.
+type Plan struct {
+	Pos       strictyaml.Pos      `yaml:"-"`
+	Scenarios []string            `yaml:"scenarios" doc:"scenarios by name or file; all embedded ones when absent"`
+	Variants  []string            `yaml:"variants" doc:"variant files; the word default for the defence as it comes"`
+	Trials    int                 `yaml:"trials" doc:"trials of each scenario and variant; 25 when absent"`
+	Seed      uint64              `yaml:"seed" doc:"seed of all randomness; 1 when absent"`
+	Set       map[string]string   `yaml:"set" doc:"values to set, by path, in scenarios or variants"`
+	Sweep     map[string][]string `yaml:"sweep" doc:"values to go through, by path; each makes a variant"`
+
+	// Settings and sweeps from the command line, in order.
+	Settings []Setting `yaml:"-"`
+	Sweeps   []Sweep   `yaml:"-"`
+}
+
+// Sweep is a path and the values that it takes in turn.
+type Sweep struct {
+	Path   string
+	Values []string
+}
+
+// ReadPlan reads a plan file.
+func ReadPlan(file string) (*Plan, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", file, err)
+	}
+	p := &Plan{}
+	if err := strictyaml.Decode(file, data, p); err != nil {
+		return nil, err
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
+		p.Settings = append(p.Settings, Setting{path, p.Set[path]})
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.Sweep)) {
+		p.Sweeps = append(p.Sweeps, Sweep{path, p.Sweep[path]})
+	}
+	return p, nil
+}
+
+// ParseSweep reads PATH=A,B,C. Commas inside parentheses or brackets do not
+// part values.
+func ParseSweep(text string) (Sweep, error) {
+	s, err := ParseSetting(text)
+	if err != nil {
+		return Sweep{}, err
+	}
+	sweep := Sweep{Path: s.Path}
+	depth, from := 0, 0
+	for i, r := range s.Value + "," {
+		switch r {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth--
+		case ',':
+			if depth == 0 {
+				sweep.Values = append(sweep.Values, strings.TrimSpace(s.Value[from:i]))
+				from = i + 1
+			}
+		}
+	}
+	return sweep, nil
+}
+
+// Cell is a scenario against a variant.
+type Cell struct {
+	Scenario *Scenario
+	Variant  *Variant
+}
+
+// Matrix is a plan made ready.
+type Matrix struct {
+	Cells  []Cell
+	Trials int
+	Seed   uint64
+}
+
+// maxTrials bounds a plan.
+const maxTrials = 10_000_000
+
+// Build loads everything that a plan names. Every scenario or variant that does
+// not load is reported.
+func (p *Plan) Build() (*Matrix, error) {
+	m := &Matrix{Trials: p.Trials, Seed: p.Seed}
+	names := p.Scenarios
+	if len(names) == 0 {
+		names = EmbeddedNames()
+	}
+	files := p.Variants
+	if len(files) == 0 {
+		files = []string{"default"}
+	}
+	combinations := [][]Setting{slices.Clone(p.Settings)}
+	for _, sweep := range p.Sweeps {
+		var next [][]Setting
+		for _, c := range combinations {
+			for _, value := range sweep.Values {
+				next = append(next, append(slices.Clone(c), Setting{sweep.Path, value}))
+			}
+		}
+		combinations = next
+	}
+	var faults []error
+	variants := map[string]*Variant{}
+	for _, file := range files {
+		for _, set := range combinations {
+			v, err := LoadVariant(file, set)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			if other := variants[v.Name]; other != nil && other.Digest != v.Digest {
+				faults = append(faults, fmt.Errorf("two variants are named %q; give one another name", v.Name))
+			}
+			variants[v.Name] = v
+			for _, name := range names {
+				s, err := Load(name, v.Scenario)
+				if err != nil {
+					faults = append(faults, err)
+					continue
+				}
+				m.Cells = append(m.Cells, Cell{s, v})
+			}
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(unique(faults)...)
+	}
+	if m.Trials < 1 || m.Trials*len(m.Cells) > maxTrials {
+		return nil, fmt.Errorf("from 1 to %d trials in all are accepted, not %d of each of %d cells", maxTrials, m.Trials, len(m.Cells))
+	}
+	return m, nil
+}
+
+func unique(all []error) []error {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(e error) bool {
+		again := seen[e.Error()]
+		seen[e.Error()] = true
+		return again
+	})
+}
+
+// Digest identifies the plan.
+func (m *Matrix) Digest() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d\n", m.Trials, m.Seed)
+	for _, c := range m.Cells {
+		fmt.Fprintln(h, c.Scenario.Digest(), c.Variant.Digest)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Tasks lists the trials, those of one index together, so that an interrupted
+// run leaves pairs.
+func (m *Matrix) Tasks(o TrialOptions) []batch.Task {
+	o.Seed = m.Seed
+	digests := make([]string, len(m.Cells))
+	for i, c := range m.Cells {
+		digests[i] = c.Scenario.Digest()
+	}
+	var tasks []batch.Task
+	for index := range m.Trials {
+		for i, c := range m.Cells {
+			tasks = append(tasks, batch.Task{
+				TrialID: record.TrialID(digests[i], c.Variant.Digest, m.Seed, index), Scenario: c.Scenario.Name, Variant: c.Variant.Name, Index: index,
+				Run: func(interrupted func() bool) (*record.Trial, error) {
+					return RunTrial(c.Scenario, c.Variant, index, o, interrupted)
+				},
+			})
+		}
+	}
+	return tasks
+}
