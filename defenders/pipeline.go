@@ -376,3 +376,9 @@ func (h *workHeap) Pop() any {
 	*h = old[:len(old)-1]
 	return last
 }
+
+// Forget drops the alerts and stage times kept so far, for those who take them
+// through OnAlert and read logs without end.
+func (p *Pipeline) Forget() {
+	p.Alerts, p.Stages = p.Alerts[:0], p.Stages[:0]
+}

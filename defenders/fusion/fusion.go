@@ -34,8 +34,9 @@ type Source interface {
 // Incident is a set of alerts that belong together.
 type Incident struct {
 	ID           int
-	First, Last  time.Duration // first and last alert
-	Alerts       []sentinel.Alert
+	First, Last  time.Duration    // first and last alert
+	Count        int              // alerts that joined
+	Alerts       []sentinel.Alert // the first of them, at most maxAlerts
 	Hosts        []string
 	Zones        []string
 	Accounts     []string
@@ -49,6 +50,9 @@ type Incident struct {
 
 	byRule map[string]float64 // confidence by rule, for the score
 }
+
+// maxAlerts bounds the alerts that an incident keeps.
+const maxAlerts = 500
 
 // Options configure the stage.
 type Options struct {
@@ -120,7 +124,10 @@ func (f *Fusion) Add(now time.Duration, a sentinel.Alert) (in *Incident, fresh b
 		f.byEntity[k] = in
 	}
 	in.Last = now
-	in.Alerts = append(in.Alerts, a)
+	in.Count++
+	if len(in.Alerts) < maxAlerts {
+		in.Alerts = append(in.Alerts, a)
+	}
 	in.IntelHits += hits
 	if sigma.LevelRank(a.Severity) > sigma.LevelRank(in.Severity) {
 		in.Severity = a.Severity

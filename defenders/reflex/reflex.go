@@ -100,6 +100,9 @@ func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
 	if s == nil {
 		s = &source{}
 		r.sources[from] = s
+		if len(r.sources) > maxSources {
+			r.forget(e.Time)
+		}
 	}
 	s.times = append(s.times, e.Time)
 	s.events = append(s.events, e.ID)
@@ -115,6 +118,18 @@ func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
 		Technique: "T1110", Action: "rate_limit", Params: map[string]string{"source_ip": from, "rps": fmt.Sprint(r.options.Limit)},
 		TTL: r.options.TTL, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
 	}, true
+}
+
+// maxSources bounds the sources that are counted at once.
+const maxSources = 100_000
+
+// forget drops sources that have been silent for longer than the window.
+func (r *Reflex) forget(now time.Duration) {
+	for from, s := range r.sources {
+		if now > s.until && (len(s.times) == 0 || s.times[len(s.times)-1] < now-r.options.Window) {
+			delete(r.sources, from)
+		}
+	}
 }
 
 func (r *Reflex) knownBad(e *event.Event) (Reaction, bool) {

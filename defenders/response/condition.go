@@ -87,7 +87,7 @@ func viewOf(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
 			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
 			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
 		},
-		Fusion: FusionView{Confidence: in.Score, Alerts: len(in.Alerts), IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Techniques: in.Techniques},
+		Fusion: FusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Techniques: in.Techniques},
 		Steps:  map[string]StepView{},
 	}
 }

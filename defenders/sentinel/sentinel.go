@@ -101,6 +101,9 @@ func (s *Sentinel) report(f Finding) {
 		return
 	}
 	s.last[key] = e.Time
+	if len(s.last) > maxRemembered {
+		s.forget(e.Time)
+	}
 	s.next++
 	s.found = append(s.found, Alert{
 		ID: s.next, EventTime: e.Time, Detector: s.detector, RuleID: f.RuleID, Title: f.Title, Techniques: f.Techniques,
@@ -108,6 +111,18 @@ func (s *Sentinel) report(f Finding) {
 	})
 	if s.metrics != nil {
 		s.metrics.detections.WithLabelValues(f.Severity, fmt.Sprint(IsThreat(f.Severity))).Inc()
+	}
+}
+
+// maxRemembered bounds the memory of recent alerts.
+const maxRemembered = 100_000
+
+// forget drops what no longer keeps anything quiet.
+func (s *Sentinel) forget(now time.Duration) {
+	for key, at := range s.last {
+		if now-at >= s.repeat || now < at {
+			delete(s.last, key)
+		}
 	}
 }
 

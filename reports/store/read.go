@@ -23,13 +23,22 @@ func scanTrial(rows *sql.Rows) (record.Trial, error) {
 }
 
 // Filter selects trials; an empty field selects all.
-type Filter struct{ Variant, Scenario, Run string }
+type Filter struct {
+	Variant, Scenario, Run        string
+	ScenarioDigest, VariantDigest string
+	Seed                          *uint64
+}
 
 // Trials calls f for each trial's own row, ordered by scenario, variant and
 // index.
 func (db *DB) Trials(filter Filter, f func(*record.Trial) error) error {
 	where, args := "1=1", []any{}
-	for column, value := range map[string]string{"variant": filter.Variant, "scenario": filter.Scenario, "run_id": filter.Run} {
+	if filter.Seed != nil {
+		where += " AND seed=?"
+		args = append(args, int64(*filter.Seed))
+	}
+	for column, value := range map[string]string{"variant": filter.Variant, "scenario": filter.Scenario, "run_id": filter.Run,
+		"scenario_digest": filter.ScenarioDigest, "variant_digest": filter.VariantDigest} {
 		if value != "" {
 			where += " AND " + column + "=?"
 			args = append(args, value)

@@ -75,7 +75,7 @@ func (db *DB) prepare(migrate bool) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db.sql, files, goose.WithSlog(nil))
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db.sql, files)
 	if err != nil {
 		return fmt.Errorf("database %s: migrations: %w", db.path, err)
 	}

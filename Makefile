@@ -1,0 +1,51 @@
+# hemostat: make lists the targets.
+
+GO ?= go
+BIN := bin/hemostat
+LINT_VERSION := v2.15.0
+LINT := bin/golangci-lint
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -X main.commit=$(COMMIT)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/hemostat
+	@command -v gcc >/dev/null || { echo "gcc is needed (SQLite is compiled in): install it, for example with apt-get install gcc"; exit 1; }
+	@echo "building $(BIN); the first time this fetches modules and compiles SQLite"
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/hemostat
+
+.PHONY: run
+run: build ## simulate the embedded scenarios into hemostat.db and print the table
+	@$(BIN) run
+
+.PHONY: test
+test: ## run all tests with the race detector
+	@$(GO) test -race -timeout 25m ./...
+
+.PHONY: bench
+bench: ## run the benchmarks of docs/performance.md
+	@$(GO) test -run xxx -bench . -benchmem -timeout 30m ./...
+
+.PHONY: fuzz
+fuzz: ## short fuzz runs of every fuzz target
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "fuzzing $$p $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$p || exit 1; done; done
+
+$(LINT):
+	@echo "building golangci-lint $(LINT_VERSION) into bin/; this takes some minutes the first time"
+	@GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: lint
+lint: $(LINT) ## go vet and golangci-lint, with the import rules
+	@$(GO) vet ./...
+	@$(LINT) run ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin hemostat.db hemostat.db-wal hemostat.db-shm

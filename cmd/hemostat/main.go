@@ -1,0 +1,89 @@
+// Command hemostat simulates attacks on an enterprise against a whole defensive
+// pipeline, records every trial, and compares variants of the defence. Each
+// command has a file of its own here; they parse, call and print.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFaults      = 1
+	exitUsage       = 2
+	exitInterrupted = 4
+	exitInternal    = 5
+)
+
+// exit is an error with an exit code of its own.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(errOut, "hemostat: internal error: %v\n%s", p, debug.Stack())
+			code = exitInternal
+		}
+	}()
+	debug.SetGCPercent(400) // trials are short-lived and allocate in blocks: fewer collections, a little more memory
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	var e exit
+	if !errors.As(err, &e) {
+		e = exit{exitUsage, err}
+	}
+	if e.err != nil && e.err.Error() != "" {
+		fmt.Fprintf(errOut, "hemostat: %s\n", safe(e.err.Error()))
+	}
+	return e.code
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hemostat",
+		Short: "Red-versus-blue simulation of a whole defensive pipeline",
+		Long: `hemostat simulates attacks on an enterprise against a whole defensive pipeline,
+many times, records every trial in SQLite and compares variants of the defence.
+
+Exit codes: 0 done; 1 a check found faults; 2 wrong usage or bad input;
+4 interrupted, and resumable; 5 an internal error.`,
+		Example: `  hemostat run
+  hemostat run ransomware --trials 100 --variant night.yaml
+  hemostat compare --baseline default --candidate night
+  hemostat trace ransomware/3
+  hemostat replay /var/log/auth.log.1.gz`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(runCommand(), compareCommand(), traceCommand(), replayCommand(), scenarioCommand(), playbookCommand(), variantCommand(), versionCommand())
+	return root
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"hemostat/defenders/response"
+	"hemostat/sim/strictyaml"
+)
+
+func playbookCommand() *cobra.Command {
+	c := &cobra.Command{Use: "playbook", Short: "List, show and check playbooks"}
+	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), schemaCommand("playbook", func() []byte {
+		return strictyaml.Schema("hemostat playbook", response.Playbook{})
+	}))
+	return c
+}
+
+func embeddedPlaybooks() ([]*response.Playbook, error) {
+	books, err := response.Load(response.Embedded, response.EmbeddedDir, strictyaml.Decode)
+	if err != nil {
+		return nil, exit{exitInternal, err}
+	}
+	return books, nil
+}
+
+func playbookList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List the embedded playbooks", Example: "  hemostat playbook list --json", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			books, err := embeddedPlaybooks()
+			if err != nil {
+				return err
+			}
+			type step struct {
+				ID     string `json:"id"`
+				Action string `json:"action"`
+				Risk   string `json:"risk"`
+				HOTL   bool   `json:"hotl"`
+			}
+			type row struct {
+				ID          string   `json:"id"`
+				Version     string   `json:"version"`
+				Description string   `json:"description"`
+				Trigger     []string `json:"trigger"`
+				Steps       []step   `json:"steps"`
+			}
+			var rows []row
+			for _, p := range books {
+				r := row{ID: p.ID, Version: p.Version, Description: p.Description, Trigger: p.Trigger.Any}
+				for _, s := range p.Steps {
+					r.Steps = append(r.Steps, step{s.ID, s.Action, string(s.Risk), s.HOTL != nil && s.HOTL.Required})
+				}
+				rows = append(rows, r)
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), rows)
+			}
+			t := newTable(c.OutOrStdout(), "id", "trigger", "steps (* a person decides)", "description")
+			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 50}, {Number: 4, WidthMax: 50}})
+			for _, r := range rows {
+				var steps []string
+				for _, s := range r.Steps {
+					mark := ""
+					if s.HOTL {
+						mark = "*"
+					}
+					steps = append(steps, s.Action+mark)
+				}
+				t.AppendRow(table.Row{r.ID, strings.Join(r.Trigger, " "), strings.Join(steps, ", "), r.Description})
+			}
+			t.Render()
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func playbookShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Print an embedded playbook, to read or to start from", Example: "  hemostat playbook show malware_containment", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			books, err := embeddedPlaybooks()
+			if err != nil {
+				return err
+			}
+			var known []string
+			for _, p := range books {
+				known = append(known, p.ID)
+				if p.ID != args[0] {
+					continue
+				}
+				data, err := fs.ReadFile(response.Embedded, p.File)
+				if err != nil {
+					return exit{exitInternal, err}
+				}
+				_, err = c.OutOrStdout().Write(data)
+				return err
+			}
+			return fmt.Errorf("no playbook is called %q; embedded: %s", args[0], strings.Join(known, ", "))
+		},
+	}
+}
+
+func playbookValidate() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate FILE|DIR...", Short: "Check playbooks; every fault is reported with its place",
+		Long:    "Checks playbook files, or folders of them. Exit code 0 when all are in order, 2 when one is not.",
+		Example: "  hemostat playbook validate playbooks/", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return checkFiles(c, args, func(name string) error {
+				info, err := os.Stat(name)
+				if err != nil {
+					return fmt.Errorf("playbook %s: %w", name, err)
+				}
+				if info.IsDir() {
+					_, err := response.Load(os.DirFS(filepath.Dir(filepath.Clean(name))), filepath.Base(filepath.Clean(name)), strictyaml.Decode)
+					return err
+				}
+				data, err := os.ReadFile(name)
+				if err != nil {
+					return fmt.Errorf("playbook %s: %w", name, err)
+				}
+				_, err = response.Parse(name, data, strictyaml.Decode)
+				return err
+			})
+		},
+	}
+}

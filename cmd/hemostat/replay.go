@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"hemostat/defenders"
+	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/event"
+)
+
+type replayOptions struct {
+	rules  []string
+	format string
+	json   bool
+}
+
+func replayCommand() *cobra.Command {
+	var o replayOptions
+	c := &cobra.Command{
+		Use:   "replay FILE...",
+		Short: "Push recorded logs through the pipeline and print the alerts",
+		Long: `Reads recorded logs, plain, gzip or zip, and pushes them through reflex,
+detection and fusion of the same pipeline that the simulation uses; nothing is
+done about what is found. Formats: winlog (Windows event logs as JSON), zeek
+(JSON or TSV), sshd (syslog), ndjson (the program's own). Several files are read
+one after another.`,
+		Example: `  hemostat replay /var/log/auth.log.1.gz
+  hemostat replay capture.json.gz --rules my-rules --json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return o.replay(c, args) },
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.rules, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")
+	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.Formats, ", "))
+	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
+	return c
+}
+
+// foundRule sums up the alerts of one rule.
+type foundRule struct {
+	title, severity, technique string
+	count                      int
+	first                      time.Duration
+	sources, hosts             map[string]bool
+}
+
+func (o *replayOptions) replay(c *cobra.Command, files []string) error {
+	rules, err := sentinel.LoadRules(o.rules)
+	if err != nil {
+		return err
+	}
+	engine, err := sigma.Compile(rules)
+	if err != nil {
+		return err
+	}
+	p, err := defenders.New(defenders.Config{Detectors: []sentinel.Detector{sentinel.NewSigmaDetector(engine)}})
+	if err != nil {
+		return exit{exitInternal, err}
+	}
+	out := c.OutOrStdout()
+	encoder := json.NewEncoder(out)
+	found := map[string]*foundRule{}
+	alerts := 0
+	var printErr error
+	p.OnAlert = func(a *defenders.RaisedAlert) {
+		alerts++
+		note(found, a)
+		if o.json && printErr == nil {
+			printErr = encoder.Encode(alertLine(a))
+		}
+	}
+	var now time.Duration
+	var total ingest.Summary
+	for _, file := range files {
+		s, err := ingest.ReadFile(file, ingest.Options{Format: o.format}, func(e *event.Event) error {
+			if err := c.Context().Err(); err != nil {
+				return err
+			}
+			now = max(now, e.Time)
+			p.Event(now, e)
+			p.Advance(now)
+			p.Forget()
+			return printErr
+		})
+		total.Merge(s)
+		if err := c.Context().Err(); err != nil {
+			return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.json {
+		because := total.Because
+		if because == nil {
+			because = map[string]int{}
+		}
+		return encoder.Encode(map[string]any{"summary": map[string]any{
+			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": len(p.Incidents())}})
+	}
+	printFound(c, found)
+	fmt.Fprintf(out, "%d events read, %d skipped, %s in %s\n", total.Events, total.Skipped, plural(alerts, "alert", "alerts"), plural(len(p.Incidents()), "incident", "incidents"))
+	for _, why := range total.Reasons() {
+		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
+	}
+	return nil
+}
+
+func alertLine(a *defenders.RaisedAlert) any {
+	event := uint64(0)
+	if n := len(a.Evidence); n > 0 {
+		event = a.Evidence[n-1]
+	}
+	return struct {
+		Time       string  `json:"time"`
+		EventID    uint64  `json:"event_id"`
+		Detector   string  `json:"detector"`
+		RuleID     string  `json:"rule_id"`
+		Title      string  `json:"title"`
+		Technique  string  `json:"technique"`
+		Severity   string  `json:"severity"`
+		Confidence float64 `json:"confidence"`
+		Host       string  `json:"host"`
+		User       string  `json:"user"`
+		SourceIP   string  `json:"source_ip"`
+		Incident   int     `json:"incident"`
+	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity, a.Confidence, a.Host, a.User, a.SourceIP, a.Incident}
+}
+
+func stampUTC(at time.Duration) string {
+	return time.Unix(0, int64(at)).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func note(found map[string]*foundRule, a *defenders.RaisedAlert) {
+	f := found[a.RuleID]
+	if f == nil {
+		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, sources: map[string]bool{}, hosts: map[string]bool{}}
+		found[a.RuleID] = f
+	}
+	f.count++
+	f.first = min(f.first, a.EventTime)
+	if a.SourceIP != "" && len(f.sources) < 10_000 {
+		f.sources[a.SourceIP] = true
+	}
+	if a.Host != "" && len(f.hosts) < 10_000 {
+		f.hosts[a.Host] = true
+	}
+}
+
+// few lists the first of a set.
+func few(set map[string]bool) string {
+	var names []string
+	for n := range set {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if len(names) > 3 {
+		names = append(names[:3], fmt.Sprintf("and %d more", len(set)-3))
+	}
+	return safe(strings.Join(names, ", "))
+}
+
+func printFound(c *cobra.Command, found map[string]*foundRule) {
+	if len(found) == 0 {
+		return
+	}
+	var rows []*foundRule
+	for _, f := range found {
+		rows = append(rows, f)
+	}
+	sort.Slice(rows, func(i, j int) bool {
+		if a, b := sigma.LevelRank(rows[i].severity), sigma.LevelRank(rows[j].severity); a != b {
+			return a > b
+		}
+		if rows[i].count != rows[j].count {
+			return rows[i].count > rows[j].count
+		}
+		return rows[i].title < rows[j].title
+	})
+	t := newTable(c.OutOrStdout(), "rule", "level", "technique", "count", "first", "sources", "hosts")
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 52}, {Number: 6, WidthMax: 34}, {Number: 7, WidthMax: 34}})
+	for _, f := range rows {
+		t.AppendRow(table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)})
+	}
+	t.Render()
+}
