@@ -2,6 +2,7 @@ package defenders
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,8 +89,6 @@ type Pipeline struct {
 	seq         uint64
 	nextAlert   int
 	now         time.Duration
-	acted       map[int]bool
-	rebuilding  map[int]bool
 }
 
 // RaisedAlert is an alert and where it went.
@@ -115,7 +114,7 @@ func New(c Config) (*Pipeline, error) {
 	if c.Uniform == nil {
 		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c, acted: map[int]bool{}, rebuilding: map[int]bool{}}
+	p := &Pipeline{config: c}
 	var err error
 	if p.sentinel, err = sentinel.New(sentinel.Options{Detectors: c.Detectors, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
 		return nil, err
@@ -228,14 +227,10 @@ func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
 }
 
 func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
-	before := len(p.engine.Actions) + len(p.engine.Approvals)
 	p.engine.Alert(now, in, a)
 	if d, ok := p.cascade.Alert(now, in, a); ok {
 		p.stage(in.ID, "cascade", now, now)
 		p.engine.Run(now, d.Playbook, in, response.Env{}, map[string]any{"zone": d.Zone})
-	}
-	if len(p.engine.Actions)+len(p.engine.Approvals) > before {
-		p.acted[in.ID] = true
 	}
 }
 
@@ -312,20 +307,30 @@ func (p *Pipeline) Advance(now time.Duration) {
 // its hosts.
 func (p *Pipeline) restore(now time.Duration, in *fusion.Incident) {
 	p.fusion.Close(in)
-	p.engine.Restore(now, in.ID)
-	if book := p.restoration.Rebuild(in, p.acted[in.ID]); book != nil {
-		p.rebuilding[in.ID] = true
+	undone := p.engine.Restore(now, in.ID)
+	hosts := p.rebuildable(in)
+	if book := p.restoration.Rebuild(in, hosts); book != nil {
 		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
-		env := response.Env{Fusion: response.FusionView{Hosts: p.rebuildable(in)}}
+		env := response.Env{Fusion: response.FusionView{Hosts: hosts}}
 		p.engine.Run(now, book, in, env, nil)
 		return
 	}
-	p.stage(in.ID, "restoration", now, now)
+	if undone > 0 {
+		p.stage(in.ID, "restoration", now, now)
+	}
 }
 
 // rebuildable are the hosts of an incident on which code of the intruder may
-// have run: those with an alert of severity high or more of their own.
+// have run: those with an alert of severity high or more of their own, provided
+// that the incident was taken seriously enough to contain something.
 func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
+	contained := slices.ContainsFunc(p.engine.Actions, func(a *response.ActionRecord) bool {
+		kind, _ := response.Kind(a.Kind)
+		return a.Incident == in.ID && a.Changed && kind.Risk == response.High
+	})
+	if !contained {
+		return nil
+	}
 	var hosts []string
 	seen := map[string]bool{}
 	for _, a := range in.Alerts {

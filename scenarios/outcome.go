@@ -77,7 +77,7 @@ func (t *trial) responses(r *record.Trial) {
 	waited := int64(0)
 	for _, a := range engine.Approvals {
 		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: a.Action, Target: a.Target,
-			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a)}
+			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a)}
 		r.ApprovalsAsked++
 		if a.Answered != nil {
 			x.Waited = (*a.Answered - a.Asked).Seconds()

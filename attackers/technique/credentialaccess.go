@@ -90,7 +90,11 @@ func dumpLSASS(a *Attempt) Progress {
 		a.World.CreateFile(a.Now+4*time.Second, a.Actor, p, `C:\Users\Public\lsass.dmp`)
 	default:
 		if f.Implant != nil {
-			a.World.AccessProcess(a.Now+time.Second, a.Actor, f.Implant.Process, world.Lsass, "0x1010", `C:\Windows\SYSTEM32\ntdll.dll+9d4c4|C:\Windows\System32\KERNELBASE.dll+2c13e|UNKNOWN(00000277A5E0B7F1)`)
+			trace := `C:\Windows\SYSTEM32\ntdll.dll+9d4c4|C:\Windows\System32\KERNELBASE.dll+2c13e|UNKNOWN(00000277A5E0B7F1)`
+			if a.Rand.Bool(a.Skill) { // a call stack made to look ordinary
+				trace = world.UsualCallTrace
+			}
+			a.World.AccessProcess(a.Now+time.Second, a.Actor, f.Implant.Process, world.Lsass, "0x1010", trace)
 		}
 	}
 	if a.failed {

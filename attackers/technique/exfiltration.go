@@ -25,7 +25,7 @@ var exfiltration = []*Technique{
 		ID: "T1041", Name: "Exfiltration Over C2 Channel", Tactic: "exfiltration", Platforms: []string{"windows", "linux"},
 		Needs: "collected data and a channel", Effect: "the data is gone",
 		Telemetry: []string{"zeek/conn", "zeek/ssl", "windows/sysmon 3"}, Achieves: "exfiltrate", Tools: []string{"at once", "in pieces"}, Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
-		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.C2(), "agent") },
+		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.C2(), a.Tool) },
 	},
 	{
 		ID: "T1567.002", Name: "Exfiltration Over Web Service: Exfiltration to Cloud Storage", Tactic: "exfiltration", Platforms: []string{"windows"},
@@ -84,8 +84,12 @@ func collect(a *Attempt) Progress {
 		return blocked(r)
 	}
 	const pieces = 12
-	for i := range 4 {
-		w.AccessShareFile(a.Now+time.Duration(i)*time.Second, a.Actor, world.At(f.Host), a.Target, a.Account, `\\*\Data`, fmt.Sprintf(`Records\%04d.xlsx`, a.Round*4+i), false)
+	opened := 4
+	if a.Tool == "by hand" {
+		opened = 2
+	}
+	for i := range opened {
+		w.AccessShareFile(a.Now+time.Duration(i)*time.Second, a.Actor, world.At(f.Host), a.Target, a.Account, `\\*\Data`, fmt.Sprintf(`Records\%04d.xlsx`, a.Round*opened+i), false)
 	}
 	factor, _ := w.Throttle(world.At(f.Host), world.At(a.Target))
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(a.Target), Port: 445, Service: "smb", Sent: a.Bytes / pieces / 50, Received: a.Bytes / pieces, Duration: 30 * time.Second})
@@ -168,13 +172,13 @@ func send(a *Attempt, to world.Endpoint, tool string) Progress {
 	}
 	piece, pause := uint64(400e6), time.Duration(0)
 	if tool == "in pieces" || tool == "renamed rclone" {
-		piece, pause = 60e6, time.Duration(float64(90*time.Second)*a.Rand.Exp()*(0.5+a.Stealth))
+		piece, pause = 35e6, time.Duration(float64(60*time.Second)*a.Rand.Exp()*(0.5+a.Stealth))
 	}
 	piece = min(piece, a.Staged)
 	factor, _ := w.Throttle(world.At(f.Host), to)
 	took := time.Duration(float64(piece) / float64(a.Bytes) * factor * float64(time.Second))
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: a.Process, Sent: piece, Received: piece / 400, Duration: took})
-	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, tool != "agent")
+	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, a.Technique.ID != "T1041")
 	w.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 443, Method: "CONNECT", Host: to.Domain, URI: to.Domain + ":443", Agent: "rclone/v1.65.0", Status: "200", Sent: piece, Received: piece / 400})
 	a.Staged -= piece
 	a.Exfiltrated += piece

@@ -180,7 +180,7 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 	}
 	name := sim.Pick(&a.Rand, []string{"OneDriveUpdater.exe", "svcupdate.exe", "tmp4a1.exe", "teamsync.exe", "dbghost.exe"})
 	file, starter := world.Dropped(folder+name, &a.Rand), world.PowerShell
-	if a.Rand.Bool(0.9 * a.Stealth) { // a signed program that loads the attacker's library
+	if a.Rand.Bool(0.3 + 0.7*a.Stealth) { // a signed program that loads the attacker's library
 		file, starter = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost
 	}
 	shell := &world.Process{Host: h, PID: 4000, Binary: starter, CommandLine: starter.Path, Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}

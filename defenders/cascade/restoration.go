@@ -6,7 +6,6 @@ import (
 
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel/sigma"
 )
 
 // RestorationOptions configure restoration; zero values take the defaults named.
@@ -86,10 +85,13 @@ func (r *Restoration) Due(now time.Duration, busy func(incident int) bool) []*fu
 	return due
 }
 
+// maxRebuilt bounds what is rebuilt without a project of its own.
+const maxRebuilt = 12
+
 // Rebuild is the playbook that rebuilds an incident's hosts, or nil when there
 // is nothing to rebuild.
-func (r *Restoration) Rebuild(in *fusion.Incident, acted bool) *response.Playbook {
-	if r.options.NoRebuild || !acted || sigma.LevelRank(in.Severity) < sigma.LevelRank("high") || len(in.Hosts) == 0 || len(in.Hosts) > 12 {
+func (r *Restoration) Rebuild(in *fusion.Incident, hosts []string) *response.Playbook {
+	if r.options.NoRebuild || len(hosts) == 0 || len(hosts) > maxRebuilt {
 		return nil
 	}
 	return r.book

@@ -104,7 +104,8 @@ type ApprovalRecord struct {
 	Params         map[string]string
 	Asked          time.Duration
 	Answered       *time.Duration
-	Outcome        string // approved, denied, timed_out, escalated, pending
+	Closed         *time.Duration // answered, or given up
+	Outcome        string         // approved, denied, timed_out, escalated, pending
 	Approver       string
 }
 
@@ -523,7 +524,7 @@ func (e *Engine) Answer(now time.Duration, id int, approved bool, by string) boo
 // conclude closes a question and carries its run on.
 func (e *Engine) conclude(now time.Duration, w *question, outcome, by string) {
 	delete(e.waiting, w.record.ID)
-	w.record.Outcome = outcome
+	w.record.Outcome, w.record.Closed = outcome, &now
 	if outcome == "approved" || outcome == Denied {
 		w.record.Answered = &now
 		w.record.Approver = by
@@ -543,7 +544,7 @@ func (e *Engine) conclude(now time.Duration, w *question, outcome, by string) {
 		for id, other := range e.waiting { // the other of two approvers need not answer any more
 			if other.step == w.step {
 				delete(e.waiting, id)
-				other.record.Outcome = outcome
+				other.record.Outcome, other.record.Closed = outcome, &now
 			}
 		}
 	}
@@ -655,7 +656,7 @@ func (e *Engine) Done(now time.Duration, action int64, ok, changed bool, detail 
 	delete(e.open, action)
 	if ok {
 		t.record.Changed = changed
-		if kind := registry[t.record.Kind]; kind.Undo {
+		if kind := registry[t.record.Kind]; kind.Undo && changed {
 			e.hold(now, t, t.record)
 		}
 		e.end(now, t, Succeeded, detail, true)

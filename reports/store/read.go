@@ -157,9 +157,9 @@ func (db *DB) details(t *record.Trial) error {
 			t.Alerts = append(t.Alerts, a)
 			return json.Unmarshal([]byte(evidence), &t.Alerts[len(t.Alerts)-1].Evidence)
 		}),
-		read("SELECT approval,incident,playbook,step,action,target,asked,answered,outcome,approver,justified,waited_seconds FROM approvals WHERE trial_id=? ORDER BY approval", func(r *sql.Rows) error {
+		read("SELECT approval,incident,playbook,step,action,target,asked,answered,closed,outcome,approver,justified,waited_seconds FROM approvals WHERE trial_id=? ORDER BY approval", func(r *sql.Rows) error {
 			var a record.Approval
-			err := r.Scan(&a.Approval, &a.Incident, &a.Playbook, &a.Step, &a.Action, &a.Target, &a.Asked, &a.Answered, &a.Outcome, &a.Approver, &a.Just, &a.Waited)
+			err := r.Scan(&a.Approval, &a.Incident, &a.Playbook, &a.Step, &a.Action, &a.Target, &a.Asked, &a.Answered, &a.Closed, &a.Outcome, &a.Approver, &a.Just, &a.Waited)
 			t.Approvals = append(t.Approvals, a)
 			return err
 		}),

@@ -117,9 +117,9 @@ func putRows(tx *sql.Tx, t *record.Trial) error {
 		}
 		return []any{a.Alert, a.Time, a.EventTime, a.Detector, a.RuleID, a.Title, a.Technique, a.Severity, a.Confidence, a.Host, a.User, a.Source, string(evidence), a.Incident, a.Attack, a.Step}
 	})
-	b.table("approvals", 13, len(t.Approvals), func(i int) []any {
+	b.table("approvals", 14, len(t.Approvals), func(i int) []any {
 		a := &t.Approvals[i]
-		return []any{a.Approval, a.Incident, a.Playbook, a.Step, a.Action, a.Target, a.Asked, a.Answered, a.Outcome, a.Approver, a.Just, a.Waited}
+		return []any{a.Approval, a.Incident, a.Playbook, a.Step, a.Action, a.Target, a.Asked, a.Answered, a.Closed, a.Outcome, a.Approver, a.Just, a.Waited}
 	})
 	b.table("actions", 15, len(t.Actions), func(i int) []any {
 		a := &t.Actions[i]

@@ -158,6 +158,7 @@ type Approval struct {
 	Target   string  `json:"target"`
 	Asked    int64   `json:"asked"`
 	Answered Time    `json:"answered"`
+	Closed   Time    `json:"closed"`  // answered or given up
 	Outcome  string  `json:"outcome"` // approved, denied, timed_out, escalated, too_late, pending
 	Approver string  `json:"approver"`
 	Just     bool    `json:"justified"` // in truth: the target was the attackers'

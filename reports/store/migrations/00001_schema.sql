@@ -28,7 +28,7 @@ CREATE TABLE alerts (
   incident INTEGER NOT NULL, attack INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (trial_id, alert)) WITHOUT ROWID;
 CREATE TABLE approvals (
   trial_id TEXT NOT NULL, approval INTEGER NOT NULL, incident INTEGER NOT NULL, playbook TEXT NOT NULL, step TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
-  asked INTEGER NOT NULL, answered INTEGER, outcome TEXT NOT NULL, approver TEXT NOT NULL, justified INTEGER NOT NULL, waited_seconds REAL NOT NULL, PRIMARY KEY (trial_id, approval)) WITHOUT ROWID;
+  asked INTEGER NOT NULL, answered INTEGER, closed INTEGER, outcome TEXT NOT NULL, approver TEXT NOT NULL, justified INTEGER NOT NULL, waited_seconds REAL NOT NULL, PRIMARY KEY (trial_id, approval)) WITHOUT ROWID;
 CREATE TABLE actions (
   trial_id TEXT NOT NULL, action INTEGER NOT NULL, incident INTEGER NOT NULL, playbook TEXT NOT NULL, step TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL,
   status TEXT NOT NULL, detail TEXT NOT NULL, requested INTEGER NOT NULL, started INTEGER, ended INTEGER, undone INTEGER, attempts INTEGER NOT NULL, on_benign INTEGER NOT NULL,
