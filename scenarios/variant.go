@@ -55,7 +55,7 @@ type HOTLFile struct {
 	Triage    *sim.Dist `yaml:"triage" doc:"time that an alert keeps a first-line analyst busy"`
 	Delay     *sim.Dist `yaml:"delay" doc:"answer time of the modes other than pool"`
 	DPrime    *float64  `yaml:"d_prime" doc:"discrimination of the people; 1.9 (83 % right) when absent"`
-	Shift     []int     `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; around the clock when absent"`
+	Shift     []int     `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; [7, 20] when absent, [0, 0] for around the clock"`
 }
 
 // ResponseFile is the policy.

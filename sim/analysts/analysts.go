@@ -48,13 +48,13 @@ type Config struct {
 	Delay sim.Dist
 }
 
-// Default is a mid-sized centre by day. Decision times are an assumption: no
+// Default is a mid-sized centre: at the desks from 7 to 20, on call by night. Decision times are an assumption: no
 // public distribution of approval times exists (docs/calibration.md).
 func Default() Config {
 	return Config{
 		Mode: Pool, Tier1: 2, Tier2: 1, Commander: 1,
 		Decision: sim.LogNormal(2*time.Minute, 0.8), Notice: sim.LogNormal(20*time.Second, 0.6), OnCall: sim.LogNormal(10*time.Minute, 0.6),
-		Triage: sim.LogNormal(5*time.Minute, 0.8), DPrime: 1.9, Delay: sim.Fixed(time.Second),
+		Triage: sim.LogNormal(5*time.Minute, 0.8), ShiftFrom: 7, ShiftTo: 20, DPrime: 1.9, Delay: sim.Fixed(time.Second),
 	}
 }
 

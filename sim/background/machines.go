@@ -63,7 +63,7 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	start := func(binary *world.Binary, line string) *world.Process {
 		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: svchost})
 	}
-	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3, 0.005}) {
+	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3, 0.003}) {
 	case 0:
 		p := start(world.Svchost, `C:\Windows\System32\svchost.exe -k netsvcs -p -s wuauserv`)
 		w.LoadImage(now, a.as, p, combase)

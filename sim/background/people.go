@@ -64,7 +64,7 @@ func (b *Background) browse(a *actor, now time.Duration, s *sim.Stream) outcome 
 	if r := w.Reach(world.At(a.host), to, 443); !r.OK() {
 		return refused(r)
 	}
-	if s.Bool(0.0006) { // a large delivery to a customer, in several parts
+	if s.Bool(0.0003) { // a large delivery to a customer, in several parts
 		for part := range 4 {
 			w.Flow(now+time.Duration(part)*3*time.Minute, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Process: browser, Sent: 60e6 + uint64(s.IntN(90e6)), Received: 90e3, Duration: 2 * time.Minute})
 		}
