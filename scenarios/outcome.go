@@ -8,6 +8,7 @@ import (
 	"hemostat/attackers"
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/record"
 )
 
@@ -248,44 +249,46 @@ func (t *trial) total(r *record.Trial) {
 	r.Score = t.score(r, last)
 }
 
-// coherence is the share of incidents with an answer whose way from the first
-// alert over enrichment to the first action in effect or approval asked takes
-// under five seconds.
+// coherence is the share of incidents whose way from detection over enrichment
+// to the first action in effect or approval asked takes under five seconds. An
+// incident counts when it was answered or holds an alert of severity high or
+// more; detection is the first such alert, or the one that led to the answer.
 func (t *trial) coherence(r *record.Trial) float64 {
-	detected := map[int]int64{}
-	answered := map[int]int64{}
-	for _, a := range r.Alerts {
-		if at, ok := detected[a.Incident]; !ok || a.Time < at {
-			detected[a.Incident] = a.Time
-		}
+	answered := map[int]record.Time{}
+	for i := range r.Approvals {
+		a := &r.Approvals[i]
+		answered[a.Incident] = record.Earliest(answered[a.Incident], &a.Asked)
 	}
-	note := func(incident int, at int64) {
-		if old, ok := answered[incident]; !ok || at < old {
-			answered[incident] = at
-		}
-	}
-	for _, a := range r.Approvals {
-		note(a.Incident, a.Asked)
-	}
-	for _, a := range r.Actions {
+	for i := range r.Actions {
+		a := &r.Actions[i]
 		if at, ok := t.actuator.applied[a.Action]; ok {
-			note(a.Incident, int64(at))
+			answered[a.Incident] = record.Earliest(answered[a.Incident], record.At(at))
+		}
+	}
+	detected := map[int]record.Time{}
+	serious := map[int]bool{}
+	for i := range r.Alerts {
+		a := &r.Alerts[i]
+		at := answered[a.Incident]
+		switch {
+		case serious[a.Incident]:
+		case sigma.LevelRank(a.Severity) >= sigma.LevelRank("high"):
+			serious[a.Incident] = true
+			if at == nil || a.Time <= *at {
+				detected[a.Incident] = &a.Time
+			}
+		case at != nil && a.Time <= *at:
+			detected[a.Incident] = &a.Time
 		}
 	}
 	total, quick := 0, 0
-	for incident, at := range answered {
-		from, ok := detected[incident]
-		if !ok {
+	for incident := range len(t.pipeline.Incidents()) + 1 {
+		at, from := answered[incident], detected[incident]
+		if at == nil && !serious[incident] || at != nil && from == nil {
 			continue
 		}
 		total++
-		// The clock runs from the alert that led to the answer.
-		for _, a := range r.Alerts {
-			if a.Incident == incident && a.Time <= at && a.Time > from {
-				from = a.Time
-			}
-		}
-		if at-from < int64(coherenceTarget) {
+		if at != nil && *at-*from < int64(coherenceTarget) {
 			quick++
 		}
 	}
@@ -297,7 +300,7 @@ func (t *trial) coherence(r *record.Trial) float64 {
 
 // score is 100 for a day without harm and without cost, 0 for the worst: harm is
 // 1 when the attacker reached his goal and his progress towards it otherwise;
-// disruption is the share of working time that the defence cost; effort is
+// disruption is the working time that the defence cost, 1 from a tenth of all; effort is
 // people's time against one analyst for the whole trial. docs/metrics.md gives
 // the weights.
 func (t *trial) score(r *record.Trial, a record.Attack) float64 {
@@ -312,7 +315,7 @@ func (t *trial) score(r *record.Trial, a record.Attack) float64 {
 		}
 	}
 	hours := t.scenario.Horizon.Hours()
-	disruption := min(1, r.CollateralSeconds/3600/max(1, people*hours)*20)
+	disruption := min(1, r.CollateralSeconds/3600/max(1, people*hours)*10)
 	effort := min(1, t.staff.Minutes/60/max(1, hours)/4)
-	return math.Round(1000*(1-min(1, 0.75*harm+0.2*disruption+0.05*effort))) / 10
+	return math.Round(1000*(1-min(1, 0.6*harm+0.35*disruption+0.05*effort))) / 10
 }

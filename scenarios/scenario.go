@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -226,7 +227,11 @@ func weekTime(text string) (time.Time, error) {
 func (s *Scenario) Digest() string {
 	h := sha256.New()
 	h.Write(s.Text)
-	fmt.Fprintf(h, "\n%+v", *s.Spec)
+	spec, err := json.Marshal(s.Spec)
+	if err != nil {
+		panic("scenarios: a world that was read must marshal: " + err.Error())
+	}
+	h.Write(spec)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -298,14 +298,11 @@ func (v *Variant) loadPlaybooks(base string) (string, error) {
 }
 
 // seal computes what the variant's identity is: its file with defaults, its
-// rules and its playbooks, and what it sets in scenarios, but not its name or
-// description.
+// rules and its playbooks, and what it sets in scenarios; its description does
+// not count.
 func (v *Variant) seal(rules, playbooks string) error {
 	file := v.file
-	file.Pos, file.Description = strictyaml.Pos{}, ""
-	for i := range file.Sensors {
-		file.Sensors[i].Pos = strictyaml.Pos{}
-	}
+	file.Description = ""
 	identity := struct {
 		File             VariantFile
 		Rules, Playbooks string

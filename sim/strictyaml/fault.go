@@ -67,6 +67,10 @@ type Pos struct {
 	Line, Column int
 }
 
+// MarshalJSON writes null: where something stood is no part of what a file says,
+// so digests over decoded files do not depend on it.
+func (Pos) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
 // Fault makes a fault at this place.
 func (p Pos) Fault(path, format string, args ...any) Fault {
 	return Fault{File: p.File, Line: p.Line, Column: p.Column, Path: path, Message: fmt.Sprintf(format, args...)}
