@@ -1,9 +1,7 @@
 package scenarios
 
 import (
-	"fmt"
-	"maps"
-	"slices"
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +9,7 @@ import (
 	"hemostat/sim/record"
 )
 
+// ready loads a scenario with the default variant and settings.
 func ready(t testing.TB, scenario string, set ...Setting) (*Scenario, *Variant) {
 	t.Helper()
 	v, err := LoadVariant("", set)
@@ -20,39 +19,168 @@ func ready(t testing.TB, scenario string, set ...Setting) (*Scenario, *Variant) 
 	return s, v
 }
 
-func TestProbe(t *testing.T) {
+func trialOf(t testing.TB, s *Scenario, v *Variant, seed uint64, index int) *record.Trial {
+	t.Helper()
+	r, err := RunTrial(s, v, index, TrialOptions{Seed: seed}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "ok", r.Status)
+	return r
+}
+
+func TestEqualSeedsGiveEqualTrials(t *testing.T) {
 	for _, name := range EmbeddedNames() {
 		s, v := ready(t, name)
-		count := map[string]int{}
-		for i := range 25 {
-			r, err := RunTrial(s, v, i, TrialOptions{Seed: 1}, nil)
-			require.NoError(t, err)
-			count[r.Outcome]++
-			for _, al := range r.Alerts {
-				if al.Attack == 0 {
-					count["false "+al.Title+" "+al.Severity]++
-				} else {
-					count["true "+al.Title]++
-				}
+		again, w := ready(t, name)
+		one, two := trialOf(t, s, v, 7, 3), trialOf(t, again, w, 7, 3)
+		require.Equal(t, one.Digest, two.Digest, "replay with: hemostat run %s --seed 7 --trials 4", name)
+		require.NotEqual(t, one.Digest, trialOf(t, s, v, 8, 3).Digest)
+		require.NotEqual(t, one.Digest, trialOf(t, s, v, 7, 4).Digest)
+	}
+}
+
+func TestTheDigestCoversTheRowsAndNotTheCost(t *testing.T) {
+	s, v := ready(t, "ssh-brute-force", Setting{"background.rate", "0.1"})
+	r := trialOf(t, s, v, 1, 0)
+	digest := r.Digest
+	r.Cost = []record.Cost{{WallNS: 5}}
+	require.NoError(t, r.Seal())
+	require.Equal(t, digest, r.Digest)
+	r.Steps[0].Reason += "!"
+	require.NoError(t, r.Seal())
+	require.NotEqual(t, digest, r.Digest)
+}
+
+// Two variants of one trial face the same day until the defence first does
+// something: the same attacker takes the same steps and the same alerts rise.
+func TestVariantsShareTheDayUntilTheyAct(t *testing.T) {
+	s, v := ready(t, "lateral-movement")
+	_, idle := ready(t, "lateral-movement", Setting{"playbooks", "none"}, Setting{"cascade.off", "true"}, Setting{"detectors", "[sigma]"})
+	shared := 0
+	for index := range 4 {
+		active, passive := trialOf(t, s, v, 1, index), trialOf(t, s, idle, 1, index)
+		require.Zero(t, passive.ActionsTotal)
+		first := active.Horizon
+		for _, a := range active.Actions {
+			if a.Started != nil && *a.Started < first {
+				first = *a.Started
 			}
-			for _, a := range r.Actions {
-				if a.OnBenign {
-					count["benign "+a.Playbook+" "+a.Kind]++
-				}
-			}
-			var ttd, ttc record.Time = r.TimeToDetect, r.TimeToContain
-			d, c := -1.0, -1.0
-			if ttd != nil {
-				d = float64(*ttd) / 6e10
-			}
-			if ttc != nil {
-				c = float64(*ttc) / 6e10
-			}
-			a := r.Attacks[0]
-			fmt.Printf("%s %d %s det=%.1f cont=%.1f ev=%d/%d al=%d/%d act=%d/%d appr=%d coll=%.0f coh=%.2f score=%.1f steps=%d end=%q\n", name, i, r.Outcome, d, c, r.EventsMalicious, r.EventsTotal, r.AlertsFalse, r.AlertsTotal, r.ActionsOnBenign, r.ActionsTotal, r.ApprovalsAsked, r.CollateralSeconds, r.Coherence, r.Score, len(r.Steps), a.EndReason)
 		}
-		for _, k := range slices.Sorted(maps.Keys(count)) {
-			fmt.Println("  ", name, count[k], k)
+		for i, step := range active.Steps {
+			if step.Ended >= first {
+				break
+			}
+			other := passive.Steps[i]
+			step.Detected, other.Detected = nil, nil
+			require.Equal(t, other, step)
+			shared++
 		}
 	}
+	require.Positive(t, shared)
+}
+
+func TestWithoutPlaybooksNothingIsContained(t *testing.T) {
+	s, v := ready(t, "ssh-brute-force")
+	_, idle := ready(t, "ssh-brute-force", Setting{"playbooks", "none"}, Setting{"cascade.off", "true"}, Setting{"detectors", "[sigma]"})
+	contained, reached, idleReached := 0, 0, 0
+	for index := range 8 {
+		active, passive := trialOf(t, s, v, 1, index), trialOf(t, s, idle, 1, index)
+		require.False(t, passive.Contained)
+		require.Zero(t, passive.CollateralSeconds)
+		if active.Contained {
+			contained++
+		}
+		if active.ObjectiveReached {
+			reached++
+		}
+		if passive.ObjectiveReached {
+			idleReached++
+		}
+	}
+	require.Positive(t, contained)
+	require.Greater(t, idleReached, reached)
+}
+
+func TestIsolatingEverythingScoresBelowTheShippedPlaybooks(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "books/all.yaml", `schema: hemostat.playbook/v1
+id: isolate_all
+trigger: {min_severity: low}
+inputs: {zone: {type: zone, from: alert.zone, required: true}}
+limits: {cooldown: 5m, key: zone}
+steps:
+  - {id: zone, action: zone_isolation, with: {zone: "${zone}"}, ttl: 8h, hotl: {required: true, timeout: 1m, on_timeout: deny}}
+`)
+	everything, err := LoadVariant(write(t, dir, "all.yaml", "name: isolate-all\nplaybooks: books\nresponse: {approval: none}\n"), nil)
+	require.NoError(t, err)
+	s, v := ready(t, "lateral-movement")
+	shipped, all, lost := 0.0, 0.0, 0.0
+	for index := range 6 {
+		a, b := trialOf(t, s, v, 1, index), trialOf(t, s, everything, 1, index)
+		shipped += a.Score
+		all += b.Score
+		lost += b.CollateralSeconds - a.CollateralSeconds
+	}
+	require.Greater(t, shipped, all)
+	require.Positive(t, lost)
+}
+
+func TestDryRunDoesNothing(t *testing.T) {
+	s, v := ready(t, "ssh-brute-force", Setting{"response.dry_run", "true"})
+	r := trialOf(t, s, v, 1, 0)
+	require.NotEmpty(t, r.Actions)
+	require.Zero(t, r.ActionsTotal)
+	require.Zero(t, r.CollateralSeconds)
+	require.False(t, r.Contained)
+}
+
+func TestADayWithoutAttackHasNoTrueAlert(t *testing.T) {
+	s, err := Parse("quiet.yaml", []byte("name: quiet\nworld: {}\nhorizon: 2h\n"))
+	require.NoError(t, err)
+	_, v := ready(t, "ransomware")
+	r := trialOf(t, s, v, 1, 0)
+	require.Equal(t, record.OutcomeNone, r.Outcome)
+	require.Equal(t, r.AlertsTotal, r.AlertsFalse)
+	require.Zero(t, r.EventsMalicious)
+}
+
+func TestKeptEventsAreThoseThatWereCounted(t *testing.T) {
+	s, v := ready(t, "ssh-brute-force", Setting{"background.rate", "0.05"})
+	r, err := RunTrial(s, v, 0, TrialOptions{Seed: 1, KeepEvents: true}, nil)
+	require.NoError(t, err)
+	require.Len(t, r.Events, r.EventsTotal)
+	malicious := 0
+	for _, e := range r.Events {
+		if e.Attack != 0 {
+			malicious++
+		}
+	}
+	require.Equal(t, r.EventsMalicious, malicious)
+}
+
+func TestAnInterruptedTrialIsNoResult(t *testing.T) {
+	s, v := ready(t, "ransomware")
+	_, err := RunTrial(s, v, 0, TrialOptions{Seed: 1}, func() bool { return true })
+	require.Error(t, err)
+}
+
+func TestRowsSurviveJSON(t *testing.T) {
+	s, v := ready(t, "data-exfiltration", Setting{"background.rate", "0.1"})
+	r := trialOf(t, s, v, 1, 1)
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	var back record.Trial
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Equal(t, r.Steps, back.Steps)
+}
+
+// BenchmarkTrial is a whole trial on one core: generation and the full pipeline.
+func BenchmarkTrial(b *testing.B) {
+	s, v := ready(b, "lateral-movement")
+	events := 0
+	for i := range b.N {
+		r := trialOf(b, s, v, 1, i)
+		events += r.EventsTotal
+	}
+	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/trial")
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"hemostat/defenders/response"
@@ -64,7 +65,7 @@ func playbookList() *cobra.Command {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			t := newTable(c.OutOrStdout(), "id", "trigger", "steps (* a person decides)", "description")
-			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 50}, {Number: 4, WidthMax: 50}})
+			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}})
 			for _, r := range rows {
 				var steps []string
 				for _, s := range r.Steps {

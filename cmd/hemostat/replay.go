@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"hemostat/defenders"
@@ -188,7 +189,7 @@ func printFound(c *cobra.Command, found map[string]*foundRule) {
 		return rows[i].title < rows[j].title
 	})
 	t := newTable(c.OutOrStdout(), "rule", "level", "technique", "count", "first", "sources", "hosts")
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 52}, {Number: 6, WidthMax: 34}, {Number: 7, WidthMax: 34}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 58, WidthMaxEnforcer: text.WrapSoft}, {Number: 6, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}})
 	for _, f := range rows {
 		t.AppendRow(table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)})
 	}

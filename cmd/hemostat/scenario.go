@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"hemostat/scenarios"
@@ -52,7 +53,7 @@ func scenarioList() *cobra.Command {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			t := newTable(c.OutOrStdout(), "name", "lasts", "techniques", "description")
-			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 44}, {Number: 4, WidthMax: 60}})
+			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 44, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}})
 			for _, r := range rows {
 				t.AppendRow(table.Row{r.Name, r.Horizon, strings.Join(r.Techniques, " "), r.Description})
 			}

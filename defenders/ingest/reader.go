@@ -27,7 +27,7 @@ type Options struct {
 
 // Summary is what became of the lines.
 type Summary struct {
-	Events  int            // events handed on
+	Events  int            // lines that gave an event, or several
 	Skipped int            // lines that gave none
 	Because map[string]int // why, with how often
 }
@@ -39,6 +39,17 @@ func (s *Summary) Merge(o Summary) {
 	for why, n := range o.Because {
 		s.skip(why, n)
 		s.Skipped -= n
+	}
+}
+
+// count notes what became of one line.
+func (s *Summary) count(reason string) {
+	switch reason {
+	case "":
+		s.Events++
+	case ignored:
+	default:
+		s.skip(reason, 1)
 	}
 }
 
@@ -150,7 +161,6 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 		if e.ID == 0 {
 			e.ID = next
 		}
-		s.Events++
 		return emit(e)
 	}
 	if pretty(in) {
@@ -167,9 +177,7 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 					return s, emitErr
 				}
 			}
-			if reason != "" && reason != ignored {
-				s.skip(reason, 1)
-			}
+			s.count(reason)
 		}
 		switch {
 		case err == nil || err == errLong:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,12 @@ import (
 type winlogDecoder struct {
 	parser fastjson.Parser
 	arena  event.Arena
+	clock  int // rank among clocks of the time found so far
 }
+
+// clocks are the fields that hold a time, the best first: EventTime carries no
+// time zone.
+var clocks = []string{"SystemTime", "TimeCreated", "@timestamp", "EventTime"}
 
 func (d *winlogDecoder) decode(line []byte, emit func(*event.Event) error) (string, error) {
 	v, err := d.parser.ParseBytes(line)
@@ -31,6 +37,7 @@ func (d *winlogDecoder) decode(line []byte, emit func(*event.Event) error) (stri
 		return "no JSON object", nil
 	}
 	e := d.arena.New(40)
+	d.clock = len(clocks)
 	if reason := d.fill(e, root); reason != "" {
 		return reason, nil
 	}
@@ -70,8 +77,10 @@ func (d *winlogDecoder) meta(e *event.Event, name, value string) bool {
 		e.Host = value
 		e.Set(event.Computer, value)
 	case "TimeCreated", "@timestamp", "EventTime", "SystemTime":
-		if t := textTime(value); t != 0 && (e.Time == 0 || name == "TimeCreated" || name == "SystemTime") {
-			e.Time = t
+		if rank := slices.Index(clocks, name); rank < d.clock {
+			if t := textTime(value); t != 0 {
+				e.Time, d.clock = t, rank
+			}
 		}
 	case "EventID", "event_id":
 		e.Set(event.EventID, value)
@@ -274,9 +283,7 @@ func readDocuments(name string, in *bufio.Reader, d decoder, s *Summary, emit fu
 	stream := json.NewDecoder(in)
 	one := func(raw json.RawMessage) error {
 		reason, err := d.decode(raw, emit)
-		if reason != "" && reason != ignored {
-			s.skip(reason, 1)
-		}
+		s.count(reason)
 		return err
 	}
 	for {

@@ -189,8 +189,9 @@ type question struct {
 	escalated bool
 }
 
-// New makes an engine.
+// New makes an engine. Without an actuator every run is a dry run.
 func New(o Options) (*Engine, error) {
+	o.Policy.DryRun = o.Policy.DryRun || o.Actuator == nil
 	m, err := newMetrics(o.Registry)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,233 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+
+	"hemostat/defenders/response"
+	"hemostat/sim/strictyaml"
+)
+
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+// against checks YAML with a JSON Schema as an editor would.
+func against(t *testing.T, schema, text []byte) error {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource("s.json", doc))
+	s, err := c.Compile("s.json")
+	require.NoError(t, err)
+	var v any
+	require.NoError(t, yaml.Unmarshal(text, &v))
+	plain, err := json.Marshal(v)
+	require.NoError(t, err)
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(plain))
+	require.NoError(t, err)
+	return s.Validate(value)
+}
+
+func TestEmbeddedFilesFulfilTheirSchemas(t *testing.T) {
+	for _, name := range EmbeddedNames() {
+		text, _, err := Text(name)
+		require.NoError(t, err)
+		require.NoError(t, against(t, Schema(), text), name)
+	}
+	books, err := response.Load(response.Embedded, response.EmbeddedDir, strictyaml.Decode)
+	require.NoError(t, err)
+	require.Len(t, books, 4)
+	schema := strictyaml.Schema("playbook", response.Playbook{})
+	for _, p := range books {
+		text, err := response.Embedded.ReadFile(p.File)
+		require.NoError(t, err)
+		require.NoError(t, against(t, schema, text), p.ID)
+	}
+	require.NoError(t, against(t, VariantSchema(), []byte("name: x\nhotl: {tier1: 2, decision: exponential(5m)}\nintel: []\n")))
+	require.Error(t, against(t, Schema(), []byte("name: x\nworld: {}\nhorizon: 5m\nattackrs: []\n")))
+}
+
+const campaignHead = `name: s
+world: {name: midsize}
+horizon: 2h
+attackers:
+  - name: a
+`
+
+func TestScenarioFaultsAreReportedTogetherWithTheirPlace(t *testing.T) {
+	_, err := Parse("s.yaml", []byte(`name: s
+world: {name: nowhere}
+horizon: 1s
+background: {rate: -1, start: "Someday"}
+`))
+	for _, want := range []string{"s.yaml:1:1: horizon: a horizon from 1m", "background.rate: a rate from 0 to 100", `a weekday and a time are expected, such as Tue 08:30, not "Someday"`, `no embedded world is called "nowhere"`} {
+		require.ErrorContains(t, err, want)
+	}
+	cases := map[string]string{
+		"    goal: {control: {role: palace}}\n    campaign: [{do: T1078}]":                                                        `no host of the world has the role "palace"`,
+		"    goal: {encrypt: {hosts: 3}}\n    campaign: [{do: T1078}]":                                                            `no technique of the campaign can reach the goal "encrypt"; those that can: T1486`,
+		"    goal: {control: {}, persist: {}}\n    campaign: [{do: T1078}]":                                                       "exactly one of control, persist, exfiltrate, encrypt is expected, 2 are given",
+		"    goal: {control: {}}\n    campaign: [{do: T1486}]":                                                                    "the first stage starts with nothing, but T1486 needs",
+		"    goal: {control: {}}\n    campaign: [{do: T9999}]":                                                                    `unknown technique "T9999"`,
+		"    goal: {control: {}}\n    campaign: [{do: T1021.009}]":                                                                "the library has T1021.001",
+		"    goal: {control: {}}\n    campaign: [{id: a, needs: [b], do: T1078}, {id: b, needs: [a], do: T1018}]":                 "stages need each other in a cycle: a → b → a",
+		"    goal: {control: {}}\n    campaign: [{id: a, needs: [z], do: T1078}]":                                                 `no stage has the id "z"`,
+		"    goal: {control: {}}\n    campaign: [{do: T1078, try: [{do: T1018}]}]":                                                "a stage has either do or try",
+		"    goal: {control: {}}\n    campaign: [{do: T1078, with: {tool: spoon}}]":                                               `T1078 has no tool "spoon"`,
+		"    goal: {control: {}}\n    campaign: [{do: T1078, loop: {max: 2}, until: goal}]":                                       "loop and until contradict each other",
+		"    goal: {control: {}}\n    campaign: [{do: T1078, on_blocked: [cry]}]":                                                 `unknown reaction "cry"`,
+		"    goal: {control: {}}\n    campaign: [{do: T1078, pace: sometimes}]":                                                   `"sometimes" is no distribution`,
+		"    goal: {control: {}}\n    skill: 2\n    campaign: [{do: T1078}]":                                                      "a share from 0 to 1 is expected",
+		"    goal: {control: {}}\n    campaign: []":                                                                               "a campaign needs at least one stage",
+		"    goal: {control: {}}\n    campaign: [{do: T1078, until: never}]":                                                      `unknown condition "never"`,
+		"    goal: {control: {}}\n    campaign: [{do: T1078}]\n  - name: a\n    goal: {control: {}}\n    campaign: [{do: T1078}]": `attacker "a" is there twice`,
+		"    goal: {control: {}}\n    campaign: [{doo: T1078}]":                                                                   `unknown key (did you mean "do"?)`,
+	}
+	for text, want := range cases {
+		_, err := Parse("s.yaml", []byte(campaignHead+text+"\n"))
+		require.ErrorContains(t, err, want, text)
+		require.Regexp(t, `^s\.yaml:\d+:\d+: `, err.Error())
+	}
+}
+
+func TestUnknownScenariosAreExplained(t *testing.T) {
+	_, err := Load("ransomwear", nil)
+	require.ErrorContains(t, err, "embedded: data-exfiltration")
+	_, err = Load("./nowhere.yaml", nil)
+	require.ErrorContains(t, err, "no such file")
+}
+
+func TestWorldsMayBeScaledAndComeFromFiles(t *testing.T) {
+	s, err := Load("ransomware", []Setting{{"world.hosts", "500"}})
+	require.NoError(t, err)
+	hosts := 0
+	for _, g := range s.Spec.Hosts {
+		hosts += max(g.Count, 1)
+	}
+	require.InDelta(t, 500, hosts, 3)
+	_, err = Load("ransomware", []Setting{{"world.hosts", "5"}})
+	require.ErrorContains(t, err, "hosts must be above")
+	_, err = Parse(filepath.Join(t.TempDir(), "s.yaml"), []byte("name: s\nworld: {file: w.yaml}\nhorizon: 1h\n"))
+	require.ErrorContains(t, err, "w.yaml")
+}
+
+func TestVariantFaultsAreExplained(t *testing.T) {
+	dir := t.TempDir()
+	cases := map[string]string{
+		"name: v\nrules: [nowhere]\n":                "nowhere",
+		"name: v\nplaybooks: nowhere\n":              "cannot be read",
+		"name: v\nhotl: {tier1: -1}\n":               "a number of people from 0 to 1000",
+		"name: v\nhotl: {mode: psychic}\n":           `"psychic" is not accepted`,
+		"name: v\nhotl: {shift: [8]}\n":              "two hours of the day",
+		"name: v\ndetectors: [dog]\n":                `unknown detector "dog"`,
+		"name: v\nwithout_rules: [nothing]\n":        `no rule has the id, name or title "nothing"`,
+		"name: v\nhotle: {}\n":                       `did you mean "hotl"?`,
+		"name: v\nintel: [{name: f, coverage: 3}]\n": "shares from 0 to 1",
+		"hotl: {}\n": `"name" is missing`,
+	}
+	for text, want := range cases {
+		_, err := LoadVariant(write(t, dir, "v.yaml", text), nil)
+		require.ErrorContains(t, err, want, text)
+	}
+	_, err := LoadVariant(filepath.Join(dir, "none.yaml"), nil)
+	require.ErrorContains(t, err, "none.yaml")
+
+	v, err := LoadVariant(write(t, dir, "v.yaml", "name: v\nsensors: [{name: ghost, off: true}]\n"), nil)
+	require.NoError(t, err)
+	s, _ := ready(t, "ransomware")
+	_, err = RunTrial(s, v, 0, TrialOptions{Seed: 1}, nil)
+	require.ErrorContains(t, err, `no sensor "ghost"`)
+}
+
+func TestAVariantIsItsRulesAndPlaybooks(t *testing.T) {
+	dir := t.TempDir()
+	rule := "title: %s\nid: 11111111-1111-1111-1111-111111111111\nlogsource: {product: windows}\ndetection: {s: {EventID: 1}, condition: s}\n"
+	file := write(t, dir, "v.yaml", "name: v\nrules: [rules]\n")
+	write(t, dir, "rules/a.yml", strings.ReplaceAll(rule, "%s", "one"))
+	one, err := LoadVariant(file, nil)
+	require.NoError(t, err)
+	write(t, dir, "rules/a.yml", strings.ReplaceAll(rule, "%s", "two"))
+	two, err := LoadVariant(file, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, one.Digest, two.Digest)
+	again, err := LoadVariant(file, nil)
+	require.NoError(t, err)
+	require.Equal(t, two.Digest, again.Digest)
+
+	without, err := LoadVariant("", []Setting{{"without_rules", "[Kerberoasting]"}})
+	require.NoError(t, err)
+	plain, err := LoadVariant("", nil)
+	require.NoError(t, err)
+	require.NotEqual(t, plain.Digest, without.Digest)
+}
+
+func TestSettings(t *testing.T) {
+	out, err := apply("f", []byte("a: 1\nb: {c: [x, {d: 2}]}\n"), []Setting{{"a", "5"}, {"b.c[1].d", "exponential(5m)"}, {"new.deep", "[1, 2]"}})
+	require.NoError(t, err)
+	var v map[string]any
+	require.NoError(t, yaml.Unmarshal(out, &v))
+	require.Equal(t, map[string]any{"a": 5, "b": map[string]any{"c": []any{"x", map[string]any{"d": "exponential(5m)"}}}, "new": map[string]any{"deep": []any{1, 2}}}, v)
+	for _, bad := range []Setting{{"b.c[7]", "1"}, {"a.x", "1"}, {"b.c[x]", "1"}, {"a", "["}} {
+		_, err := apply("f", []byte("a: 1\nb: {c: [x]}\n"), []Setting{bad})
+		require.ErrorContains(t, err, "--set "+bad.Path)
+	}
+	_, err = ParseSetting("nothing")
+	require.ErrorContains(t, err, "PATH=VALUE")
+	s, err := ParseSweep("hotl.decision=lognormal(median 1m, sigma 0.5),5m")
+	require.NoError(t, err)
+	require.Equal(t, []string{"lognormal(median 1m, sigma 0.5)", "5m"}, s.Values)
+}
+
+func TestPlansMakeAMatrix(t *testing.T) {
+	file := write(t, t.TempDir(), "plan.yaml", `
+scenarios: [ransomware, ssh-brute-force]
+variants: [default]
+trials: 3
+seed: 9
+set: {background.rate: "0.5"}
+sweep: {hotl.tier1: ["0", "4"]}
+`)
+	p, err := ReadPlan(file)
+	require.NoError(t, err)
+	m, err := p.Build()
+	require.NoError(t, err)
+	require.Len(t, m.Cells, 4)
+	require.Equal(t, "default[background.rate=0.5 hotl.tier1=0]", m.Cells[0].Variant.Name)
+	tasks := m.Tasks(TrialOptions{})
+	require.Len(t, tasks, 12)
+	seen := map[string]bool{}
+	for _, task := range tasks {
+		require.False(t, seen[task.TrialID])
+		seen[task.TrialID] = true
+	}
+	_, err = (&Plan{Scenarios: []string{"nope", "neither"}, Trials: 1}).Build()
+	require.ErrorContains(t, err, "nope")
+	require.ErrorContains(t, err, "neither")
+	_, err = (&Plan{}).Build()
+	require.ErrorContains(t, err, "trials in all are accepted")
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range EmbeddedNames() {
+		text, _, err := Text(name)
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		_, _ = Parse("fuzz.yaml", data)
+	})
+}
