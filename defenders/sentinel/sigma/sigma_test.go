@@ -1,0 +1,324 @@
+package sigma
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"hemostat/sim/event"
+)
+
+const process = "title: t\nid: %s\nlogsource: {category: process_creation, product: windows}\ndetection:\n"
+
+func compiled(t testing.TB, rules ...string) *Engine {
+	t.Helper()
+	var all []*Rule
+	for i, text := range rules {
+		r, err := Parse(fmt.Sprintf("r%d.yml", i), []byte(text))
+		require.NoError(t, err)
+		all = append(all, r...)
+	}
+	e, err := Compile(all)
+	require.NoError(t, err)
+	return e
+}
+
+func start(fields ...string) *event.Event {
+	e := &event.Event{ID: 1, Source: event.SysmonProcess.Source}
+	for i := 0; i < len(fields); i += 2 {
+		e.SetName(fields[i], fields[i+1])
+	}
+	return e
+}
+
+func matches(t testing.TB, detection string, e *event.Event) bool {
+	t.Helper()
+	n := 0
+	compiled(t, fmt.Sprintf(process, "a")+detection).NewMatcher().Match(e, func(Match) { n++ })
+	return n > 0
+}
+
+func TestValuesAndModifiers(t *testing.T) {
+	e := start("Image", `C:\Windows\System32\CMD.exe`, "CommandLine", `cmd.exe /c "echo 100% *done*"`, "EventID", "1", "Empty", "", "User", `CORP\Alice`, "ParentUser", `corp\alice`,
+		"SourceIp", "10.1.2.3", "V6", "fe80::1", "Size", "4096", "Hex", "0x10", "When", "2026-03-03 14:05:00.000", "Payload", "SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA", "Wide", "a\x00b\x00")
+	for text, want := range map[string]bool{
+		`Image: c:\windows\system32\cmd.exe`:               true,
+		`Image|endswith: \cmd.exe`:                         true,
+		`Image|endswith: cmd`:                              false,
+		`Image|startswith: 'c:\win'`:                       true,
+		`Image|contains: system32`:                         true,
+		`Image|contains|cased: system32`:                   false,
+		`Image|cased|endswith: CMD.exe`:                    true,
+		`Image: '*\system32\\*.exe'`:                       true,
+		`Image: '?:\windows\\*'`:                           true,
+		`Image: '??:\windows\\*'`:                          false,
+		`CommandLine|contains: '\*done\*'`:                 true,
+		`CommandLine|contains: '\*d?ne\*'`:                 true,
+		`CommandLine|contains|all: [echo, done]`:           true,
+		`CommandLine|contains|all: [echo, gone]`:           false,
+		`CommandLine|contains: [gone, echo]`:               true,
+		`CommandLine|contains|windash: ' -c'`:              true,
+		`CommandLine|contains: ' -c'`:                      false,
+		`CommandLine|re: 'cmd\.exe /[ck]'`:                 true,
+		`CommandLine|re: 'CMD\.exe'`:                       false,
+		`CommandLine|re|i: 'CMD\.exe'`:                     true,
+		`EventID: 1`:                                       true,
+		`EventID: '1'`:                                     true,
+		`EventID: [3, 1]`:                                  true,
+		`EventID|neq: 2`:                                   true,
+		`Empty: null`:                                      true,
+		`Empty: ''`:                                        true,
+		`Nothing: null`:                                    true,
+		`Nothing: ''`:                                      false,
+		`Nothing|exists: false`:                            true,
+		`Empty|exists: true`:                               true,
+		`Nothing: '*'`:                                     false,
+		`User|fieldref: ParentUser`:                        true,
+		`User|fieldref|cased: ParentUser`:                  false,
+		`User|fieldref|endswith: Nothing`:                  false,
+		`SourceIp|cidr: 10.0.0.0/8`:                        true,
+		`SourceIp|cidr: 192.168.0.0/16`:                    false,
+		`V6|cidr: fe80::/10`:                               true,
+		`Size|gte: 4096`:                                   true,
+		`Size|lt: 4096`:                                    false,
+		`Hex|gt: 15`:                                       true,
+		`When|hour: 14`:                                    true,
+		`When|month: 4`:                                    false,
+		`Payload|wide|base64offset|contains: 'New-Object'`: true,
+		`Payload|base64offset|contains: 'nothing'`:         false,
+		`Payload|utf16le|base64: 'IEX (New-Object'`:        true,
+		`Wide|wide: ab`:                                    true,
+	} {
+		require.Equal(t, want, matches(t, "  s: {"+text+"}\n  condition: s\n", e), text)
+	}
+	require.True(t, matches(t, "  s: [echo, nothing]\n  condition: s\n", e), "a list of keywords")
+	require.True(t, matches(t, "  s: {'|all': [echo, 'c:\\windows']}\n  condition: s\n", e), "keywords that must all be there")
+	require.True(t, matches(t, "  s: [{EventID: 7}, {EventID: 1, User: 'corp\\alice'}]\n  condition: s\n", e), "a list of maps")
+}
+
+func TestConditions(t *testing.T) {
+	e := start("Image", "a", "User", "b")
+	selections := "  sel_a: {Image: a}\n  sel_b: {User: b}\n  sel_c: {User: c}\n  other: {Image: z}\n  _hidden: {Image: q}\n"
+	for condition, want := range map[string]bool{
+		"sel_a": true, "sel_c": false, "not sel_c": true, "sel_a and sel_b": true, "sel_a and not sel_b": false, "sel_c or sel_a and sel_b": true,
+		"(sel_c or sel_a) and sel_c": false, "1 of sel_*": true, "all of sel_*": false, "1 of them": true, "all of them": false, "not 1 of oth*": true,
+		"any of sel_*": true, "NOT sel_c AND sel_a": true, "all of sel_a and not (sel_c or other)": true, "[sel_c, sel_a]": true,
+	} {
+		require.Equal(t, want, matches(t, selections+"  condition: "+condition+"\n", e), condition)
+	}
+}
+
+func TestFaultsNameTheirPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"  s: {Image|kontains: x}\n  condition: s":      `r.yml:5:7: Image|kontains: unknown modifier "kontains"; accepted: contains`,
+		"  s: {Image|re: '('}\n  condition: s":          "not accepted by RE2",
+		"  s: {Image|cidr: x}\n  condition: s":          "no network such as 10.0.0.0/8",
+		"  s: {Image|lt: x}\n  condition: s":            "a number is expected",
+		"  s: {Image|exists: maybe}\n  condition: s":    "exists takes true or false",
+		"  s: {Image|expand: '%x%'}\n  condition: s":    "placeholders need values",
+		"  s: {Image: x}\n  condition: t":               `no selection is named "t"; selections: s`,
+		"  s: {Image: x}\n  condition: s and":           "it ends where a selection is expected",
+		"  s: {Image: x}\n  condition: (s":              "a closing parenthesis is missing",
+		"  s: {Image: x}\n  condition: s s":             `unexpected "s"`,
+		"  s: {Image: x}\n  condition: 1 of t*":         `no selection is named like "t*"`,
+		"  s: {Image: x}\n  condition: s | count() > 5": "write a correlation rule",
+		"  s: {Image: x}":                               "detection needs a condition",
+		"  s: {Image: {a: b}}\n  condition: s":          "takes a value or a list of values",
+	} {
+		_, err := Parse("r.yml", []byte(fmt.Sprintf(process, "a")+text+"\n"))
+		require.ErrorContains(t, err, want, text)
+		require.Regexp(t, `^r\.yml:\d+:\d+: `, err.Error())
+	}
+	_, err := Parse("r.yml", []byte("title: x\nlevel: huge\ndetection: [a]\n"))
+	require.ErrorContains(t, err, `unknown level "huge"`)
+	_, err = Parse("r.yml", []byte("a: ["))
+	require.ErrorContains(t, err, "not valid YAML")
+	_, err = Parse("r.yml", nil)
+	require.ErrorContains(t, err, "the file holds no rule")
+}
+
+func TestSecurityLogProcessesAreSeenByProcessRules(t *testing.T) {
+	e := &event.Event{Source: event.SecurityProcess.Source}
+	e.Set(event.NewProcessName, `C:\Windows\whoami.exe`)
+	e.Set(event.ParentProcessName, `C:\Windows\cmd.exe`)
+	require.True(t, matches(t, "  s: {Image|endswith: whoami.exe, ParentImage|endswith: cmd.exe}\n  condition: s\n", e))
+	n := 0
+	compiled(t, "title: t\nlogsource: {product: windows, service: security}\ndetection: {s: {NewProcessName|endswith: whoami.exe}, condition: s}\n").NewMatcher().Match(e, func(Match) { n++ })
+	require.Equal(t, 1, n, "rules on the log itself use its own names")
+}
+
+const failures = `title: base
+id: base
+name: refused
+logsource: {product: linux, service: sshd}
+detection: {s: {action: failed_password}, condition: s}
+`
+
+func correlation(kind, condition string) string {
+	return failures + "---\ntitle: corr\nid: corr\nlevel: high\ncorrelation:\n  type: " + kind + "\n  rules: [refused]\n  group-by: [SourceIp]\n  timespan: 1m\n  condition: " + condition + "\n"
+}
+
+func ssh(id uint64, at time.Duration, from, user string) *event.Event {
+	e := &event.Event{ID: id, Time: at, Source: event.SSHD.Source}
+	e.Set(event.Action, "failed_password")
+	e.Set(event.SourceIp, from)
+	e.Set(event.User, user)
+	return e
+}
+
+func TestEventCountOverASlidingWindow(t *testing.T) {
+	m := compiled(t, correlation("event_count", "{gte: 3}")).NewMatcher()
+	var got []Match
+	at := func(id uint64, seconds int, from string) {
+		m.Match(ssh(id, time.Duration(seconds)*time.Second, from, "u"), func(x Match) { got = append(got, x) })
+	}
+	at(1, 0, "a")
+	at(2, 30, "b")
+	at(3, 50, "a")
+	at(4, 70, "a") // the first has left the window
+	require.Empty(t, got)
+	at(5, 80, "a")
+	require.Len(t, got, 1)
+	require.Equal(t, []uint64{3, 4, 5}, got[0].Events)
+	require.Equal(t, "a", got[0].Group)
+	at(6, 85, "a")
+	require.Len(t, got, 1, "quiet for one timespan")
+	at(7, 60, "b")
+	at(8, 61, "b") // late, but within b's own window
+	require.Len(t, got, 2)
+}
+
+func TestValueCountAndTemporalOrder(t *testing.T) {
+	m := compiled(t, correlation("value_count", "{field: User, gte: 3}")).NewMatcher()
+	n := 0
+	for i, user := range []string{"a", "a", "b", "b", "c"} {
+		m.Match(ssh(uint64(i), time.Duration(i)*time.Second, "x", user), func(Match) { n++ })
+	}
+	require.Equal(t, 1, n)
+
+	ordered := failures + `---
+title: ok
+id: ok
+name: accepted
+logsource: {product: linux, service: sshd}
+detection: {s: {action: accepted_password}, condition: s}
+---
+title: corr
+id: corr
+correlation: {type: temporal_ordered, rules: [refused, accepted], group-by: [SourceIp], timespan: 1m}
+`
+	accept := ssh(9, 5*time.Second, "x", "u")
+	accept.Set(event.Action, "accepted_password")
+	m, n = compiled(t, ordered).NewMatcher(), 0
+	m.Match(ssh(1, 0, "x", "u"), func(Match) { n++ })
+	m.Match(accept, func(Match) { n++ })
+	require.Equal(t, 1, n)
+	m, n = compiled(t, ordered).NewMatcher(), 0
+	early := *accept
+	early.Time = 0
+	m.Match(&early, func(Match) { n++ })
+	m.Match(ssh(2, time.Second, "x", "u"), func(Match) { n++ })
+	require.Zero(t, n, "the other way round is no match")
+}
+
+func TestCorrelationMemoryIsBoundedAndEvictionCounted(t *testing.T) {
+	m := compiled(t, correlation("event_count", "{gte: 3}")).NewMatcher()
+	for i := range maxGroups + 100 {
+		m.Match(ssh(uint64(i), time.Duration(i), fmt.Sprint(i), "u"), func(Match) {})
+	}
+	require.Equal(t, uint64(100), m.Stats().Evicted)
+}
+
+func TestReferencesOfCorrelationsAreChecked(t *testing.T) {
+	parse := func(text string) error {
+		rules, err := Parse("c.yml", []byte(text))
+		require.NoError(t, err)
+		_, err = Compile(rules)
+		return err
+	}
+	c := "title: %s\nid: %s\ncorrelation: {type: event_count, rules: [%s], timespan: 1m, condition: {gte: 1}}\n"
+	require.ErrorContains(t, parse(fmt.Sprintf(c, "a", "a", "nowhere")), `no rule has the id or name "nowhere"`)
+	require.ErrorContains(t, parse(fmt.Sprintf(c, "a", "a", "b")+"---\n"+fmt.Sprintf(c, "b", "b", "a")), "in a cycle: a → b → a")
+	require.ErrorContains(t, parse(failures+"---\n"+failures), `the id or name "base" is used by`)
+}
+
+func TestExplainTellsWhichSelectionAndField(t *testing.T) {
+	e := compiled(t, fmt.Sprintf(process, "a")+"  img: {Image|endswith: x.exe}\n  cli: {CommandLine|contains: secret}\n  condition: img or cli\n")
+	x := e.NewMatcher().Explain(e.Rules()[0], start("Image", `c:\x.exe`, "CommandLine", "plain"))
+	require.Equal(t, []Explanation{{Selection: "img", Fields: map[string]string{"Image": `c:\x.exe`}}}, x)
+}
+
+func TestAQuietEventAllocatesNothing(t *testing.T) {
+	m := compiled(t, fmt.Sprintf(process, "a")+"  s: {Image|endswith: x.exe, CommandLine|contains: secret}\n  condition: s\n").NewMatcher()
+	e := start("Image", `c:\windows\y.exe`, "CommandLine", "plain")
+	m.Match(e, func(Match) {})
+	require.Zero(t, testing.AllocsPerRun(100, func() { m.Match(e, nil) }))
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(fmt.Sprintf(process, "a") + "  s: {Image|contains|windash: ' -x'}\n  condition: 1 of s*\n"))
+	f.Add([]byte(correlation("event_count", "{gte: 3}")))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		rules, err := Parse("f.yml", data)
+		if err != nil {
+			return
+		}
+		e, err := Compile(rules)
+		if err != nil {
+			return
+		}
+		m := e.NewMatcher()
+		m.Match(start("Image", string(data), "CommandLine", strings.Repeat("a", 100)), func(Match) {})
+		m.Match(ssh(1, 0, "a", "b"), func(Match) {})
+	})
+}
+
+func FuzzCondition(f *testing.F) {
+	f.Add("1 of sel* and not (a or b)")
+	f.Add("all of them")
+	f.Fuzz(func(_ *testing.T, text string) {
+		_, _ = parseCondition(text, []string{"a", "b", "sel_x"})
+	})
+}
+
+// FuzzPattern checks the wildcard matcher against the obvious recursive one.
+func FuzzPattern(f *testing.F) {
+	f.Add("a*b?c", "aXXbYc")
+	f.Add("*a*a*a", "aaaa")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 12 || len(text) > 20 {
+			return
+		}
+		for _, r := range pattern + text {
+			if r >= 0x80 {
+				return
+			}
+		}
+		p := squeeze(parseWildcards(pattern))
+		if got, want := matchPattern(p, text), slowMatch(p, text); got != want {
+			t.Fatalf("pattern %q on %q: %v, expected %v", pattern, text, got, want)
+		}
+	})
+}
+
+func slowMatch(p []wild, text string) bool {
+	if len(p) == 0 {
+		return text == ""
+	}
+	switch {
+	case p[0].many:
+		for i := 0; i <= len(text); i++ {
+			if slowMatch(p[1:], text[i:]) {
+				return true
+			}
+		}
+		return false
+	case p[0].one:
+		return text != "" && slowMatch(p[1:], text[1:])
+	}
+	rest, ok := strings.CutPrefix(text, p[0].literal)
+	return ok && slowMatch(p[1:], rest)
+}
