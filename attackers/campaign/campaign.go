@@ -363,7 +363,9 @@ func (c *check) stages() {
 	for i := range c.attacker.Campaign {
 		c.stage(fmt.Sprintf(".campaign[%d]", i), &c.attacker.Campaign[i])
 	}
-	if kind := c.attacker.Goal.Kind(); kind != "" && !c.achieves[kind] && !(kind == "control" && c.achieves["foothold"]) {
+	kind := c.attacker.Goal.Kind()
+	reachable := kind == "" || c.achieves[kind] || kind == "control" && c.achieves["foothold"]
+	if !reachable {
 		c.fault(c.attacker.Goal.Pos, ".goal", "no technique of the campaign can reach the goal %q; those that can: %s", kind, strings.Join(reaching(kind), ", "))
 	}
 	first := c.attacker.Campaign[0]

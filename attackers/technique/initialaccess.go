@@ -98,7 +98,7 @@ func guessPasswords(a *Attempt) Progress {
 		a.Bytes = uint64(budget.LogNormal(45, 1)) + 3 // guess that hits, on a weak host
 	}
 	if a.Tool == "distributed script" {
-		a.State.Address = a.Round % len(a.Addresses)
+		a.Address = a.Round % len(a.Addresses)
 	}
 	if r := w.Reach(a.Source(), world.At(a.Target), 22); !r.OK() {
 		return blocked(r)
@@ -173,7 +173,7 @@ func logOnThroughGateway(a *Attempt) Progress {
 }
 
 // implant leaves a program behind and begins to steer it.
-func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port int, integrity string) *Foothold {
+func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port int, integrity string) {
 	folder := `C:\ProgramData\`
 	if who != nil && integrity == "Medium" {
 		folder = `C:\Users\` + who.Name + `\AppData\Local\Temp\`
@@ -190,7 +190,6 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 	i.Files = []string{file.Path}
 	f := &Foothold{Host: h, Account: who, Implant: i, Via: via, Port: port, Since: a.Now, Elevated: i.Elevated}
 	a.gain(f)
-	return f
 }
 
 func phish(a *Attempt) Progress {

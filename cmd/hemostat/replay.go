@@ -38,7 +38,7 @@ one after another.`,
 		Example: `  hemostat replay /var/log/auth.log.1.gz
   hemostat replay capture.json.gz --rules my-rules --json`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return o.replay(c, args) },
+		RunE: o.replay,
 	}
 	f := c.Flags()
 	f.StringArrayVar(&o.rules, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")

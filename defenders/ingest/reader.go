@@ -168,9 +168,10 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 	}
 	for {
 		line, err := readLine(in)
-		if len(line) > 0 || err == errLong {
+		long := errors.Is(err, errLong)
+		if len(line) > 0 || long {
 			reason := "line longer than 8 MiB"
-			if err != errLong {
+			if !long {
 				var emitErr error
 				reason, emitErr = d.decode(line, number)
 				if emitErr != nil {
@@ -180,7 +181,7 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 			s.count(reason)
 		}
 		switch {
-		case err == nil || err == errLong:
+		case err == nil || long:
 		case errors.Is(err, io.EOF):
 			return s, nil
 		default:

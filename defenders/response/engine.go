@@ -353,14 +353,14 @@ func (e *Engine) step(now time.Duration, r *run, s *stepRun) bool {
 		switch {
 		case s.refused != "":
 			s.status = s.refused
-			e.refuse(now, r, s)
+			e.refuse(now, s)
 			return true
 		case s.approved < max(1, approvers(s.step)):
 			return false
 		}
 	}
 	s.began = true
-	e.launch(now, r, s)
+	e.launch(now, s)
 	return s.left == 0 && e.settle(s)
 }
 
@@ -575,7 +575,7 @@ func (e *Engine) approvalTimeout(now time.Duration, id int) {
 }
 
 // refuse records the actions that a person did not allow.
-func (e *Engine) refuse(now time.Duration, r *run, s *stepRun) {
+func (e *Engine) refuse(now time.Duration, s *stepRun) {
 	for _, t := range s.tasks {
 		e.record(now, t).Status = s.refused
 		e.metrics.action(s.step.Action, s.refused)
@@ -591,7 +591,7 @@ func (e *Engine) record(now time.Duration, t *task) *ActionRecord {
 }
 
 // launch starts the tasks of a step, as many at once as it allows.
-func (e *Engine) launch(now time.Duration, r *run, s *stepRun) {
+func (e *Engine) launch(now time.Duration, s *stepRun) {
 	s.left = len(s.tasks)
 	width := s.step.MaxParallel
 	if width <= 0 {

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -29,7 +30,8 @@ func LoadRules(folders []string) ([]*sigma.Rule, error) {
 		} else {
 			more, err = readFolder(folder)
 		}
-		if e, ok := err.(sigma.Errors); ok {
+		var e sigma.Errors
+		if errors.As(err, &e) {
 			for i := range e {
 				e[i].File = folder + "/" + e[i].File
 			}

@@ -195,7 +195,7 @@ func (db *DB) transaction(do func(*sql.Tx) error) error {
 	}
 	if err := do(tx); err != nil {
 		if undo := tx.Rollback(); undo != nil {
-			err = fmt.Errorf("%w (and the rollback failed: %s)", err, undo)
+			err = fmt.Errorf("%w (and the rollback failed: %w)", err, undo)
 		}
 		return db.wrap(err)
 	}

@@ -16,12 +16,11 @@ type answered struct {
 	approved bool
 }
 
-func ask(t *testing.T, c Config, n int, justified bool, load int) (map[int]answered, *Staff) {
+func ask(t *testing.T, c Config, n int, justified bool, load int) map[int]answered {
 	t.Helper()
 	var e sim.Engine
 	got := map[int]answered{}
-	var s *Staff
-	s = New(&e, sim.NewStreams(1, 1), epoch, c, func(now time.Duration, id int, ok bool, _ string) bool {
+	s := New(&e, sim.NewStreams(1, 1), epoch, c, func(now time.Duration, id int, ok bool, _ string) bool {
 		got[id] = answered{now - time.Duration(id)*time.Hour, ok}
 		return true
 	})
@@ -34,7 +33,7 @@ func ask(t *testing.T, c Config, n int, justified bool, load int) (map[int]answe
 		}), 0)
 	}
 	e.Run(time.Duration(n+10) * time.Hour)
-	return got, s
+	return got
 }
 
 func TestVerdictsHaveTheAccuracyThatDPrimeSays(t *testing.T) {
@@ -42,7 +41,7 @@ func TestVerdictsHaveTheAccuracyThatDPrimeSays(t *testing.T) {
 	c.Tier1 = 50
 	right := 0
 	for _, justified := range []bool{true, false} {
-		got, _ := ask(t, c, 2000, justified, 0)
+		got := ask(t, c, 2000, justified, 0)
 		for _, a := range got {
 			if a.approved == justified {
 				right++
@@ -58,7 +57,7 @@ func TestModes(t *testing.T) {
 		for i, justified := range []bool{true, false} {
 			c := Default()
 			c.Mode = mode
-			got, _ := ask(t, c, 5, justified, 0)
+			got := ask(t, c, 5, justified, 0)
 			require.Len(t, got, 5)
 			require.Equal(t, want[i], got[0].approved, mode)
 			require.Equal(t, time.Second, got[0].at, mode)
@@ -84,14 +83,14 @@ func median(got map[int]answered) time.Duration {
 func TestFloodsAndNightsDelayAnswers(t *testing.T) {
 	c := Default()
 	c.ShiftFrom, c.ShiftTo = 0, 0
-	quiet, _ := ask(t, c, 200, true, 0)
-	flooded, _ := ask(t, c, 200, true, 6)
+	quiet := ask(t, c, 200, true, 0)
+	flooded := ask(t, c, 200, true, 6)
 	require.Greater(t, median(flooded), median(quiet)+time.Minute)
 	c.ShiftFrom, c.ShiftTo = 3, 4 // so that nearly every question comes outside the shift
-	night, _ := ask(t, c, 200, true, 0)
+	night := ask(t, c, 200, true, 0)
 	require.Greater(t, median(night), median(quiet)+5*time.Minute)
 	c = Default()
 	c.Tier1 = 0
-	nobody, _ := ask(t, c, 5, true, 0)
+	nobody := ask(t, c, 5, true, 0)
 	require.Empty(t, nobody)
 }

@@ -104,7 +104,7 @@ var cronJobs = []struct {
 	{world.Df, "df -P"},
 	{world.Ps, "ps aux"},
 	{world.Curl, "curl -fsS http://localhost/health"},
-	{world.Systemc, "systemctl is-active nginx"},
+	{world.Systemctl, "systemctl is-active nginx"},
 	{world.Rsync, "rsync -a /var/log/ /var/backups/log/"},
 	{world.Python, "python3 /usr/lib/monitoring/agent.py --once"},
 }

@@ -339,7 +339,7 @@ func (b *Background) administerOverSSH(a *actor, now time.Duration, s *sim.Strea
 	}
 	_, r := b.world.SSH(at, a.as, attempt)
 	if r.OK() {
-		for i, binary := range []*world.Binary{world.Sudo, world.Systemc, world.Df} {
+		for i, binary := range []*world.Binary{world.Sudo, world.Systemctl, world.Df} {
 			b.world.StartProcess(at+time.Duration(i+1)*20*time.Second, a.as, world.Start{Host: target, Account: a.account, Binary: binary, CommandLine: []string{"sudo -i", "systemctl status nginx", "df -h"}[i]})
 		}
 	}

@@ -636,8 +636,8 @@ func (w *World) logonPackage(e *event.Event, l Logon) {
 }
 
 func (w *World) origin(e *event.Event, a *Actor, l Logon) {
-	switch {
-	case l.From.Host == l.To:
+	switch l.From.Host {
+	case l.To:
 		e.Set(event.WorkstationName, l.To.Name)
 		e.Set(event.IpAddress, "127.0.0.1")
 		e.Set(event.IpPort, "0")

@@ -78,7 +78,6 @@ type Matcher struct {
 
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64
-	buffer  []byte
 	windows []*window
 	stats   Stats
 }

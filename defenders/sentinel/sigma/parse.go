@@ -247,12 +247,7 @@ func (p *parser) selection(n *yaml.Node) node {
 		}
 		return anyOf(any)
 	case yaml.ScalarNode:
-		m, err := keyword(n.Value)
-		if err != nil {
-			p.fault(n, "keyword %q: %s", n.Value, err)
-			return never{}
-		}
-		return m
+		return keyword(n.Value)
 	}
 	p.fault(n, "a selection is a map, a list of maps or a list of keywords")
 	return never{}

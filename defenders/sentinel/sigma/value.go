@@ -273,9 +273,9 @@ func (c *itemCompiler) text(f fieldRef, value string) node {
 	return newTextNode(f, pattern, c.cased)
 }
 
-func keyword(text string) (node, error) {
+func keyword(text string) node {
 	c := itemCompiler{contains: true}
-	return c.text(fieldRef{}, text), nil
+	return c.text(fieldRef{}, text)
 }
 
 // wild is a run of literal text, or a wildcard.
