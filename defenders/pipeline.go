@@ -303,11 +303,10 @@ func (p *Pipeline) Advance(now time.Duration) {
 	}
 }
 
-// restore takes back what was done for an incident that is quiet, and rebuilds
-// its hosts.
+// restore takes back what was done for an incident that is quiet; hosts that have
+// to be rebuilt are rebuilt first.
 func (p *Pipeline) restore(now time.Duration, in *fusion.Incident) {
 	p.fusion.Close(in)
-	undone := p.engine.Restore(now, in.ID)
 	hosts := p.rebuildable(in)
 	if book := p.restoration.Rebuild(in, hosts); book != nil {
 		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
@@ -315,7 +314,7 @@ func (p *Pipeline) restore(now time.Duration, in *fusion.Incident) {
 		p.engine.Run(now, book, in, env, nil)
 		return
 	}
-	if undone > 0 {
+	if p.engine.Restore(now, in.ID) > 0 {
 		p.stage(in.ID, "restoration", now, now)
 	}
 }
@@ -344,7 +343,9 @@ func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
 	return hosts
 }
 
+// restored takes the rest back once the hosts are rebuilt.
 func (p *Pipeline) restored(now time.Duration, incident int) {
+	p.engine.Restore(now, incident)
 	for i := range p.Stages {
 		if s := &p.Stages[i]; s.Incident == incident && s.Stage == "restoration" && s.Ended == nil {
 			s.Ended = &now

@@ -45,7 +45,7 @@ func elevate(a *Attempt) Progress {
 		high := *f
 		high.Elevated = true
 		parent := a.start(&high, fod, `"C:\Windows\System32\fodhelper.exe"`)
-		a.World.StartProcess(a.Now+2*time.Second, a.Actor, world.Start{Host: f.Host, Account: f.Account, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c C:\Users\Public\agent.exe`, Parent: parent, Integrity: "High", Implant: f.Implant})
+		a.World.StartProcess(a.Now+2*time.Second, a.Actor, world.Start{Host: f.Host, Account: f.Account, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c C:\Users\Public\agent.exe`, Parent: parent, Integrity: "High"})
 	case "eventvwr":
 		p := a.start(f, world.Reg, `reg add HKCU\Software\Classes\mscfile\shell\open\command /d "C:\Users\Public\agent.exe" /f`)
 		a.World.SetRegistryValue(a.Now+time.Second, a.Actor, p, `HKU\`+sid(f)+`_Classes\mscfile\shell\open\command\(Default)`, `C:\Users\Public\agent.exe`)

@@ -59,7 +59,7 @@ func (a *Attempt) start(f *Foothold, b *world.Binary, line string) *world.Proces
 		s.Integrity = "High"
 	}
 	if f.Implant != nil {
-		s.Implant, s.Parent = f.Implant, f.Implant.Process
+		s.Parent = f.Implant.Process
 	}
 	return a.World.StartProcess(a.Now, a.Actor, s)
 }

@@ -75,7 +75,7 @@ func encrypt(a *Attempt) Progress {
 			}
 		}
 		locker := world.Dropped(`C:\Users\Public\lock.exe`, &a.Rand)
-		p := w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: a.Target, Binary: locker, CommandLine: `C:\Users\Public\lock.exe -all`, Integrity: "System", Implant: f.Implant})
+		p := w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: a.Target, Binary: locker, CommandLine: `C:\Users\Public\lock.exe -all`, Integrity: "System"})
 		a.Process = p
 	}
 	for i := range 6 {

@@ -189,7 +189,7 @@ func approval(a *record.Approval) []line {
 		}
 		out = append(out, line{*a.Answered, 4, "answer", fmt.Sprintf("%s to %s on %s, from %s after %s", verdict, a.Action, orNobody(a.Target), a.Approver, spoken(time.Duration(*a.Answered-a.Asked)))})
 	} else if a.Closed != nil {
-		out = append(out, line{*a.Closed, 4, "answer", fmt.Sprintf("nobody answered in time about %s on %s: %s", a.Action, orNobody(a.Target), strings.ReplaceAll(a.Outcome, "_", " "))})
+		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s on %s: %s", a.Action, orNobody(a.Target), strings.ReplaceAll(a.Outcome, "_", " "))})
 	}
 	return out
 }

@@ -307,12 +307,15 @@ func (w *World) snapshot(_ time.Duration, a Action, _ *effect) Result {
 	return already("memory of %s saved with a suspicious process in it", h.Name)
 }
 
+// killProcess ends the tree of a process. An intruder's programs on a host hang
+// together, so the number of any of them leads to his implants there; without a
+// number every one that the agent knows is ended.
 func (w *World) killProcess(_ time.Duration, a Action, e *effect) Result {
 	h := w.Host(a.Params["host"])
 	pid, err := strconv.ParseUint(a.Params["pid"], 0, 32)
 	killed := 0
 	for _, i := range h.Implants {
-		if i.Alive() && (err != nil || i.children[uint32(pid)]) {
+		if i.Alive() && (err != nil || h.hostile[uint32(pid)] == i.Attack) {
 			i.killed = e
 			killed++
 		}

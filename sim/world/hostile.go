@@ -62,8 +62,7 @@ func (t *Hostile) Justified(w *World, a Action) bool {
 
 // Plant starts an attacker's program on a host and returns its handle.
 func (w *World) Plant(now time.Duration, a *Actor, s Start) *Implant {
-	i := &Implant{Host: s.Host, Attack: a.Label.Attack, children: map[uint32]bool{}}
-	s.Implant = i
+	i := &Implant{Host: s.Host, Attack: a.Label.Attack}
 	i.Process = w.StartProcess(now, a, s)
 	i.Elevated = i.Process.Integrity == "High" || i.Process.Integrity == "System"
 	s.Host.Implants = append(s.Host.Implants, i)

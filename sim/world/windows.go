@@ -30,15 +30,17 @@ type Start struct {
 	Directory   string
 	Integrity   string // Medium when empty, System for a nil account
 	Parent      *Process
-	Implant     *Implant // the attackers' process tree that this one joins
 }
 
 // StartProcess starts a process: Sysmon 1 and, off the workstations, Security
 // 4688; execve in auditd on Linux.
 func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 	p := w.newProcess(now, a, s)
-	if s.Implant != nil {
-		s.Implant.children[p.PID] = true
+	if a.Label.Malicious() {
+		if s.Host.hostile == nil {
+			s.Host.hostile = map[uint32]int32{}
+		}
+		s.Host.hostile[p.PID] = a.Label.Attack
 	}
 	if !s.Host.Windows() {
 		w.auditExec(now, a, p)

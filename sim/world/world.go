@@ -70,7 +70,8 @@ type Host struct {
 	isolated *effect
 	egress   *effect
 	sensors  [event.NumChannels]*Sensor
-	machine  uint64 // hash that identifiers of this host start from
+	hostile  map[uint32]int32 // attack by number of each process that an attacker started
+	machine  uint64           // hash that identifiers of this host start from
 	honeypot *effect
 }
 
@@ -110,7 +111,6 @@ type Implant struct {
 	Attack   int32
 	Elevated bool
 	Files    []string
-	children map[uint32]bool
 	killed   *effect
 }
 
