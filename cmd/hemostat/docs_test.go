@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	fence  = regexp.MustCompile("(?s)```([a-z]*)[ ]?([^\n]*)\n(.*?)\n```")
+	inline = regexp.MustCompile("`((?:hemostat |go test |GOMAXPROCS=1 go test )[^`]+)`")
+	target = regexp.MustCompile(`(?m)^([a-z-]+):.*##`)
+)
+
+// TestEveryCommandOfTheDocumentationRuns executes the commands shown in README
+// and docs, in order, in a folder that holds the files shown there.
+func TestEveryCommandOfTheDocumentationRuns(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	targets := map[string]bool{}
+	for _, m := range target.FindAllStringSubmatch(string(makefile), -1) {
+		targets[m[1]] = true
+	}
+	commands := 0
+	for _, file := range append([]string{filepath.Join(root, "README.md")}, files...) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		dir := t.TempDir()
+		try := func(line string) {
+			commands++
+			where := dir
+			switch {
+			case strings.HasPrefix(line, "make"):
+				name := strings.TrimSpace(strings.TrimPrefix(line, "make"))
+				require.True(t, targets[name], "%s: the Makefile has no target %q", file, name)
+				return
+			case strings.Contains(line, "go test"):
+				line += " -benchtime 1x"
+				where = root
+			}
+			c := exec.Command("sh", "-c", line)
+			c.Dir = where
+			c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary(t))+":"+os.Getenv("PATH"))
+			out, err := c.CombinedOutput()
+			require.NoError(t, err, "%s: %s\n%s", file, line, out)
+		}
+		for _, block := range fence.FindAllStringSubmatch(string(text), -1) {
+			kind, name, body := block[1], block[2], block[3]
+			if name != "" {
+				path := filepath.Join(dir, name)
+				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+				require.NoError(t, os.WriteFile(path, []byte(body+"\n"), 0o644))
+			}
+			if kind == "sh" {
+				for line := range strings.Lines(body) {
+					try(strings.TrimSpace(line))
+				}
+			}
+		}
+		for _, m := range inline.FindAllStringSubmatch(fence.ReplaceAllString(string(text), ""), -1) {
+			try(m[1])
+		}
+	}
+	require.Greater(t, commands, 25)
+}
