@@ -11,6 +11,7 @@ import (
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
+	"hemostat/defenders/reflex"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
@@ -85,6 +86,24 @@ func TestReflexReactsAtOnceAndDetectionFollows(t *testing.T) {
 	h.settle(12 * time.Second)
 	p.Advance(time.Hour)
 	require.Len(t, h.gone, 1, "the limit ends with its ttl")
+}
+
+func TestReflexBlocksWhatIsCertainlyHostile(t *testing.T) {
+	h := &hand{}
+	p, err := New(Config{Inventory: estate(), Actuator: h, Reflex: reflex.Options{KnownBad: map[string]bool{"203.0.113.9": true, "bad.example": true}}})
+	require.NoError(t, err)
+	conn := &event.Event{ID: 1, Source: event.ZeekConn.Source}
+	conn.Set(event.IDOrigHost, "10.1.0.1")
+	conn.Set(event.IDRespHost, "203.0.113.9")
+	tls := &event.Event{ID: 2, Source: event.ZeekSSL.Source}
+	tls.Set(event.ServerName, "bad.example")
+	for _, e := range []*event.Event{conn, tls, conn} {
+		p.Event(0, e)
+		p.Advance(0)
+	}
+	require.Len(t, h.did, 2)
+	require.Equal(t, "block_ip", h.did[0].Kind)
+	require.Equal(t, "sinkhole_domain", h.did[1].Kind)
 }
 
 func TestServiceTimesMakeLatencyAndFullQueuesDrop(t *testing.T) {

@@ -103,9 +103,18 @@ func (t *trial) build() error {
 // defend puts the pipeline between sensors and world.
 func (t *trial) defend(indicators []string) error {
 	var sources []fusion.Source
+	certain := map[string]bool{} // what the reflex may act on without asking
 	for _, c := range t.variant.feeds {
-		sources = append(sources, feed{intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))})
+		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
+		sources = append(sources, feed{f})
+		if c.Confidence >= intel.Certain {
+			for _, indicator := range f.Known(0) {
+				certain[indicator] = true
+			}
+		}
 	}
+	reflexes := t.variant.reflex()
+	reflexes.KnownBad = certain
 	t.actuator = &actuator{engine: &t.engine, world: t.world, hostile: &t.hostile, wake: t.wake, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
 	asker := &approver{world: t.world, hostile: &t.hostile}
 	var detectors []sentinel.Detector
@@ -118,7 +127,7 @@ func (t *trial) defend(indicators []string) error {
 	}
 	p, err := defenders.New(defenders.Config{
 		Inventory: inventoryOf(t.world), Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
-		Policy: t.variant.policy(), Reflex: t.variant.reflex(), NoReflex: !t.variant.runs("reflex"),
+		Policy: t.variant.policy(), Reflex: reflexes, NoReflex: !t.variant.runs("reflex"),
 		Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
 		Actuator: t.actuator, Approver: asker, Registry: t.options.Registry,
 		Uniform: func(stage defenders.Stage, n uint64) float64 {

@@ -93,7 +93,7 @@ type IntelFile struct {
 	Coverage   float64   `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
 	Delay      *sim.Dist `yaml:"delay" doc:"how late it knows them"`
 	Errors     int       `yaml:"errors" doc:"innocent indicators that it lists"`
-	Confidence float64   `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent"`
+	Confidence float64   `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent, from 0.9 on the reflex acts on it at once"`
 }
 
 // SensorChange changes a sensor of the world.

@@ -93,6 +93,7 @@ func collect(a *Attempt) Progress {
 	}
 	factor, _ := w.Throttle(world.At(f.Host), world.At(a.Target))
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(a.Target), Port: 445, Service: "smb", Sent: a.Bytes / pieces / 50, Received: a.Bytes / pieces, Duration: 30 * time.Second})
+	w.TransferFile(a.Now, a.Actor, world.At(a.Target), world.At(f.Host), "SMB", "application/vnd.openxmlformats-officedocument", "", a.Bytes/pieces)
 	a.Staged += a.Bytes / pieces
 	if a.Round+1 >= pieces {
 		return success("%.1f GB collected from %s", float64(a.Bytes)/1e9, a.Target.Name)

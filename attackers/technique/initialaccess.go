@@ -89,7 +89,9 @@ var guessable = []string{"root", "admin", "ubuntu", "oracle", "test", "deploy", 
 func guessPasswords(a *Attempt) Progress {
 	w := a.World
 	if a.Target == nil {
-		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return sshServer(h) && !a.On(h) })
+		a.Target = a.pick(&a.Rand, func(h *world.Host) bool {
+			return sshServer(h) && !a.On(h) && w.Permitted(a.Source(), world.At(h), 22).OK()
+		})
 		if a.Target == nil {
 			return failure("no SSH server left to try")
 		}

@@ -207,7 +207,6 @@ func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *
 		identity[[2]string{c.Scenario.Name, c.Variant.Name}] = store.Identity{Run: r.ID, Seed: m.Seed, ScenarioDigest: c.Scenario.Digest(), VariantDigest: c.Variant.Digest}
 	}
 	bar := startBar(errOut, len(tasks))
-	defer bar.stop()
 	var s runSummary
 	err := batch.Run(ctx, o.parallel, tasks, func(t *record.Trial) error {
 		if err := db.Put(identity[[2]string{t.Scenario, t.Variant}], t); err != nil {
@@ -224,6 +223,7 @@ func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *
 		bar.step()
 		return nil
 	})
+	bar.stop(err == nil)
 	return s, err
 }
 
@@ -249,7 +249,12 @@ func startBar(errOut io.Writer, total int) *bar {
 	w.Style().Visibility.Speed = true
 	w.Style().Visibility.SpeedOverall = false
 	w.Style().Options.SpeedSuffix = "/s"
-	t := &progress.Tracker{Message: "trials", Total: int64(total), Units: progress.UnitsDefault}
+	w.Style().Options.TimeInProgressPrecision = time.Second
+	w.Style().Options.TimeDonePrecision = time.Second
+	w.Style().Options.ETAPrecision = time.Second
+	w.SetTrackerPosition(progress.PositionRight)
+	w.SetTrackerLength(40)
+	t := &progress.Tracker{Message: fmt.Sprintf("%d trials", total), Total: int64(total), Units: progress.UnitsDefault}
 	w.AppendTracker(t)
 	go w.Render()
 	return &bar{w, t}
@@ -261,11 +266,15 @@ func (b *bar) step() {
 	}
 }
 
-func (b *bar) stop() {
+func (b *bar) stop(complete bool) {
 	if b.writer == nil {
 		return
 	}
-	b.tracker.MarkAsDone()
+	if complete {
+		b.tracker.MarkAsDone()
+	} else {
+		b.tracker.MarkAsErrored()
+	}
 	b.writer.Stop()
 	for b.writer.IsRenderInProgress() {
 		time.Sleep(5 * time.Millisecond)

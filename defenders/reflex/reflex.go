@@ -1,8 +1,8 @@
 // Package reflex is the first, immediate stage: a few certain and cheap rules
 // that react at once and only with what does little harm, such as slowing down
-// a source of refused passwords. It runs beside detection, before any
-// correlation, and its reactions go through defenders/response so that they are
-// audited and undone like all others.
+// a source of refused passwords or blocking what a feed is certain of. It runs
+// beside detection, before any correlation, and its reactions go through
+// defenders/response so that they are audited and undone like all others.
 package reflex
 
 import (
@@ -148,8 +148,11 @@ func (r *Reflex) knownBad(e *event.Event) (Reaction, bool) {
 		}
 		s.until = e.Time + r.options.TTL
 		x := Reaction{Rule: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Technique: "T1071",
-			Action: "rate_limit", Params: map[string]string{"source_ip": v, "rps": fmt.Sprint(r.options.Limit)},
+			Action: "block_ip", Params: map[string]string{"source_ip": v},
 			TTL: r.options.TTL, Confidence: 0.85, Evidence: []uint64{e.ID}}
+		if f == event.ServerName {
+			x.Action, x.Params = "sinkhole_domain", map[string]string{"domain": v}
+		}
 		return x, true
 	}
 	return Reaction{}, false

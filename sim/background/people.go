@@ -114,7 +114,8 @@ func (b *Background) openShare(a *actor, now time.Duration, s *sim.Stream) outco
 	if r := w.Reach(world.At(a.host), world.At(server), 445); !r.OK() {
 		return refused(r)
 	}
-	session, r := w.LogOn(now, a.as, world.Logon{From: world.At(a.host), To: server, Account: a.account, Type: world.LogonNetwork, Generation: a.account.Generation})
+	byAddress := s.Bool(0.03) // a drive mapped by address falls back to NTLM
+	session, r := w.LogOn(now, a.as, world.Logon{From: world.At(a.host), To: server, Account: a.account, Type: world.LogonNetwork, NTLM: byAddress, Generation: a.account.Generation})
 	if !r.OK() {
 		return refused(r)
 	}
@@ -125,6 +126,7 @@ func (b *Background) openShare(a *actor, now time.Duration, s *sim.Stream) outco
 		w.AccessShareFile(now+time.Duration(i)*4*time.Second, a.as, world.At(a.host), server, a.account, share, name, write)
 	}
 	w.Flow(now, a.as, world.Flow{From: world.At(a.host), To: world.At(server), Port: 445, Service: "smb", Sent: bytes / 10, Received: bytes, Duration: 30 * time.Second})
+	w.TransferFile(now+5*time.Second, a.as, world.At(server), world.At(a.host), "SMB", "application/vnd.openxmlformats-officedocument", "", bytes)
 	w.LogOff(now+30*time.Second, a.as, server, session)
 	return b.slowed(a, world.At(server))
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"hemostat/sim/record"
 )
@@ -92,6 +93,7 @@ func runOne(ctx context.Context, t Task) (r *record.Trial) {
 			r = failed(fmt.Sprintf("panic: %v at %s", p, panicked()))
 		}
 	}()
+	began := time.Now()
 	trial, err := t.Run(func() bool { return ctx.Err() != nil })
 	switch {
 	case ctx.Err() != nil:
@@ -99,6 +101,7 @@ func runOne(ctx context.Context, t Task) (r *record.Trial) {
 	case err != nil:
 		return failed(err.Error())
 	}
+	trial.Cost = append(trial.Cost, record.Cost{WallNS: time.Since(began).Nanoseconds()})
 	return trial
 }
 

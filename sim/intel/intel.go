@@ -63,6 +63,21 @@ func NewFeed(c Config, streams sim.Streams, hostile, innocent []string) *Feed {
 // Name is the feed's name.
 func (f *Feed) Name() string { return f.name }
 
+// Certain is the confidence from which a feed is taken at its word.
+const Certain = 0.9
+
+// Known lists what the feed knows at a time, sorted.
+func (f *Feed) Known(now time.Duration) []string {
+	var out []string
+	for value, since := range f.known {
+		if since <= now {
+			out = append(out, value)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Lookup tells whether the feed knows an indicator at a time, and how sure it is.
 func (f *Feed) Lookup(now time.Duration, value string) (confidence float64, known bool) {
 	since, ok := f.known[value]

@@ -1,0 +1,219 @@
+package technique
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"hemostat/sim"
+	"hemostat/sim/event"
+	"hemostat/sim/truth"
+	"hemostat/sim/world"
+)
+
+func TestTheLibraryIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for _, x := range All() {
+		require.Regexp(t, `^T\d{4}(\.\d{3})?$`, x.ID)
+		require.False(t, seen[x.ID], x.ID)
+		seen[x.ID] = true
+		for _, text := range []string{x.Name, x.Tactic, x.Needs, x.Effect} {
+			require.NotEmpty(t, text, x.ID)
+		}
+		require.NotEmpty(t, x.Tools, x.ID)
+		require.NotEmpty(t, x.Telemetry, x.ID)
+		require.False(t, x.Takes.IsZero(), x.ID)
+		require.True(t, x.Success > 0 && x.Success <= 1, x.ID)
+		require.Contains(t, []string{"", "control", "persist", "exfiltrate", "encrypt"}, x.Achieves)
+		require.Same(t, x, Find(x.ID))
+	}
+	require.Nil(t, Find("T0000"))
+}
+
+func TestNamesAndTacticsAreThoseOfATTACK(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "data", "attack", "enterprise-attack.json"))
+	if err != nil {
+		t.Skip("real data is absent: attack/enterprise-attack.json")
+	}
+	var attack struct {
+		Techniques []struct {
+			ID, Name string
+			Tactics  []string
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &attack))
+	names, tactics := map[string]string{}, map[string][]string{}
+	for _, x := range attack.Techniques {
+		names[x.ID], tactics[x.ID] = x.Name, x.Tactics
+	}
+	for _, x := range All() {
+		full := names[x.ID]
+		if parent, _, ok := strings.Cut(x.ID, "."); ok && !strings.Contains(full, ": ") {
+			full = names[parent] + ": " + full
+		}
+		require.Equal(t, full, x.Name, x.ID)
+		// ATT&CK 18 renamed defense evasion; the technique stays where rules tag it.
+		if x.Tactic != "defense-evasion" {
+			require.True(t, slices.Contains(tactics[x.ID], x.Tactic), "%s: %s is none of %v", x.ID, x.Tactic, tactics[x.ID])
+		}
+	}
+}
+
+// lab is a world with an attacker who owns one elevated Windows host, one Linux
+// host, and the best credentials.
+func lab(t testing.TB) (*State, *truth.Ledger) {
+	t.Helper()
+	data, _ := world.Embedded("midsize")
+	spec, err := world.ParseSpec("midsize.yaml", data)
+	require.NoError(t, err)
+	ledger := truth.NewLedger()
+	w := world.Build(spec, sim.NewStreams(3, 1), ledger, time.Date(2026, 3, 3, 8, 30, 0, 0, time.UTC))
+	actor := w.NewActor("attacker")
+	actor.Label = truth.Label{Attack: 1}
+	s := &State{World: w, Actor: actor, Hostile: &world.Hostile{}, Skill: 1, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoHello,
+		Addresses: []string{"203.0.113.1", "203.0.113.2"}, Domains: []Domain{{"c2.example", "203.0.113.9"}}}
+	for _, name := range []string{"WS001", "GATE001"} {
+		h := w.Host(name)
+		i := w.Plant(0, actor, world.Start{Host: h, Account: h.Owner, Binary: world.PowerShell, Integrity: "High"})
+		s.gain(&Foothold{Host: h, Account: h.Owner, Implant: i, Elevated: true})
+	}
+	for _, a := range w.Accounts {
+		if a.Privilege == world.DomainAdmin || a.Privilege == world.ServerAdmin {
+			s.steal(a, true)
+		}
+	}
+	for _, h := range w.Hosts {
+		s.learn(h)
+	}
+	return s, ledger
+}
+
+// play runs a technique to its end.
+func play(t testing.TB, s *State, id string, options map[string]string) Progress {
+	t.Helper()
+	x := Find(id)
+	require.NoError(t, x.Ready(s), id)
+	a := x.Begin(s, options, time.Hour, sim.NewStreams(9, 9).Stream("try", id))
+	a.failed = false
+	now := time.Hour + a.Delay()
+	for range 100_000 {
+		p := a.Run(now)
+		if p.Done {
+			return p
+		}
+		now += max(p.Wait, time.Millisecond)
+	}
+	t.Fatalf("%s does not end", id)
+	return Progress{}
+}
+
+func TestEveryTechniqueWorksAndLeavesTelemetry(t *testing.T) {
+	for _, x := range All() {
+		for _, tool := range x.Tools {
+			s, ledger := lab(t)
+			if x.ID == "T1110.001" {
+				s.Footholds = nil
+				for _, h := range s.World.Hosts {
+					h.Weak = true
+				}
+			}
+			s.Staged = 2e8
+			before := ledger.Malicious()
+			p := play(t, s, x.ID, map[string]string{"tool": tool})
+			require.True(t, p.OK, "%s with %s: %s", x.ID, tool, p.Note)
+			require.NotEmpty(t, p.Note)
+			silent := x.ID == "T1083" && tool == "explorer" || x.ID == "T1548.002" || x.ID == "T1547.001"
+			if !silent {
+				require.Greater(t, ledger.Malicious(), before, "%s with %s left no event", x.ID, tool)
+			}
+		}
+	}
+}
+
+func TestTechniquesNeedWhatTheySay(t *testing.T) {
+	s, _ := lab(t)
+	s.Footholds, s.Known = nil, nil
+	for _, x := range All() {
+		if x.Tactic == "reconnaissance" || x.Tactic == "initial-access" {
+			require.NoError(t, x.Ready(s), x.ID)
+		} else {
+			require.Error(t, x.Ready(s), x.ID)
+		}
+	}
+}
+
+func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
+	cases := []struct {
+		technique string
+		action    world.Action
+		reason    string
+	}{
+		{"T1595.001", world.Action{ID: 1, Kind: "block_ip", Params: map[string]string{"source_ip": "203.0.113.1"}}, "address_blocked"},
+		{"T1021.002", world.Action{ID: 2, Kind: "zone_isolation", Params: map[string]string{"zone": "servers"}}, "zone_isolated"},
+		{"T1041", world.Action{ID: 3, Kind: "block_egress", Params: map[string]string{"host": "WS001"}}, ""},
+		{"T1087.002", world.Action{ID: 4, Kind: "zone_isolation", Params: map[string]string{"zone": "servers"}}, "zone_isolated"},
+	}
+	for _, c := range cases {
+		s, _ := lab(t)
+		s.Footholds = s.Footholds[:1]
+		if c.technique == "T1595.001" {
+			s.Known = nil
+		}
+		s.Staged = 1e9
+		require.True(t, s.World.Apply(0, c.action).Changed)
+		if err := Find(c.technique).Ready(s); err != nil {
+			require.Empty(t, c.reason, "%s: %s", c.technique, err)
+			continue
+		}
+		p := play(t, s, c.technique, map[string]string{"role": "file_server"})
+		require.False(t, p.OK)
+		require.Equal(t, world.Refusal{Reason: c.reason, Action: c.action.ID}, p.Refusal, c.technique)
+	}
+}
+
+func TestIsolationAndKillingCostTheFoothold(t *testing.T) {
+	s, _ := lab(t)
+	require.NotNil(t, s.Where(true, true))
+	require.True(t, s.World.Apply(0, world.Action{ID: 5, Kind: "isolate_host", Params: map[string]string{"host": "WS001"}}).Changed)
+	require.Nil(t, s.Where(true, true))
+	require.Equal(t, world.Refusal{Reason: "host_isolated", Action: 5}, s.Usable(s.Footholds[0]))
+}
+
+func TestSkilledOperatorsSmellDecoys(t *testing.T) {
+	touched := func(skill float64) int {
+		s, _ := lab(t)
+		s.Skill = skill
+		s.World.Apply(0, world.Action{ID: 1, Kind: "deploy_decoys", Params: map[string]string{"zone": "servers", "count": "5"}})
+		s.Known = nil
+		for _, h := range s.World.Hosts {
+			if h.Decoy || h.Role == "file_server" {
+				s.learn(h)
+			}
+		}
+		n, r := 0, sim.NewStreams(1, 1).Stream("pick", "x")
+		for range 400 {
+			if h := s.pick(&r, func(h *world.Host) bool { return h.Role == "file_server" }); h.Decoy {
+				n++
+			}
+		}
+		return n
+	}
+	require.Greater(t, touched(0), 4*touched(1))
+}
+
+func TestEventsOfAnAttackAreInTheLedgerAndNoOthers(t *testing.T) {
+	s, ledger := lab(t)
+	mine := map[uint64]bool{}
+	s.World.Deliver = func(e *event.Event) { mine[e.ID] = true }
+	play(t, s, "T1003.001", nil)
+	for id := range mine {
+		require.True(t, ledger.Label(id).Malicious())
+	}
+	require.False(t, ledger.Label(12345).Malicious())
+}
