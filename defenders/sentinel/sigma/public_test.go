@@ -93,3 +93,34 @@ func TestEachPublicRuleFindsItsRecordedEvent(t *testing.T) {
 		})
 	}
 }
+
+// captures reads the events of the shared Windows captures.
+func captures(t testing.TB) []*event.Event {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(shared(t, "captures"), "*.gz"))
+	require.NoError(t, err)
+	var events []*event.Event
+	for _, f := range files {
+		_, err := ingest.ReadFile(f, ingest.Options{}, func(e *event.Event) error { events = append(events, e); return nil })
+		require.NoError(t, err)
+	}
+	return events
+}
+
+// BenchmarkPublicRules runs every public rule over the shared captures.
+func BenchmarkPublicRules(b *testing.B) {
+	rules, _ := publicRules(b)
+	engine, err := sigma.Compile(rules)
+	require.NoError(b, err)
+	events := captures(b)
+	m := engine.NewMatcher()
+	n, hits := 0, 0
+	for b.Loop() {
+		for _, e := range events {
+			m.Match(e, func(sigma.Match) { hits++ })
+		}
+		n += len(events)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(hits)/float64(n)*1000, "hits/1000")
+}
