@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,13 @@ type Engine struct {
 	users        map[*Rule][]int // correlations that a rule feeds
 	silent       map[*Rule]bool  // rules that only feed correlations
 
+	// Exhaustive looks at every rule for every event, without the index. Results
+	// are the same; it serves tests and benchmarks, and must be set before the
+	// first event.
+	Exhaustive bool
+
 	mu       sync.RWMutex
-	programs map[event.LogSource][]applied
+	programs map[event.LogSource]*program
 }
 
 // applied is a rule that takes in events of one source.
@@ -31,7 +37,7 @@ type applied struct {
 // Compile puts rules together. Two rules with one id, a correlation that names
 // no rule, and a cycle of correlations are errors.
 func Compile(rules []*Rule) (*Engine, error) {
-	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource][]applied{}}
+	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource]*program{}}
 	var faults Errors
 	for _, r := range rules {
 		for _, ref := range []string{r.ID, r.Name} {
@@ -97,20 +103,22 @@ func (e *Engine) cycles() Errors {
 // Rules lists the rules, correlations last.
 func (e *Engine) Rules() []*Rule { return append(slices.Clone(e.rules), e.correlations...) }
 
-// program is the list of rules for a source; it is put together at the first
-// event of that source.
-func (e *Engine) program(s event.LogSource) []applied {
+// program is the rules for a source; it is put together at the first event of
+// that source.
+func (e *Engine) program(s event.LogSource) *program {
 	e.mu.RLock()
-	p, ok := e.programs[s]
+	p := e.programs[s]
 	e.mu.RUnlock()
-	if ok {
+	if p != nil {
 		return p
 	}
+	var rules []applied
 	for _, r := range e.rules {
 		if Covers(r.Source, s) {
-			p = append(p, applied{r, renames(r.Source, s)})
+			rules = append(rules, applied{r, renames(r.Source, s)})
 		}
 	}
+	p = newProgram(rules)
 	e.mu.Lock()
 	e.programs[s] = p
 	e.mu.Unlock()
@@ -156,13 +164,30 @@ func (m *Matcher) Match(ev *event.Event, hit func(Match)) {
 	m.stats.Events++
 	m.event = ev
 	clear(m.has[:])
-	for _, a := range m.engine.program(ev.Source) {
-		m.rule, m.rename = a.rule, a.rename
-		if a.rule.detection.condition.eval(m) {
-			m.matched(a.rule, hit)
+	m.buffer = m.buffer[:0]
+	if m.program == nil || m.source != ev.Source {
+		m.program, m.source = m.engine.program(ev.Source), ev.Source
+	}
+	if m.engine.Exhaustive {
+		for i := range m.program.rules {
+			m.try(&m.program.rules[i], hit)
+		}
+	} else {
+		m.program.candidates(m)
+		for word, bitmap := range m.marked {
+			for ; bitmap != 0; bitmap &= bitmap - 1 {
+				m.try(&m.program.rules[word<<6+bits.TrailingZeros64(bitmap)], hit)
+			}
 		}
 	}
 	m.event = nil
+}
+
+func (m *Matcher) try(a *applied, hit func(Match)) {
+	m.rule, m.rename = a.rule, a.rename
+	if a.rule.detection.condition.eval(m) {
+		m.matched(a.rule, hit)
+	}
 }
 
 func (m *Matcher) matched(r *Rule, hit func(Match)) {
@@ -205,6 +230,7 @@ func (m *Matcher) Explain(r *Rule, ev *event.Event) []Explanation {
 	}
 	m.event, m.rule, m.rename = ev, r, renames(r.Source, ev.Source)
 	clear(m.has[:])
+	m.buffer = m.buffer[:0]
 	var out []Explanation
 	for i, name := range r.detection.names {
 		if !r.detection.selections[i].eval(m) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"hemostat/sim/event"
 )
@@ -78,28 +79,38 @@ type Matcher struct {
 
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64
+	buffer  []byte   // folded text of the current event
+	marked  []uint64 // rules that the index brought into question
 	windows []*window
 	stats   Stats
+
+	program *program // of the last event's source
+	source  event.LogSource
 }
 
 // value is a field of the current event under the name that rules use.
 func (m *Matcher) value(f fieldRef) (string, bool) {
+	return m.raw(f.renamed(m.rename))
+}
+
+// raw is a field under the name that the event has for it.
+func (m *Matcher) raw(f fieldRef) (string, bool) {
 	if f.field == event.NoField {
 		return m.event.Lookup(f.name)
-	}
-	if m.rename != nil {
-		if to, ok := m.rename[f.field]; ok {
-			return m.event.Get(to)
-		}
 	}
 	return m.event.Get(f.field)
 }
 
-// foldedValue is the same in lower case; each field is folded once an event.
+// foldedValue is a field, under the name that rules use, in lower case.
 func (m *Matcher) foldedValue(f fieldRef) (string, bool) {
-	if f.field == event.NoField || m.rename != nil {
-		v, ok := m.value(f)
-		return strings.ToLower(v), ok
+	return m.foldedField(f.renamed(m.rename))
+}
+
+// foldedField is a field in lower case; each known one is folded once an event.
+func (m *Matcher) foldedField(f fieldRef) (string, bool) {
+	if f.field == event.NoField {
+		v, ok := m.event.Lookup(f.name)
+		return m.fold(v), ok
 	}
 	word, bit := f.field>>6, uint64(1)<<(f.field&63)
 	if m.has[word]&bit != 0 {
@@ -115,14 +126,34 @@ func (m *Matcher) foldedValue(f fieldRef) (string, bool) {
 	return v, true
 }
 
-// fold lowers a text, without an allocation when it is lower case already.
+// fold lowers a text. Plain ASCII goes to the matcher's buffer, which lasts until
+// the next event, so nothing is allocated.
 func (m *Matcher) fold(v string) string {
+	upper := false
 	for i := 0; i < len(v); i++ {
-		if c := v[i]; c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf {
+		c := v[i]
+		if c >= utf8.RuneSelf {
 			return strings.ToLower(v)
 		}
+		upper = upper || c-'A' < 26
 	}
-	return v
+	if !upper {
+		return v
+	}
+	if cap(m.buffer)-len(m.buffer) < len(v) {
+		m.buffer = make([]byte, 0, max(2*cap(m.buffer), len(v), 4096))
+	}
+	from := len(m.buffer)
+	m.buffer = m.buffer[:from+len(v)]
+	out := m.buffer[from:]
+	for i := range out {
+		c := v[i]
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		out[i] = c
+	}
+	return unsafe.String(unsafe.SliceData(out), len(out))
 }
 
 type existsNode struct{ f fieldRef }

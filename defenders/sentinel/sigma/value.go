@@ -340,3 +340,11 @@ type fieldRef struct {
 func fieldRefer(name string) fieldRef { return fieldRef{event.FieldByName(name), name} }
 
 func (f fieldRef) none() bool { return f.name == "" }
+
+// renamed is the field under the name that a log source has for it.
+func (f fieldRef) renamed(rename map[event.Field]event.Field) fieldRef {
+	if to, ok := rename[f.field]; ok {
+		return fieldRef{to, to.String()}
+	}
+	return f
+}

@@ -1,0 +1,112 @@
+package sigma
+
+// automaton finds every literal of a set in one pass over a text (Aho and
+// Corasick 1975, as a complete table). Bytes that no literal holds share a
+// class, which keeps the table small.
+type automaton struct {
+	class   [256]uint8
+	classes int
+	next    []int32   // state*classes + class
+	found   []int32   // per state: index into hits, or -1
+	hits    [][]int32 // rules to look at
+}
+
+// newAutomaton builds the table for literals, each with the rules that it
+// speaks for.
+func newAutomaton(literals map[string][]int32, order []string) *automaton {
+	a := &automaton{classes: 1}
+	for _, l := range order {
+		for i := 0; i < len(l); i++ {
+			if a.class[l[i]] == 0 {
+				if a.classes == 255 {
+					break
+				}
+				a.class[l[i]] = uint8(a.classes)
+				a.classes++
+			}
+		}
+	}
+	type node struct {
+		children map[uint8]int32
+		rules    []int32
+		fail     int32
+	}
+	trie := []node{{}}
+	for _, l := range order {
+		at := int32(0)
+		for i := 0; i < len(l); i++ {
+			c := a.class[l[i]]
+			to, ok := trie[at].children[c]
+			if !ok {
+				to = int32(len(trie))
+				trie = append(trie, node{})
+				if trie[at].children == nil {
+					trie[at].children = map[uint8]int32{}
+				}
+				trie[at].children[c] = to
+			}
+			at = to
+		}
+		trie[at].rules = append(trie[at].rules, literals[l]...)
+	}
+	a.next = make([]int32, len(trie)*a.classes)
+	a.found = make([]int32, len(trie))
+	queue := []int32{0}
+	for i := 0; i < len(queue); i++ { // breadth first: a state's fallback is complete before it
+		state := queue[i]
+		n := &trie[state]
+		if state != 0 {
+			n.rules = union(n.rules, trie[n.fail].rules)
+		}
+		a.found[state] = -1
+		if len(n.rules) > 0 {
+			a.found[state] = int32(len(a.hits))
+			a.hits = append(a.hits, n.rules)
+		}
+		for c := range a.classes {
+			slot := int(state)*a.classes + c
+			fallback := int32(0)
+			if state != 0 {
+				fallback = a.next[int(n.fail)*a.classes+c]
+			}
+			if to, ok := n.children[uint8(c)]; ok {
+				a.next[slot] = to
+				trie[to].fail = fallback
+				queue = append(queue, to)
+			} else {
+				a.next[slot] = fallback
+			}
+		}
+	}
+	return a
+}
+
+func union(a, b []int32) []int32 {
+	for _, x := range b {
+		seen := false
+		for _, y := range a {
+			if x == y {
+				seen = true
+				break
+			}
+		}
+		if !seen {
+			a = append(a, x)
+		}
+	}
+	return a
+}
+
+// scan marks the rules of every literal that the text holds.
+func (a *automaton) scan(text string, marked []uint64) {
+	state := int32(0)
+	classes := int32(a.classes)
+	for i := 0; i < len(text); i++ {
+		state = a.next[state*classes+int32(a.class[text[i]])]
+		if f := a.found[state]; f >= 0 {
+			for _, r := range a.hits[f] {
+				marked[r>>6] |= 1 << (r & 63)
+			}
+		}
+	}
+}
