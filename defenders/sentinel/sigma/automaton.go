@@ -2,19 +2,21 @@ package sigma
 
 // automaton finds every literal of a set in one pass over a text (Aho and
 // Corasick 1975, as a complete table). Bytes that no literal holds share a
-// class, which keeps the table small.
+// class, which keeps the table small; a letter and its capital share one too, so
+// ASCII text need not be folded first.
 type automaton struct {
 	class   [256]uint8
 	classes int
-	next    []int32   // state*classes + class
-	found   []int32   // per state: index into hits, or -1
-	hits    [][]int32 // rules to look at
+	// next gives, at state + class, the following state; states are numbered by
+	// their first entry. Below 0 (all bits flipped) it is a state with hits.
+	next []int32
+	hits map[int32][]int32 // rules to look at, by state
 }
 
 // newAutomaton builds the table for literals, each with the rules that it
 // speaks for.
 func newAutomaton(literals map[string][]int32, order []string) *automaton {
-	a := &automaton{classes: 1}
+	a := &automaton{classes: 1, hits: map[int32][]int32{}}
 	for _, l := range order {
 		for i := 0; i < len(l); i++ {
 			if a.class[l[i]] == 0 {
@@ -22,6 +24,9 @@ func newAutomaton(literals map[string][]int32, order []string) *automaton {
 					break
 				}
 				a.class[l[i]] = uint8(a.classes)
+				if c := l[i]; c-'a' < 26 {
+					a.class[c-'a'+'A'] = uint8(a.classes)
+				}
 				a.classes++
 			}
 		}
@@ -50,7 +55,6 @@ func newAutomaton(literals map[string][]int32, order []string) *automaton {
 		trie[at].rules = append(trie[at].rules, literals[l]...)
 	}
 	a.next = make([]int32, len(trie)*a.classes)
-	a.found = make([]int32, len(trie))
 	queue := []int32{0}
 	for i := 0; i < len(queue); i++ { // breadth first: a state's fallback is complete before it
 		state := queue[i]
@@ -58,25 +62,29 @@ func newAutomaton(literals map[string][]int32, order []string) *automaton {
 		if state != 0 {
 			n.rules = union(n.rules, trie[n.fail].rules)
 		}
-		a.found[state] = -1
-		if len(n.rules) > 0 {
-			a.found[state] = int32(len(a.hits))
-			a.hits = append(a.hits, n.rules)
-		}
 		for c := range a.classes {
 			slot := int(state)*a.classes + c
 			fallback := int32(0)
 			if state != 0 {
 				fallback = a.next[int(n.fail)*a.classes+c]
 			}
-			if to, ok := n.children[uint8(c)]; ok {
-				a.next[slot] = to
-				trie[to].fail = fallback
-				queue = append(queue, to)
-			} else {
+			to, ok := n.children[uint8(c)]
+			if !ok {
 				a.next[slot] = fallback
+				continue
 			}
+			a.next[slot] = to
+			trie[to].fail = fallback
+			queue = append(queue, to)
 		}
+	}
+	for slot, to := range a.next {
+		first := to * int32(a.classes)
+		if len(trie[to].rules) > 0 {
+			a.hits[first] = trie[to].rules
+			first = ^first
+		}
+		a.next[slot] = first
 	}
 	return a
 }
@@ -97,16 +105,15 @@ func union(a, b []int32) []int32 {
 	return a
 }
 
-// scan marks the rules of every literal that the text holds.
+// scan marks the rules of every literal that the text holds. The text is ASCII,
+// or folded.
 func (a *automaton) scan(text string, marked []uint64) {
 	state := int32(0)
-	classes := int32(a.classes)
 	for i := 0; i < len(text); i++ {
-		state = a.next[state*classes+int32(a.class[text[i]])]
-		if f := a.found[state]; f >= 0 {
-			for _, r := range a.hits[f] {
-				marked[r>>6] |= 1 << (r & 63)
-			}
+		state = a.next[state+int32(a.class[text[i]])]
+		if state < 0 {
+			state = ^state
+			mark(marked, a.hits[state])
 		}
 	}
 }

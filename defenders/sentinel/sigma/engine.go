@@ -149,6 +149,10 @@ type Stats struct {
 // NewMatcher returns a matcher with empty correlation state.
 func (e *Engine) NewMatcher() *Matcher {
 	m := &Matcher{engine: e}
+	m.scanKeywords = func(_, v string) bool {
+		m.scan(m.keywords, v)
+		return true
+	}
 	for _, c := range e.correlations {
 		m.windows = append(m.windows, newWindow(c))
 	}

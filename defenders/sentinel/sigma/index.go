@@ -1,11 +1,13 @@
 package sigma
 
 import (
+	"encoding/binary"
 	"math"
 	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"hemostat/sim/event"
 )
@@ -171,6 +173,7 @@ type fieldIndex struct {
 	field    fieldRef
 	literals *automaton
 	values   map[string][]int32
+	longest  int // of the values
 	presence []int32
 }
 
@@ -190,7 +193,11 @@ func newProgram(rules []applied) *program {
 	}
 	for _, f := range b.order {
 		l := b.fields[f]
-		p.fields = append(p.fields, fieldIndex{f, l.automaton(), l.values, l.presence})
+		index := fieldIndex{field: f, literals: l.automaton(), values: l.values, presence: l.presence}
+		for v := range l.values {
+			index.longest = max(index.longest, len(v))
+		}
+		p.fields = append(p.fields, index)
 	}
 	p.keywords = b.anywhere.automaton()
 	return p
@@ -250,24 +257,49 @@ func (p *program) candidates(m *Matcher) {
 	m.marked = append(m.marked[:0], p.always...)
 	for i := range p.fields {
 		f := &p.fields[i]
-		v, ok := m.foldedField(f.field)
+		v, ok := m.raw(f.field)
 		if !ok {
 			continue
 		}
 		if f.literals != nil {
-			f.literals.scan(v, m.marked)
+			m.scan(f.literals, v)
 		}
-		if len(f.values) > 0 {
-			mark(m.marked, f.values[v])
+		// Folding may change a text's length, by a third at most.
+		if len(f.values) > 0 && len(v) <= 2*f.longest {
+			folded, _ := m.foldedField(f.field)
+			mark(m.marked, f.values[folded])
 		}
 		mark(m.marked, f.presence)
 	}
 	if p.keywords != nil {
-		m.event.Each(func(_, v string) bool {
-			p.keywords.scan(m.fold(v), m.marked)
-			return true
-		})
+		m.keywords = p.keywords
+		m.event.Each(m.scanKeywords)
 	}
+}
+
+// scan marks the rules of the literals that a text holds, whatever its case.
+func (m *Matcher) scan(a *automaton, v string) {
+	if !isASCII(v) {
+		v = strings.ToLower(v)
+	}
+	a.scan(v, m.marked)
+}
+
+// isASCII looks at eight bytes at a time.
+func isASCII(s string) bool {
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for len(b) >= 8 {
+		if binary.NativeEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func mark(marked []uint64, rules []int32) {

@@ -84,6 +84,9 @@ type Matcher struct {
 	windows []*window
 	stats   Stats
 
+	keywords     *automaton // of the current program
+	scanKeywords func(name, value string) bool
+
 	program *program // of the last event's source
 	source  event.LogSource
 }

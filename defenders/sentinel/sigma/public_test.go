@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,6 +116,10 @@ func BenchmarkPublicRules(b *testing.B) {
 	events := captures(b)
 	m := engine.NewMatcher()
 	n, hits := 0, 0
+	for _, e := range events { // the index is made at the first event of a source
+		m.Match(e, func(sigma.Match) {})
+	}
+	b.ReportAllocs()
 	for b.Loop() {
 		for _, e := range events {
 			m.Match(e, func(sigma.Match) { hits++ })
@@ -123,4 +128,33 @@ func BenchmarkPublicRules(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(hits)/float64(n)*1000, "hits/1000")
+}
+
+// verdicts runs an engine over events and lists what matched.
+func verdicts(e *sigma.Engine, events []*event.Event) []string {
+	m := e.NewMatcher()
+	var out []string
+	for i, ev := range events {
+		m.Match(ev, func(x sigma.Match) { out = append(out, strconv.Itoa(i)+" "+x.Rule.Key()) })
+	}
+	return out
+}
+
+func TestTheIndexChangesNoVerdictOnRealEvents(t *testing.T) {
+	rules, _ := publicRules(t)
+	events := captures(t)[:2500]
+	cases, err := filepath.Glob(filepath.Join(shared(t, "sigma", "regression"), "*", "event.json"))
+	require.NoError(t, err)
+	for _, file := range cases {
+		_, err = ingest.ReadFile(file, ingest.Options{Format: "winlog"}, func(e *event.Event) error { events = append(events, e); return nil })
+		require.NoError(t, err)
+	}
+	indexed, err := sigma.Compile(rules)
+	require.NoError(t, err)
+	plain, err := sigma.Compile(rules)
+	require.NoError(t, err)
+	plain.Exhaustive = true
+	want := verdicts(plain, events)
+	require.NotEmpty(t, want)
+	require.Equal(t, want, verdicts(indexed, events))
 }
