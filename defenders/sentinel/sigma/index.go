@@ -165,13 +165,18 @@ type program struct {
 	rules    []applied
 	always   []uint64 // bits of rules that are always looked at
 	fields   []fieldIndex
-	keywords *automaton // literals that may stand in any field
+	keywords scanner // literals that may stand in any field; nil for none
+}
+
+// scanner looks for many literals in one pass over a text.
+type scanner interface {
+	scan(text string, marked []uint64)
 }
 
 // fieldIndex is what one field can bring into question.
 type fieldIndex struct {
 	field    fieldRef
-	literals *automaton
+	literals scanner // nil for none
 	values   map[string][]int32
 	longest  int // of the values
 	presence []int32
@@ -193,13 +198,13 @@ func newProgram(rules []applied) *program {
 	}
 	for _, f := range b.order {
 		l := b.fields[f]
-		index := fieldIndex{field: f, literals: l.automaton(), values: l.values, presence: l.presence}
+		index := fieldIndex{field: f, literals: l.scanner(), values: l.values, presence: l.presence}
 		for v := range l.values {
 			index.longest = max(index.longest, len(v))
 		}
 		p.fields = append(p.fields, index)
 	}
-	p.keywords = b.anywhere.automaton()
+	p.keywords = b.anywhere.scanner()
 	return p
 }
 
@@ -220,9 +225,14 @@ func newLists() *fieldLists {
 	return &fieldLists{literals: map[string][]int32{}, values: map[string][]int32{}}
 }
 
-func (l *fieldLists) automaton() *automaton {
+// scanner is the quicker of the two ways to look for the literals, or nil when
+// there are none.
+func (l *fieldLists) scanner() scanner {
 	if len(l.order) == 0 {
 		return nil
+	}
+	if s := newSkipper(l.literals, l.order); s != nil {
+		return s
 	}
 	return newAutomaton(l.literals, l.order)
 }
@@ -278,7 +288,7 @@ func (p *program) candidates(m *Matcher) {
 }
 
 // scan marks the rules of the literals that a text holds, whatever its case.
-func (m *Matcher) scan(a *automaton, v string) {
+func (m *Matcher) scan(a scanner, v string) {
 	if !isASCII(v) {
 		v = strings.ToLower(v)
 	}

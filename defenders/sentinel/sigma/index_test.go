@@ -92,6 +92,34 @@ func TestTheIndexSparesWork(t *testing.T) {
 	require.Equal(t, 2, bitsOf(m.marked))
 }
 
+// TestScannersAgree holds both ways to look for literals against the obvious one.
+func TestScannersAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		order := rapid.SliceOfNDistinct(rapid.StringMatching(`[abc]{4,8}`), 1, 12, rapid.ID).Draw(t, "literals")
+		literals := map[string][]int32{}
+		for i, l := range order {
+			literals[l] = []int32{int32(i)}
+		}
+		text := rapid.StringMatching(`[abcABCx]{0,60}`).Draw(t, "text")
+		want := make([]uint64, 1)
+		for i, l := range order {
+			if strings.Contains(strings.ToLower(text), l) {
+				want[0] |= 1 << i
+			}
+		}
+		table := make([]uint64, 1)
+		newAutomaton(literals, order).scan(text, table)
+		require.Equal(t, want, table)
+		if s := newSkipper(literals, order); s != nil {
+			skipped := make([]uint64, 1)
+			s.scan(text, skipped)
+			require.Equal(t, want, skipped)
+		}
+	})
+	require.NotNil(t, newSkipper(map[string][]int32{"sekurlsa::logonpasswords": {0}}, []string{"sekurlsa::logonpasswords"}))
+	require.Nil(t, newSkipper(map[string][]int32{"abc": {0}}, []string{"abc"}))
+}
+
 func bitsOf(marked []uint64) int {
 	n := 0
 	for _, w := range marked {

@@ -84,7 +84,7 @@ type Matcher struct {
 	windows []*window
 	stats   Stats
 
-	keywords     *automaton // of the current program
+	keywords     scanner // of the current program
 	scanKeywords func(name, value string) bool
 
 	program *program // of the last event's source

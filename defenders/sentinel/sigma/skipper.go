@@ -1,0 +1,108 @@
+package sigma
+
+import (
+	"math"
+	"strings"
+)
+
+// skipper finds the literals of a small set without looking at every byte of a
+// text (Wu and Manber 1994, with blocks of two): the two bytes at the end of a
+// window say how far the window may move. It suits sets whose shortest literal
+// is long.
+type skipper struct {
+	shortest int
+	lower    [256]uint8
+	shift    []uint8  // by block: how far the window may move
+	place    []uint16 // by block: where its literals stand in endings
+	endings  [][]ending
+}
+
+// ending is a literal whose first part ends in a block.
+type ending struct {
+	literal string
+	rules   []int32
+}
+
+// leastShift is the mean move from which skipping beats a table that looks at
+// every byte.
+const leastShift = 2.5
+
+// newSkipper returns a skipper for the literals, or nil when it would not pay.
+func newSkipper(literals map[string][]int32, order []string) *skipper {
+	shortest := math.MaxInt
+	for _, l := range order {
+		shortest = min(shortest, len(l))
+	}
+	if shortest < 4 || len(order) > math.MaxUint16-1 {
+		return nil
+	}
+	s := &skipper{shortest: shortest, shift: make([]uint8, 1<<16), place: make([]uint16, 1<<16), endings: [][]ending{nil}}
+	for c := range s.lower {
+		s.lower[c] = uint8(c)
+		if c >= 'A' && c <= 'Z' {
+			s.lower[c] += 'a' - 'A'
+		}
+	}
+	furthest := uint8(min(shortest-1, 255))
+	for i := range s.shift {
+		s.shift[i] = furthest
+	}
+	for _, l := range order {
+		for end := 2; end <= shortest; end++ {
+			b := block(l[end-2], l[end-1])
+			s.shift[b] = min(s.shift[b], uint8(min(shortest-end, 255)))
+		}
+		b := block(l[shortest-2], l[shortest-1])
+		if s.place[b] == 0 {
+			s.place[b] = uint16(len(s.endings))
+			s.endings = append(s.endings, nil)
+		}
+		s.endings[s.place[b]] = append(s.endings[s.place[b]], ending{l, literals[l]})
+	}
+	if s.expected(order) < leastShift {
+		return nil
+	}
+	return s
+}
+
+// expected is the mean move over text that is made of the literals' own letters,
+// which is the worst text that is likely.
+func (s *skipper) expected(order []string) float64 {
+	var used [256]bool
+	for _, l := range order {
+		for i := 0; i < len(l); i++ {
+			used[l[i]] = true
+		}
+	}
+	total, n := 0.0, 0.0
+	for a := range used {
+		for b := range used {
+			if used[a] && used[b] {
+				total += math.Max(1, float64(s.shift[block(uint8(a), uint8(b))]))
+				n++
+			}
+		}
+	}
+	return total / max(n, 1)
+}
+
+func block(a, b uint8) uint16 { return uint16(a)<<8 | uint16(b) }
+
+// scan marks the rules of every literal that the text holds. The text is ASCII,
+// or folded.
+func (s *skipper) scan(text string, marked []uint64) {
+	for end := s.shortest; end <= len(text); {
+		b := block(s.lower[text[end-2]], s.lower[text[end-1]])
+		if move := int(s.shift[b]); move > 0 {
+			end += move
+			continue
+		}
+		from := text[end-s.shortest:]
+		for _, e := range s.endings[s.place[b]] {
+			if len(from) >= len(e.literal) && strings.EqualFold(from[:len(e.literal)], e.literal) {
+				mark(marked, e.rules)
+			}
+		}
+		end++
+	}
+}
