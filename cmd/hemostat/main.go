@@ -85,6 +85,6 @@ Exit codes: 0 done; 1 a check found faults; 2 wrong usage or bad input;
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), compareCommand(), traceCommand(), replayCommand(), scenarioCommand(), playbookCommand(), variantCommand(), versionCommand())
+	root.AddCommand(runCommand(), compareCommand(), traceCommand(), replayCommand(), scenarioCommand(), playbookCommand(), rulesCommand(), variantCommand(), versionCommand())
 	return root
 }

@@ -45,7 +45,7 @@ func Compile(rules []*Rule) (*Engine, error) {
 				continue
 			}
 			if other := e.byRef[ref]; other != nil && other != r {
-				faults = append(faults, Error{r.File, r.Line, 1, fmt.Sprintf("the id or name %q is used by %s:%d too", ref, other.File, other.Line)})
+				faults = append(faults, Error{File: r.File, Line: r.Line, Column: 1, Message: fmt.Sprintf("the id or name %q is used by %s:%d too", ref, other.File, other.Line)})
 				continue
 			}
 			e.byRef[ref] = r
@@ -60,7 +60,7 @@ func Compile(rules []*Rule) (*Engine, error) {
 		for _, ref := range c.Correlation.Rules {
 			target := e.byRef[ref]
 			if target == nil {
-				faults = append(faults, Error{c.File, c.Correlation.line, c.Correlation.column, fmt.Sprintf("no rule has the id or name %q", ref)})
+				faults = append(faults, Error{File: c.File, Line: c.Correlation.line, Column: c.Correlation.column, Message: fmt.Sprintf("no rule has the id or name %q", ref)})
 				continue
 			}
 			e.users[target] = append(e.users[target], i)
@@ -80,7 +80,7 @@ func (e *Engine) cycles() Errors {
 	visit = func(r *Rule, trail []string) {
 		trail = append(trail, r.Key())
 		if state[r] == 1 {
-			faults = append(faults, Error{r.File, r.Line, 1, "correlations refer to each other in a cycle: " + strings.Join(trail, " → ")})
+			faults = append(faults, Error{File: r.File, Line: r.Line, Column: 1, Message: "correlations refer to each other in a cycle: " + strings.Join(trail, " → ")})
 			return
 		}
 		if state[r] == 2 || r.Correlation == nil {

@@ -80,7 +80,7 @@ func Parse(file string, data []byte) ([]*Rule, error) {
 		}
 	}
 	if len(rules) == 0 && len(p.faults) == 0 {
-		p.faults = append(p.faults, Error{file, 1, 1, "the file holds no rule"})
+		p.faults = append(p.faults, Error{File: file, Line: 1, Column: 1, Message: "the file holds no rule"})
 	}
 	return rules, p.faults.Err()
 }
@@ -91,7 +91,7 @@ type parser struct {
 }
 
 func (p *parser) fault(n *yaml.Node, format string, args ...any) {
-	p.faults = append(p.faults, Error{p.file, n.Line, n.Column, fmt.Sprintf(format, args...)})
+	p.faults = append(p.faults, Error{File: p.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
@@ -101,7 +101,7 @@ func (p *parser) yamlError(err error) {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
-	p.faults = append(p.faults, Error{p.file, line, 1, "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
+	p.faults = append(p.faults, Error{File: p.file, Line: line, Column: 1, Message: "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
 }
 
 func (p *parser) rule(n *yaml.Node) *Rule {
@@ -275,6 +275,9 @@ func (p *parser) item(key, value *yaml.Node) node {
 	m, err := compileItem(parts[0], parts[1:], values)
 	if err != nil {
 		p.fault(key, "%s: %s", key.Value, err)
+		if errors.Is(err, errPlaceholders) {
+			p.faults[len(p.faults)-1].Unsupported = "modifier expand"
+		}
 		return never{}
 	}
 	return m

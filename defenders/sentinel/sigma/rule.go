@@ -72,6 +72,8 @@ type Error struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`
+	// Unsupported names what the engine lacks when the rule itself is in order.
+	Unsupported string `json:"unsupported,omitempty"`
 }
 
 // Error writes file:line:column: message.

@@ -58,6 +58,10 @@ type itemCompiler struct {
 	timePart                            string
 }
 
+// errPlaceholders is what a rule with the modifier expand gives: it needs values
+// of the site, and there is no way to give any.
+var errPlaceholders = errors.New("placeholders need values from a pipeline, and none is given")
+
 var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
 
 const modifierNames = "contains, startswith, endswith, all, exists, cased, neq, windash, re with i m s, base64, base64offset, wide, utf16, utf16le, utf16be, lt, lte, gt, gte, cidr, fieldref, minute to year"
@@ -98,7 +102,7 @@ func (c *itemCompiler) modifier(m string) error {
 	case "fieldref":
 		c.fieldref = true
 	case "expand":
-		return errors.New("placeholders need values from a pipeline, and none is given")
+		return errPlaceholders
 	default:
 		if slices.Contains(timeParts, m) {
 			c.timePart = m

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/event"
+)
+
+func rulesCommand() *cobra.Command {
+	c := &cobra.Command{Use: "rules", Short: "List, check and test Sigma rules"}
+	c.AddCommand(rulesList(), rulesCheck(), rulesTest())
+	return c
+}
+
+func rulesList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list [DIR]", Short: "List the embedded rules, or those of a folder", Example: "  hemostat rules list --json", Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			folder := "embedded"
+			if len(args) > 0 {
+				folder = args[0]
+			}
+			rules, err := sentinel.LoadRules([]string{folder})
+			if err != nil {
+				return err
+			}
+			type row struct {
+				ID         string   `json:"id"`
+				Title      string   `json:"title"`
+				Level      string   `json:"level"`
+				Techniques []string `json:"techniques"`
+				LogSource  string   `json:"logsource"`
+				File       string   `json:"file"`
+			}
+			var rows []row
+			for _, r := range rules {
+				source := r.Source.String()
+				if r.Correlation != nil {
+					source = "correlation"
+				}
+				rows = append(rows, row{r.Key(), r.Title, r.Level, r.Techniques(), source, r.File})
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), rows)
+			}
+			t := newTable(c.OutOrStdout(), "title", "level", "techniques", "log source")
+			t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}, {Number: 3, WidthMax: 30, WidthMaxEnforcer: text.WrapSoft}})
+			for _, r := range rows {
+				t.AppendRow(table.Row{safe(r.Title), r.Level, strings.Join(r.Techniques, " "), r.LogSource})
+			}
+			t.Render()
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// checkedRules is what reading a set of rules came to.
+type checkedRules struct {
+	Files       int           `json:"files"`
+	Rules       int           `json:"rules"` // rules found, in order or not
+	OK          int           `json:"ok"`    // rules that can be evaluated
+	Errors      sigma.Errors  `json:"errors"`
+	Unsupported []unsupported `json:"unsupported"`
+
+	rules []*sigma.Rule
+}
+
+// unsupported is something that the engine lacks, and how many rules need it.
+type unsupported struct {
+	Feature string `json:"feature"`
+	Rules   int    `json:"rules"`
+}
+
+func rulesCheck() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "check DIR|FILE.tar.gz", Short: "Read rules and report every fault with its place",
+		Long:    "Reads every rule below a folder or in an archive. Exit code 0 when all are in order, 1 when one is not.",
+		Example: "  hemostat rules check my-rules", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := checkRules(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				if err := printJSON(c.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else {
+				printChecked(c.OutOrStdout(), r)
+			}
+			if len(r.Errors) > 0 {
+				return exit{exitFaults, fmt.Errorf("%s in %s", plural(len(r.Errors), "fault", "faults"), args[0])}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printChecked(out io.Writer, r *checkedRules) {
+	for _, e := range r.Errors {
+		fmt.Fprintln(out, safe(e.Error()))
+	}
+	for _, u := range r.Unsupported {
+		fmt.Fprintf(out, "not supported: %s, needed by %s\n", u.Feature, plural(u.Rules, "rule", "rules"))
+	}
+	fmt.Fprintf(out, "%d files, %d rules, %d in order\n", r.Files, r.Rules, r.OK)
+}
+
+func (r *checkedRules) add(name string, data []byte) {
+	r.Files++
+	rules, err := sigma.Parse(name, data)
+	r.rules = append(r.rules, rules...)
+	r.OK += len(rules)
+	r.Rules += len(rules)
+	var faults sigma.Errors
+	errors.As(err, &faults)
+	if len(faults) > 0 {
+		r.Rules++
+	}
+	for _, f := range faults {
+		if f.Unsupported == "" {
+			r.Errors = append(r.Errors, f)
+			continue
+		}
+		at := slices.IndexFunc(r.Unsupported, func(u unsupported) bool { return u.Feature == f.Unsupported })
+		if at < 0 {
+			r.Unsupported = append(r.Unsupported, unsupported{Feature: f.Unsupported})
+			at = len(r.Unsupported) - 1
+		}
+		r.Unsupported[at].Rules++
+	}
+}
+
+func checkRules(name string) (*checkedRules, error) {
+	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("rules %s: %w", name, err)
+	case info.IsDir():
+		err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !isRuleFile(path) {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err == nil {
+				r.add(path, data)
+			}
+			return err
+		})
+	default:
+		err = r.readArchive(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rules %s: %w", name, err)
+	}
+	if r.Files == 0 {
+		return nil, fmt.Errorf("rules %s: there is no .yml or .yaml file in it", name)
+	}
+	_, err = sigma.Compile(r.rules)
+	var faults sigma.Errors
+	if errors.As(err, &faults) {
+		r.Errors = append(r.Errors, faults...)
+	}
+	return r, nil
+}
+
+func isRuleFile(name string) bool {
+	ext := filepath.Ext(name)
+	return ext == ".yml" || ext == ".yaml"
+}
+
+func (r *checkedRules) readArchive(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if isRuleFile(name) {
+		data, err := io.ReadAll(f)
+		if err == nil {
+			r.add(name, data)
+		}
+		return err
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return fmt.Errorf("a folder, a rule file or a .tar.gz is expected: %w", err)
+	}
+	defer z.Close()
+	archive := tar.NewReader(z)
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h.Typeflag != tar.TypeReg || !isRuleFile(h.Name) {
+			continue
+		}
+		data, err := io.ReadAll(archive)
+		if err != nil {
+			return err
+		}
+		r.add(h.Name, data)
+	}
+}
+
+type failedCase struct {
+	Case   string `json:"case"`
+	Reason string `json:"reason"`
+}
+
+func rulesTest() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "test DIR", Short: "Try rules on the events beside them",
+		Long: `Tries each case of a folder: NAME/rule.yml must match an event of NAME/event.json
+or event.ndjson, and none of NAME/benign.json or benign.ndjson where there is one.
+Exit code 0 when all pass, 1 when one does not.`,
+		Example: "  hemostat rules test cases", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			files, err := filepath.Glob(filepath.Join(args[0], "*", "rule.y*ml"))
+			if err != nil || len(files) == 0 {
+				return fmt.Errorf("there is no case NAME/rule.yml in %s", args[0])
+			}
+			failed := []failedCase{}
+			for _, f := range files {
+				if reason := tryCase(filepath.Dir(f), f); reason != "" {
+					failed = append(failed, failedCase{filepath.Base(filepath.Dir(f)), reason})
+				}
+			}
+			if asJSON {
+				if err := printJSON(c.OutOrStdout(), map[string]any{"cases": len(files), "passed": len(files) - len(failed), "failed": failed}); err != nil {
+					return err
+				}
+			} else {
+				for _, f := range failed {
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", safe(f.Case), safe(f.Reason))
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%d cases, %d passed, %d failed\n", len(files), len(files)-len(failed), len(failed))
+			}
+			if len(failed) > 0 {
+				return exit{exitFaults, fmt.Errorf("%s failed", plural(len(failed), "case", "cases"))}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// tryCase returns why a case fails, or "".
+func tryCase(dir, file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	rules, err := sigma.Parse(file, data)
+	if err != nil {
+		return err.Error()
+	}
+	engine, err := sigma.Compile(rules)
+	if err != nil {
+		return err.Error()
+	}
+	matches, found, err := count(engine, dir, "event")
+	switch {
+	case err != nil:
+		return err.Error()
+	case !found:
+		return "there is no event.json or event.ndjson beside the rule"
+	case matches == 0:
+		return "the rule does not match its event"
+	}
+	if matches, _, err = count(engine, dir, "benign"); err != nil {
+		return err.Error()
+	}
+	if matches > 0 {
+		return "the rule matches an event that it must leave alone"
+	}
+	return ""
+}
+
+// count tells how often the rules match the events of a file, and whether there
+// is one.
+func count(engine *sigma.Engine, dir, name string) (matches int, found bool, err error) {
+	m := engine.NewMatcher()
+	for _, ext := range []string{".json", ".ndjson"} {
+		path := filepath.Join(dir, name+ext)
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		s, err := ingest.ReadFile(path, ingest.Options{}, func(e *event.Event) error {
+			m.Match(e, func(sigma.Match) { matches++ })
+			return nil
+		})
+		if err != nil {
+			return 0, true, err
+		}
+		if s.Skipped > 0 {
+			return 0, true, fmt.Errorf("%s: %s", path, s.Reasons()[0])
+		}
+		return matches, true, nil
+	}
+	return 0, false, nil
+}
