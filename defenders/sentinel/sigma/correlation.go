@@ -1,7 +1,9 @@
 package sigma
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -37,6 +39,8 @@ type entry struct {
 	event uint64
 	rule  *Rule
 	value string
+	// number is the value of a value_sum or value_avg.
+	number float64
 }
 
 func newWindow(r *Rule) *window {
@@ -66,20 +70,25 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 	}
 	g.touched = max(g.touched, at)
 	e := entry{at: at, event: m.event.ID, rule: r}
-	if w.spec.Type == "value_count" {
-		value, ok := w.field(m, r, w.spec.Field)
-		if !ok {
+	if len(w.spec.Fields) > 0 {
+		if e.value, ok = w.join(m, r, w.spec.Fields); !ok {
 			return Match{}, false
 		}
-		e.value = value
+		if w.spec.numeric() {
+			n, err := strconv.ParseFloat(e.value, 64)
+			if err != nil || math.IsNaN(n) {
+				return Match{}, false
+			}
+			e.number = n
+		}
 	}
 	g.insert(e, w.spec.Timespan)
-	count := w.count(g)
+	count := w.count(g, e)
 	if !w.holds(count) || g.hasFire && at-g.fired < w.spec.Timespan {
 		return Match{}, false
 	}
 	g.fired, g.hasFire = at, true
-	match := Match{Rule: w.rule, Group: key, Count: count}
+	match := Match{Rule: w.rule, Group: key, Count: int(count)}
 	for _, e := range g.entries[max(0, len(g.entries)-maxEvidence):] {
 		match.Events = append(match.Events, e.event)
 	}
@@ -97,14 +106,19 @@ func (w *window) evict(m *Matcher) {
 // key is the group that the current event belongs to; without one of the
 // group-by fields it belongs to none.
 func (w *window) key(m *Matcher, r *Rule) (string, bool) {
-	switch len(w.spec.GroupBy) {
+	return w.join(m, r, w.spec.GroupBy)
+}
+
+// join is the values of several fields as one text.
+func (w *window) join(m *Matcher, r *Rule, names []string) (string, bool) {
+	switch len(names) {
 	case 0:
 		return "", true
 	case 1:
-		return w.field(m, r, w.spec.GroupBy[0])
+		return w.field(m, r, names[0])
 	}
 	var b strings.Builder
-	for i, name := range w.spec.GroupBy {
+	for i, name := range names {
 		v, ok := w.field(m, r, name)
 		if !ok {
 			return "", false
@@ -157,38 +171,60 @@ func (g *group) countValue(value string, by int) {
 	}
 }
 
-func (w *window) count(g *group) int {
+// numeric tells whether the values are added up.
+func (c *Correlation) numeric() bool { return c.Type == "value_sum" || c.Type == "value_avg" }
+
+// count is what the condition is about, after an entry has come in:
+//
+//	event_count       how many matches
+//	value_count       how many distinct values
+//	value_sum, _avg   sum and mean of the values
+//	value_percentile  how common the entry's value is, in percent of all matches
+//	temporal          how many of the rules matched
+//	temporal_ordered  how many of the rules matched one after another
+func (w *window) count(g *group, latest entry) float64 {
 	switch w.spec.Type {
 	case "event_count":
-		return len(g.entries)
+		return float64(len(g.entries))
 	case "value_count":
-		return len(g.values)
+		return float64(len(g.values))
+	case "value_percentile":
+		return 100 * float64(g.values[latest.value]) / float64(len(g.entries))
+	case "value_sum", "value_avg":
+		sum := 0.0
+		for _, e := range g.entries {
+			sum += e.number
+		}
+		if w.spec.Type == "value_avg" {
+			sum /= float64(len(g.entries))
+		}
+		return sum
 	case "temporal":
 		seen := map[*Rule]bool{}
 		for _, e := range g.entries {
 			seen[e.rule] = true
 		}
-		return len(seen)
+		return float64(len(seen))
 	}
-	next := 0 // temporal_ordered: how many of the rules came in this order
+	next := 0
 	for _, e := range g.entries {
 		if next < len(w.spec.Rules) && (e.rule.ID == w.spec.Rules[next] || e.rule.Name == w.spec.Rules[next]) {
 			next++
 		}
 	}
-	return next
+	return float64(next)
 }
 
-func (w *window) holds(count int) bool {
-	threshold := w.spec.threshold
-	if strings.HasPrefix(w.spec.Type, "temporal") {
-		threshold = max(threshold, len(w.spec.Rules))
+// holds applies the condition; a temporal correlation without one wants every
+// rule.
+func (w *window) holds(count float64) bool {
+	if strings.HasPrefix(w.spec.Type, "temporal") && len(w.spec.bounds) == 0 {
+		return int(count) >= len(w.spec.Rules)
 	}
-	switch w.spec.op {
-	case "gt":
-		return count > threshold
-	case "eq":
-		return count == threshold
+	for _, b := range w.spec.bounds {
+		if !b.holds(count) {
+			return false
+		}
 	}
-	return count >= threshold
+	return true
 }

@@ -50,12 +50,14 @@ func Compile(rules []*Rule) (*Engine, error) {
 			}
 			e.byRef[ref] = r
 		}
-		if r.Correlation != nil {
+		switch {
+		case r.Correlation != nil:
 			e.correlations = append(e.correlations, r)
-		} else {
+		case r.Filter == nil:
 			e.rules = append(e.rules, r)
 		}
 	}
+	faults = append(faults, e.narrow(rules)...)
 	for i, c := range e.correlations {
 		for _, ref := range c.Correlation.Rules {
 			target := e.byRef[ref]
@@ -71,6 +73,37 @@ func Compile(rules []*Rule) (*Engine, error) {
 	}
 	faults = append(faults, e.cycles()...)
 	return e, faults.Err()
+}
+
+// narrow lets filters narrow the rules that they name. The rules given stay as
+// they are; narrowed ones are copies.
+func (e *Engine) narrow(rules []*Rule) Errors {
+	var faults Errors
+	for _, f := range rules {
+		if f.Filter == nil {
+			continue
+		}
+		any := slices.Contains(f.Filter.Rules, "any")
+		for _, ref := range f.Filter.Rules {
+			if !any && (e.byRef[ref] == nil || e.byRef[ref].detection == nil) {
+				faults = append(faults, Error{File: f.File, Line: f.Filter.line, Column: f.Filter.column, Message: fmt.Sprintf("no rule has the id or name %q", ref)})
+			}
+		}
+		for i, r := range e.rules {
+			if !any && !slices.Contains(f.Filter.Rules, r.ID) && (r.Name == "" || !slices.Contains(f.Filter.Rules, r.Name)) || !Covers(f.Source, r.Source) {
+				continue
+			}
+			narrowed := *r
+			narrowed.narrowed = append(slices.Clone(r.narrowed), f.detection)
+			e.rules[i] = &narrowed
+			for _, ref := range []string{r.ID, r.Name} {
+				if ref != "" {
+					e.byRef[ref] = &narrowed
+				}
+			}
+		}
+	}
+	return faults
 }
 
 func (e *Engine) cycles() Errors {
@@ -188,10 +221,21 @@ func (m *Matcher) Match(ev *event.Event, hit func(Match)) {
 }
 
 func (m *Matcher) try(a *applied, hit func(Match)) {
-	m.rule, m.rename = a.rule, a.rename
-	if a.rule.detection.condition.eval(m) {
-		m.matched(a.rule, hit)
+	m.rename = a.rename
+	if !m.holds(a.rule.detection) {
+		return
 	}
+	for _, d := range a.rule.narrowed {
+		if !m.holds(d) {
+			return
+		}
+	}
+	m.matched(a.rule, hit)
+}
+
+func (m *Matcher) holds(d *detection) bool {
+	m.detection = d
+	return d.condition.eval(m)
 }
 
 func (m *Matcher) matched(r *Rule, hit func(Match)) {
@@ -232,7 +276,7 @@ func (m *Matcher) Explain(r *Rule, ev *event.Event) []Explanation {
 	if r.detection == nil {
 		return nil
 	}
-	m.event, m.rule, m.rename = ev, r, renames(r.Source, ev.Source)
+	m.event, m.detection, m.rename = ev, r.detection, renames(r.Source, ev.Source)
 	clear(m.has[:])
 	m.buffer = m.buffer[:0]
 	var out []Explanation

@@ -67,15 +67,16 @@ func (n notNode) eval(m *Matcher) bool { return !n.of.eval(m) }
 
 func (never) eval(*Matcher) bool { return false }
 
-func (r reference) eval(m *Matcher) bool { return m.rule.detection.selections[r].eval(m) }
+func (r reference) eval(m *Matcher) bool { return m.detection.selections[r].eval(m) }
 
 // Matcher evaluates rules against one event after another. It holds scratch
 // memory and serves one goroutine.
 type Matcher struct {
 	engine *Engine
 	event  *event.Event
-	rule   *Rule
-	rename map[event.Field]event.Field
+	// detection is the one being evaluated, which references look into.
+	detection *detection
+	rename    map[event.Field]event.Field
 
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64

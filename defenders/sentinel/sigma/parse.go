@@ -59,6 +59,7 @@ func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
 func Parse(file string, data []byte) ([]*Rule, error) {
 	p := &parser{file: file}
 	digest := sha256.Sum256(data)
+	var collection collection
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var rules []*Rule
 	for {
@@ -74,12 +75,16 @@ func Parse(file string, data []byte) ([]*Rule, error) {
 		if len(doc.Content) == 0 {
 			continue
 		}
-		if r := p.rule(doc.Content[0]); r != nil {
+		root := collection.next(doc.Content[0])
+		if root == nil {
+			continue
+		}
+		if r := p.rule(root); r != nil {
 			r.Digest = digest
 			rules = append(rules, r)
 		}
 	}
-	if len(rules) == 0 && len(p.faults) == 0 {
+	if len(rules) == 0 && len(p.faults) == 0 && !collection.used {
 		p.faults = append(p.faults, Error{File: file, Line: 1, Column: 1, Message: "the file holds no rule"})
 	}
 	return rules, p.faults.Err()
@@ -111,7 +116,7 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 	}
 	before := len(p.faults)
 	r := &Rule{File: p.file, Line: n.Line, Level: "medium"}
-	var detect, correlate *yaml.Node
+	var detect, correlate, filter *yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i].Value, n.Content[i+1]
 		switch key {
@@ -140,6 +145,8 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 			detect = value
 		case "correlation":
 			correlate = value
+		case "filter":
+			filter = value
 		}
 	}
 	if r.Title == "" {
@@ -148,13 +155,15 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 	switch {
 	case correlate != nil:
 		r.Correlation = p.correlation(correlate)
+	case filter != nil:
+		r.Filter, r.detection = p.filter(filter)
 	case detect != nil:
 		if r.Source == (event.LogSource{}) {
 			p.fault(n, "a rule needs a logsource with category, product or service")
 		}
 		r.detection = p.detection(detect)
 	default:
-		p.fault(n, "a rule needs a detection or a correlation")
+		p.fault(n, "a rule needs a detection, a correlation or a filter")
 	}
 	if len(p.faults) > before {
 		return nil
@@ -283,10 +292,32 @@ func (p *parser) item(key, value *yaml.Node) node {
 	return m
 }
 
-var correlationTypes = []string{"event_count", "value_count", "temporal", "temporal_ordered"}
+// filter reads a filter: the rules that it narrows, and a detection beside them.
+func (p *parser) filter(n *yaml.Node) (*Filter, *detection) {
+	if n.Kind != yaml.MappingNode {
+		p.fault(n, "filter is a mapping with rules, selections and a condition")
+		return nil, nil
+	}
+	f := &Filter{line: n.Line, column: n.Column}
+	rest := *n
+	rest.Content = nil
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "rules" {
+			f.Rules = texts(n.Content[i+1])
+			continue
+		}
+		rest.Content = append(rest.Content, n.Content[i], n.Content[i+1])
+	}
+	if len(f.Rules) == 0 {
+		p.fault(n, "a filter needs the rules that it narrows, or any")
+	}
+	return f, p.detection(&rest)
+}
+
+var correlationTypes = []string{"event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"}
 
 func (p *parser) correlation(n *yaml.Node) *Correlation {
-	c := &Correlation{op: "gte", threshold: 1, line: n.Line, column: n.Column}
+	c := &Correlation{line: n.Line, column: n.Column}
 	if n.Kind != yaml.MappingNode {
 		p.fault(n, "correlation is a mapping with type, rules, timespan and condition")
 		return nil
@@ -328,8 +359,11 @@ func (p *parser) correlation(n *yaml.Node) *Correlation {
 	if c.Timespan <= 0 {
 		p.fault(n, "a correlation needs a timespan, such as 5m")
 	}
-	if c.Type == "value_count" && c.Field == "" {
-		p.fault(n, "a value_count needs condition.field")
+	if strings.HasPrefix(c.Type, "value_") && len(c.Fields) == 0 {
+		p.fault(n, "a %s needs condition.field", c.Type)
+	}
+	if len(c.bounds) == 0 && !strings.HasPrefix(c.Type, "temporal") {
+		p.fault(n, "a %s needs a condition such as {gte: 10}", c.Type)
 	}
 	return c
 }
@@ -343,25 +377,26 @@ func (p *parser) correlationCondition(c *Correlation, n *yaml.Node) {
 		key, value := n.Content[i].Value, n.Content[i+1]
 		switch key {
 		case "field":
-			c.Field = value.Value
-		case "gte", "gt", "eq":
-			count, err := strconv.Atoi(value.Value)
-			if err != nil || count < 0 {
-				p.fault(value, "a whole number is expected, not %q", value.Value)
+			c.Fields = texts(value)
+		case "gte", "gt", "lte", "lt", "eq", "neq":
+			to, err := strconv.ParseFloat(value.Value, 64)
+			if err != nil {
+				p.fault(value, "a number is expected, not %q", value.Value)
 			}
-			c.op, c.threshold = key, count
+			c.bounds = append(c.bounds, bound{key, to})
 		default:
-			p.fault(n.Content[i], "unknown key %q of a condition; accepted: gte, gt, eq, field", key)
+			p.fault(n.Content[i], "unknown key %q of a condition; accepted: gte, gt, lte, lt, eq, neq, field", key)
 		}
 	}
 }
 
 func parseTimespan(s string) (time.Duration, error) {
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	const day = 24 * time.Hour
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day, 'M': 30 * day, 'y': 365 * day}
 	if len(s) >= 2 {
 		if n, err := strconv.Atoi(s[:len(s)-1]); err == nil && n > 0 && units[s[len(s)-1]] > 0 {
 			return time.Duration(n) * units[s[len(s)-1]], nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no timespan; accepted: a number with s, m, h or d", s)
+	return 0, fmt.Errorf("%q is no timespan; accepted: a number with s, m, h, d, w, M or y", s)
 }

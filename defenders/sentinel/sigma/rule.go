@@ -9,8 +9,8 @@ import (
 	"hemostat/sim/event"
 )
 
-// Rule is one Sigma rule: a detection over single events, or a correlation of
-// other rules.
+// Rule is one Sigma rule: a detection over single events, a correlation of other
+// rules, or a filter that narrows others.
 type Rule struct {
 	ID, Name, Title, Status, Description string
 	Level                                string // informational, low, medium, high, critical
@@ -18,12 +18,21 @@ type Rule struct {
 	FalsePositives                       []string
 	Source                               event.LogSource
 	Correlation                          *Correlation
+	Filter                               *Filter
 	File                                 string
 	Line                                 int
 	// Digest is the SHA-256 of the file that the rule stands in.
 	Digest [32]byte
 
 	detection *detection
+	narrowed  []*detection // conditions of filters that must hold too
+}
+
+// Filter narrows other rules: its condition must hold beside theirs
+// (specification, "Sigma filters").
+type Filter struct {
+	Rules        []string // ids or names; any stands for every rule of the log source
+	line, column int
 }
 
 // Techniques are the ATT&CK ids among the rule's tags, such as T1059.001.
@@ -47,17 +56,38 @@ func (r *Rule) Key() string {
 
 // Correlation counts or joins matches of other rules over time.
 type Correlation struct {
-	Type      string // event_count, value_count, temporal, temporal_ordered
-	Rules     []string
-	GroupBy   []string
-	Timespan  time.Duration
-	Field     string // of value_count
-	Aliases   map[string]map[string]string
-	Generate  bool
-	op        string
-	threshold int
-	line      int
-	column    int
+	Type     string // one of correlationTypes
+	Rules    []string
+	GroupBy  []string
+	Timespan time.Duration
+	Fields   []string // whose values are counted, summed or averaged
+	Aliases  map[string]map[string]string
+	Generate bool
+	bounds   []bound
+	line     int
+	column   int
+}
+
+// bound is one comparison of a correlation's condition.
+type bound struct {
+	op string // gt, gte, lt, lte, eq or neq
+	to float64
+}
+
+func (b bound) holds(v float64) bool {
+	switch b.op {
+	case "gt":
+		return v > b.to
+	case "gte":
+		return v >= b.to
+	case "lt":
+		return v < b.to
+	case "lte":
+		return v <= b.to
+	case "neq":
+		return v != b.to
+	}
+	return v == b.to
 }
 
 // Levels in ascending order.

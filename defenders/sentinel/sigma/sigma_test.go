@@ -224,6 +224,78 @@ correlation: {type: temporal_ordered, rules: [refused, accepted], group-by: [Sou
 	require.Zero(t, n, "the other way round is no match")
 }
 
+func TestSumsAveragesAndPercentiles(t *testing.T) {
+	try := func(kind, condition string, values ...string) int {
+		m, n := compiled(t, correlation(kind, condition)).NewMatcher(), 0
+		for i, v := range values {
+			m.Match(ssh(uint64(i), time.Duration(i)*time.Second, "x", v), func(Match) { n++ })
+		}
+		return n
+	}
+	require.Equal(t, 1, try("value_sum", "{field: User, gt: 100}", "60", "none", "30", "20"))
+	require.Zero(t, try("value_sum", "{field: User, gt: 110}", "60", "30", "20"))
+	require.Equal(t, 1, try("value_avg", "{field: User, gte: 40, lt: 50}", "10", "20", "90", "60"))
+	require.Equal(t, 1, try("value_percentile", "{field: User, lte: 20}", "a", "a", "a", "a", "rare"), "one of five is 20 percent")
+	require.Zero(t, try("value_percentile", "{field: User, lt: 20}", "a", "a", "a", "a", "rare"))
+	require.Equal(t, 1, try("event_count", "{neq: 1}", "a", "b"))
+	require.Equal(t, 1, try("value_count", "{field: [User, SourceIp], eq: 2}", "a", "a", "b"))
+}
+
+func TestFiltersNarrowRules(t *testing.T) {
+	rule := fmt.Sprintf(process, "r1") + "  s: {Image: x}\n  condition: s\n"
+	filter := "title: f\nlogsource: {category: process_creation, product: windows}\nfilter:\n  rules: [r1]\n  admin: {User|startswith: adm_}\n  condition: not admin\n"
+	e := compiled(t, rule, filter, fmt.Sprintf(process, "r2")+"  s: {Image: x}\n  condition: s\n")
+	matched := func(user string) (ids []string) {
+		e.NewMatcher().Match(start("Image", "x", "User", user), func(m Match) { ids = append(ids, m.Rule.ID) })
+		return ids
+	}
+	require.Equal(t, []string{"r1", "r2"}, matched("bob"))
+	require.Equal(t, []string{"r2"}, matched("adm_ann"))
+	every := compiled(t, rule, strings.Replace(filter, "[r1]", "any", 1))
+	n := 0
+	every.NewMatcher().Match(start("Image", "x", "User", "adm_x"), func(Match) { n++ })
+	require.Zero(t, n)
+	rules, err := Parse("f.yml", []byte(filter))
+	require.NoError(t, err)
+	_, err = Compile(rules)
+	require.ErrorContains(t, err, `f.yml:4:3: no rule has the id or name "r1"`)
+	_, err = Parse("f.yml", []byte("title: f\nlogsource: {product: windows}\nfilter: {s: {a: b}, condition: s}\n"))
+	require.ErrorContains(t, err, "a filter needs the rules that it narrows")
+}
+
+func TestRuleCollections(t *testing.T) {
+	rules, err := Parse("c.yml", []byte(`action: global
+title: shared
+level: high
+detection: {condition: s}
+---
+id: one
+logsource: {product: windows}
+detection: {s: {Image: a}}
+---
+id: two
+logsource: {product: linux}
+detection: {s: {Image: b}}
+---
+action: repeat
+id: three
+detection: {s: {Image: c}}
+---
+action: reset
+---
+title: alone
+id: four
+logsource: {product: linux}
+detection: {s: {Image: d}, condition: s}
+`))
+	require.NoError(t, err)
+	require.Len(t, rules, 4)
+	require.Equal(t, "shared", rules[1].Title)
+	require.Equal(t, "high", rules[2].Level)
+	require.Equal(t, "linux", rules[2].Source.Product)
+	require.Equal(t, "alone", rules[3].Title)
+}
+
 func TestCorrelationMemoryIsBoundedAndEvictionCounted(t *testing.T) {
 	m := compiled(t, correlation("event_count", "{gte: 3}")).NewMatcher()
 	for i := range maxGroups + 100 {
