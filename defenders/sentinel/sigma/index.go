@@ -178,7 +178,7 @@ type fieldIndex struct {
 	field    fieldRef
 	literals scanner // nil for none
 	values   map[string][]int32
-	longest  int // of the values
+	lengths  uint64 // bits of the values' lengths; bit 63 is 63 and more
 	presence []int32
 }
 
@@ -200,7 +200,7 @@ func newProgram(rules []applied) *program {
 		l := b.fields[f]
 		index := fieldIndex{field: f, literals: l.scanner(), values: l.values, presence: l.presence}
 		for v := range l.values {
-			index.longest = max(index.longest, len(v))
+			index.lengths |= lengthBit(len(v))
 		}
 		p.fields = append(p.fields, index)
 	}
@@ -274,8 +274,7 @@ func (p *program) candidates(m *Matcher) {
 		if f.literals != nil {
 			m.scan(f.literals, v)
 		}
-		// Folding may change a text's length, by a third at most.
-		if len(f.values) > 0 && len(v) <= 2*f.longest {
+		if f.lengths&lengthBit(len(v)) != 0 || f.lengths != 0 && !isASCII(v) { // folding ASCII keeps its length
 			folded, _ := m.foldedField(f.field)
 			mark(m.marked, f.values[folded])
 		}
@@ -286,6 +285,8 @@ func (p *program) candidates(m *Matcher) {
 		m.event.Each(m.scanKeywords)
 	}
 }
+
+func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // scan marks the rules of the literals that a text holds, whatever its case.
 func (m *Matcher) scan(a scanner, v string) {
