@@ -89,12 +89,9 @@ func findHosts(a *Attempt) Progress {
 		})
 		return success("%d hosts known", len(a.Known))
 	}
-	dc := a.World.DomainController(f.Host)
+	dc, refused := a.directory(f)
 	if dc == nil {
-		return failure("no domain controller answers")
-	}
-	if r := a.World.Reach(world.At(f.Host), world.At(dc), 389); !r.OK() {
-		return blocked(r)
+		return refused
 	}
 	switch a.Tool {
 	case "nltest and net":
@@ -113,6 +110,19 @@ func findHosts(a *Attempt) Progress {
 	a.learn(dc)
 	a.learnSome(1, (*world.Host).Windows)
 	return success("%d hosts known", len(a.Known))
+}
+
+// directory is the domain controller that a foothold can ask over LDAP; without
+// one it is nil and the progress says why.
+func (a *Attempt) directory(f *Foothold) (*world.Host, Progress) {
+	dc := a.World.DomainController(f.Host)
+	if dc == nil {
+		return nil, failure("no domain controller answers")
+	}
+	if r := a.World.Reach(world.At(f.Host), world.At(dc), 389); !r.OK() {
+		return nil, blocked(r)
+	}
+	return dc, Progress{}
 }
 
 // learnSome makes a share of the hosts that fit known, drawn per host.
@@ -168,12 +178,9 @@ func findAccounts(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoWindows)
 	}
-	dc := a.World.DomainController(f.Host)
+	dc, refused := a.directory(f)
 	if dc == nil {
-		return failure("no domain controller answers")
-	}
-	if r := a.World.Reach(world.At(f.Host), world.At(dc), 389); !r.OK() {
-		return blocked(r)
+		return refused
 	}
 	switch a.Tool {
 	case "net group":
