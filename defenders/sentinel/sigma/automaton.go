@@ -1,5 +1,7 @@
 package sigma
 
+import "math"
+
 // automaton finds every literal of a set in one pass over a text (Aho and
 // Corasick 1975, as a complete table). Bytes that no literal holds share a
 // class, which keeps the table small; a letter and its capital share one too, so
@@ -9,15 +11,17 @@ type automaton struct {
 	classes int
 	// next gives, at state + class, the following state; states are numbered by
 	// their first entry. Below 0 (all bits flipped) it is a state with hits.
-	next []int32
-	hits map[int32][]int32 // rules to look at, by state
+	next     []int32
+	shortest int
+	hits     map[int32][]int32 // rules to look at, by state
 }
 
 // newAutomaton builds the table for literals, each with the rules that it
 // speaks for.
 func newAutomaton(literals map[string][]int32, order []string) *automaton {
-	a := &automaton{classes: 1, hits: map[int32][]int32{}}
+	a := &automaton{classes: 1, hits: map[int32][]int32{}, shortest: math.MaxInt}
 	for _, l := range order {
+		a.shortest = min(a.shortest, len(l))
 		for i := 0; i < len(l); i++ {
 			if a.class[l[i]] == 0 {
 				if a.classes == 255 {
@@ -104,6 +108,8 @@ func union(a, b []int32) []int32 {
 	}
 	return a
 }
+
+func (a *automaton) least() int { return a.shortest }
 
 // scan marks the rules of every literal that the text holds. The text is ASCII,
 // or folded.

@@ -183,7 +183,7 @@ type Stats struct {
 func (e *Engine) NewMatcher() *Matcher {
 	m := &Matcher{engine: e}
 	m.scanKeywords = func(_, v string) bool {
-		m.scan(m.keywords, v)
+		m.scan(m.keywords, m.shortest, v)
 		return true
 	}
 	for _, c := range e.correlations {

@@ -171,12 +171,15 @@ type program struct {
 // scanner looks for many literals in one pass over a text.
 type scanner interface {
 	scan(text string, marked []uint64)
+	// least is the length of the shortest literal.
+	least() int
 }
 
 // fieldIndex is what one field can bring into question.
 type fieldIndex struct {
 	field    fieldRef
 	literals scanner // nil for none
+	least    int     // length of the shortest literal
 	values   map[string][]int32
 	lengths  uint64 // bits of the values' lengths; bit 63 is 63 and more
 	presence []int32
@@ -199,6 +202,9 @@ func newProgram(rules []applied) *program {
 	for _, f := range b.order {
 		l := b.fields[f]
 		index := fieldIndex{field: f, literals: l.scanner(), values: l.values, presence: l.presence}
+		if index.literals != nil {
+			index.least = index.literals.least()
+		}
 		for v := range l.values {
 			index.lengths |= lengthBit(len(v))
 		}
@@ -272,7 +278,7 @@ func (p *program) candidates(m *Matcher) {
 			continue
 		}
 		if f.literals != nil {
-			m.scan(f.literals, v)
+			m.scan(f.literals, f.least, v)
 		}
 		if f.lengths&lengthBit(len(v)) != 0 || f.lengths != 0 && !isASCII(v) { // folding ASCII keeps its length
 			folded, _ := m.foldedField(f.field)
@@ -281,7 +287,7 @@ func (p *program) candidates(m *Matcher) {
 		mark(m.marked, f.presence)
 	}
 	if p.keywords != nil {
-		m.keywords = p.keywords
+		m.keywords, m.shortest = p.keywords, p.keywords.least()
 		m.event.Each(m.scanKeywords)
 	}
 }
@@ -289,9 +295,14 @@ func (p *program) candidates(m *Matcher) {
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // scan marks the rules of the literals that a text holds, whatever its case.
-func (m *Matcher) scan(a scanner, v string) {
-	if !isASCII(v) {
+func (m *Matcher) scan(a scanner, least int, v string) {
+	switch {
+	case 3*len(v) < least: // folding lengthens a text to three times at most
+		return
+	case !isASCII(v):
 		v = strings.ToLower(v)
+	case len(v) < least:
+		return
 	}
 	a.scan(v, m.marked)
 }

@@ -86,6 +86,7 @@ type Matcher struct {
 	stats   Stats
 
 	keywords     scanner // of the current program
+	shortest     int     // of the keywords
 	scanKeywords func(name, value string) bool
 
 	program *program // of the last event's source
