@@ -53,12 +53,25 @@ func (e *Event) Lookup(name string) (string, bool) {
 	if f := FieldByName(name); f != NoField {
 		return e.Get(f)
 	}
-	for _, p := range e.extra {
-		if p.Name == name {
-			return p.Value, true
+	return e.Extra(name)
+}
+
+// Extra returns a field that the table does not know by its name.
+func (e *Event) Extra(name string) (string, bool) {
+	for i := range e.extra {
+		if e.extra[i].Name == name {
+			return e.extra[i].Value, true
 		}
 	}
 	return "", false
+}
+
+// At is the value of the i-th field in the order of Each.
+func (e *Event) At(i int) string {
+	if i < len(e.values) {
+		return e.values[i]
+	}
+	return e.extra[i-len(e.values)].Value
 }
 
 // Set gives a field a value. Setting fields in table order appends; any other

@@ -24,20 +24,14 @@ type Engine struct {
 	// first event.
 	Exhaustive bool
 
-	mu       sync.RWMutex
-	programs map[event.LogSource]*program
-}
-
-// applied is a rule that takes in events of one source.
-type applied struct {
-	rule   *Rule
-	rename map[event.Field]event.Field
+	mu       sync.Mutex
+	programs map[event.LogSource]*programs
 }
 
 // Compile puts rules together. Two rules with one id, a correlation that names
 // no rule, and a cycle of correlations are errors.
 func Compile(rules []*Rule) (*Engine, error) {
-	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource]*program{}}
+	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource]*programs{}}
 	var faults Errors
 	for _, r := range rules {
 		for _, ref := range []string{r.ID, r.Name} {
@@ -136,25 +130,33 @@ func (e *Engine) cycles() Errors {
 // Rules lists the rules, correlations last.
 func (e *Engine) Rules() []*Rule { return append(slices.Clone(e.rules), e.correlations...) }
 
-// program is the rules for a source; it is put together at the first event of
-// that source.
-func (e *Engine) program(s event.LogSource) *program {
-	e.mu.RLock()
-	p := e.programs[s]
-	e.mu.RUnlock()
-	if p != nil {
-		return p
-	}
-	var rules []applied
-	for _, r := range e.rules {
-		if Covers(r.Source, s) {
-			rules = append(rules, applied{r, renames(r.Source, s)})
-		}
-	}
-	p = newProgram(rules)
+// program is the rules for a source and event id; it is put together when the
+// first such event comes.
+func (e *Engine) program(s event.LogSource, id string) *program {
 	e.mu.Lock()
-	e.programs[s] = p
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	return e.source(s).of(id)
+}
+
+// covering is the rules for a source.
+func (e *Engine) covering(s event.LogSource) []applied {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.source(s).rules
+}
+
+func (e *Engine) source(s event.LogSource) *programs {
+	p := e.programs[s]
+	if p == nil {
+		var rules []applied
+		for _, r := range e.rules {
+			if Covers(r.Source, s) {
+				rules = append(rules, applied{rule: r, rename: renames(r.Source, s)})
+			}
+		}
+		p = newPrograms(rules)
+		e.programs[s] = p
+	}
 	return p
 }
 
@@ -181,11 +183,7 @@ type Stats struct {
 
 // NewMatcher returns a matcher with empty correlation state.
 func (e *Engine) NewMatcher() *Matcher {
-	m := &Matcher{engine: e}
-	m.scanKeywords = func(_, v string) bool {
-		m.scan(m.keywords, m.shortest, v)
-		return true
-	}
+	m := &Matcher{engine: e, sources: map[event.LogSource]map[string]*program{}}
 	for _, c := range e.correlations {
 		m.windows = append(m.windows, newWindow(c))
 	}
@@ -202,40 +200,59 @@ func (m *Matcher) Match(ev *event.Event, hit func(Match)) {
 	m.event = ev
 	clear(m.has[:])
 	m.buffer = m.buffer[:0]
-	if m.program == nil || m.source != ev.Source {
-		m.program, m.source = m.engine.program(ev.Source), ev.Source
-	}
 	if m.engine.Exhaustive {
-		for i := range m.program.rules {
-			m.try(&m.program.rules[i], hit)
+		for _, a := range m.engine.covering(ev.Source) {
+			if m.rename = a.rename; m.holdsAll(a.rule) {
+				m.matched(a.rule, hit)
+			}
 		}
 	} else {
+		m.choose()
 		m.program.candidates(m)
 		for word, bitmap := range m.marked {
 			for ; bitmap != 0; bitmap &= bitmap - 1 {
-				m.try(&m.program.rules[word<<6+bits.TrailingZeros64(bitmap)], hit)
+				a := &m.program.rules[word<<6+bits.TrailingZeros64(bitmap)]
+				if m.rename = a.rename; a.condition.eval(m) {
+					m.matched(a.rule, hit)
+				}
 			}
 		}
 	}
 	m.event = nil
 }
 
-func (m *Matcher) try(a *applied, hit func(Match)) {
-	m.rename = a.rename
-	if !m.holds(a.rule.detection) {
-		return
+// choose finds the program for the current event.
+func (m *Matcher) choose() {
+	ids := m.sources[m.event.Source]
+	if ids == nil {
+		ids = map[string]*program{}
+		m.sources[m.event.Source] = ids
 	}
-	for _, d := range a.rule.narrowed {
-		if !m.holds(d) {
-			return
+	id, _ := m.foldedField(eventID)
+	if m.program = ids[id]; m.program == nil {
+		id = strings.Clone(id) // it stands in the matcher's buffer
+		m.program = m.engine.program(m.event.Source, id)
+		if len(ids) < maxIDs {
+			ids[id] = m.program
 		}
 	}
-	m.matched(a.rule, hit)
 }
 
-func (m *Matcher) holds(d *detection) bool {
-	m.detection = d
-	return d.condition.eval(m)
+// maxIDs bounds the event ids of a source that a matcher remembers the program
+// of; the others it asks for each time.
+const maxIDs = 4096
+
+var eventID = fieldRefer("EventID")
+
+// holdsAll evaluates a rule as it is written, filters included.
+func (m *Matcher) holdsAll(r *Rule) bool {
+	for _, d := range r.detections() {
+		m.detection = d
+		if !d.condition.eval(m) {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *Matcher) matched(r *Rule, hit func(Match)) {

@@ -32,7 +32,7 @@ var serviceAliases = map[string][]string{
 
 // securityProcessFields are the names that Security 4688 has for what rules on
 // process creation ask.
-var securityProcessFields = map[event.Field]event.Field{
+var securityProcessFields = renaming{
 	event.Image:           event.NewProcessName,
 	event.ParentImage:     event.ParentProcessName,
 	event.ProcessId:       event.NewProcessId,
@@ -42,10 +42,22 @@ var securityProcessFields = map[event.Field]event.Field{
 	event.LogonId:         event.SubjectLogonId,
 }
 
+// renaming is the names that a log source has for fields that rules know by
+// another one. It is nil where the names are the same.
+type renaming map[event.Field]event.Field
+
+// apply is the field under the name that the log source has for it.
+func (r renaming) apply(f fieldRef) fieldRef {
+	if to, ok := r[f.field]; ok {
+		return fieldRef{to, to.String()}
+	}
+	return f
+}
+
 // renames gives the field names of an event source that differ from those that
 // a rule of this log source uses. A rule on service security names the fields as
 // the log does.
-func renames(rule, of event.LogSource) map[event.Field]event.Field {
+func renames(rule, of event.LogSource) renaming {
 	if of.Product == "windows" && of.Service == "security" && of.Category == "process_creation" && rule.Category == "process_creation" {
 		return securityProcessFields
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
 	"hemostat/sim/event"
 )
@@ -27,7 +26,7 @@ type (
 	allNode   []node
 	anyNode   []node
 	notNode   struct{ of node }
-	never     struct{}
+	constant  bool
 	reference int
 )
 
@@ -65,7 +64,7 @@ func (n anyNode) eval(m *Matcher) bool {
 
 func (n notNode) eval(m *Matcher) bool { return !n.of.eval(m) }
 
-func (never) eval(*Matcher) bool { return false }
+func (c constant) eval(*Matcher) bool { return bool(c) }
 
 func (r reference) eval(m *Matcher) bool { return m.detection.selections[r].eval(m) }
 
@@ -76,45 +75,44 @@ type Matcher struct {
 	event  *event.Event
 	// detection is the one being evaluated, which references look into.
 	detection *detection
-	rename    map[event.Field]event.Field
+	rename    renaming
 
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64
-	buffer  []byte   // folded text of the current event
-	marked  []uint64 // rules that the index brought into question
+	buffer  []byte // folded text of the current event
 	windows []*window
 	stats   Stats
 
-	keywords     scanner // of the current program
-	shortest     int     // of the keywords
-	scanKeywords func(name, value string) bool
+	program *program
+	sources map[event.LogSource]map[string]*program // by event id
 
-	program *program // of the last event's source
-	source  event.LogSource
+	// Of the current event, by bits: rules that came into question, atoms whose
+	// literal was found, atoms whose test was made and what it came to.
+	marked, seen, known, truth []uint64
 }
 
 // value is a field of the current event under the name that rules use.
 func (m *Matcher) value(f fieldRef) (string, bool) {
-	return m.raw(f.renamed(m.rename))
+	return m.raw(m.rename.apply(f))
 }
 
 // raw is a field under the name that the event has for it.
 func (m *Matcher) raw(f fieldRef) (string, bool) {
 	if f.field == event.NoField {
-		return m.event.Lookup(f.name)
+		return m.event.Extra(f.name)
 	}
 	return m.event.Get(f.field)
 }
 
 // foldedValue is a field, under the name that rules use, in lower case.
 func (m *Matcher) foldedValue(f fieldRef) (string, bool) {
-	return m.foldedField(f.renamed(m.rename))
+	return m.foldedField(m.rename.apply(f))
 }
 
 // foldedField is a field in lower case; each known one is folded once an event.
 func (m *Matcher) foldedField(f fieldRef) (string, bool) {
 	if f.field == event.NoField {
-		v, ok := m.event.Lookup(f.name)
+		v, ok := m.event.Extra(f.name)
 		return m.fold(v), ok
 	}
 	word, bit := f.field>>6, uint64(1)<<(f.field&63)
@@ -129,36 +127,6 @@ func (m *Matcher) foldedField(f fieldRef) (string, bool) {
 	m.folded[f.field] = v
 	m.has[word] |= bit
 	return v, true
-}
-
-// fold lowers a text. Plain ASCII goes to the matcher's buffer, which lasts until
-// the next event, so nothing is allocated.
-func (m *Matcher) fold(v string) string {
-	upper := false
-	for i := 0; i < len(v); i++ {
-		c := v[i]
-		if c >= utf8.RuneSelf {
-			return strings.ToLower(v)
-		}
-		upper = upper || c-'A' < 26
-	}
-	if !upper {
-		return v
-	}
-	if cap(m.buffer)-len(m.buffer) < len(v) {
-		m.buffer = make([]byte, 0, max(2*cap(m.buffer), len(v), 4096))
-	}
-	from := len(m.buffer)
-	m.buffer = m.buffer[:from+len(v)]
-	out := m.buffer[from:]
-	for i := range out {
-		c := v[i]
-		if c-'A' < 26 {
-			c += 'a' - 'A'
-		}
-		out[i] = c
-	}
-	return unsafe.String(unsafe.SliceData(out), len(out))
 }
 
 type existsNode struct{ f fieldRef }
@@ -183,20 +151,20 @@ type regexNode struct {
 
 func (n regexNode) eval(m *Matcher) bool {
 	if n.f.none() {
-		return m.anyValue(n.re.MatchString)
+		return n.anywhere(m)
 	}
 	v, ok := m.value(n.f)
 	return ok && n.re.MatchString(v)
 }
 
-// anyValue tries every field of the event, as keyword searches do.
-func (m *Matcher) anyValue(ok func(string) bool) bool {
-	found := false
-	m.event.Each(func(_, v string) bool {
-		found = ok(v)
-		return !found
-	})
-	return found
+// anywhere tries every field of the event, as keyword searches do.
+func (n regexNode) anywhere(m *Matcher) bool {
+	for i := range m.event.Len() {
+		if n.re.MatchString(m.event.At(i)) {
+			return true
+		}
+	}
+	return false
 }
 
 type cidrNode struct {
@@ -316,6 +284,7 @@ type textNode struct {
 	literal string
 	pattern []wild
 	cased   bool
+	key     string // the same for nodes that test the same
 }
 
 type textShape uint8
@@ -333,7 +302,7 @@ func newTextNode(f fieldRef, pattern []wild, cased bool) node {
 	n := &textNode{f: f, pattern: pattern, cased: cased, shape: shapePattern}
 	if !cased {
 		for i := range pattern {
-			pattern[i].literal = strings.ToLower(pattern[i].literal)
+			pattern[i].literal = folded(pattern[i].literal)
 		}
 	}
 	literal := func(i int) bool { return !pattern[i].many && !pattern[i].one }
@@ -351,7 +320,27 @@ func newTextNode(f fieldRef, pattern []wild, cased bool) node {
 	case len(pattern) == 3 && literal(1) && pattern[0].many && pattern[2].many:
 		n.shape, n.literal = shapeContains, pattern[1].literal
 	}
+	n.key = textKey(pattern, cased)
 	return n
+}
+
+func textKey(pattern []wild, cased bool) string {
+	var b strings.Builder
+	if cased {
+		b.WriteByte('c')
+	}
+	for _, w := range pattern {
+		switch {
+		case w.many:
+			b.WriteString("\x00*")
+		case w.one:
+			b.WriteString("\x00?")
+		default:
+			b.WriteByte(1)
+			b.WriteString(w.literal)
+		}
+	}
+	return b.String()
 }
 
 // squeeze drops repeated stars.
@@ -368,12 +357,7 @@ func squeeze(pattern []wild) []wild {
 
 func (n *textNode) eval(m *Matcher) bool {
 	if n.f.none() {
-		return m.anyValue(func(v string) bool {
-			if !n.cased {
-				v = m.fold(v)
-			}
-			return n.test(v)
-		})
+		return n.anywhere(m)
 	}
 	get := m.foldedValue
 	if n.cased {
@@ -381,6 +365,20 @@ func (n *textNode) eval(m *Matcher) bool {
 	}
 	v, ok := get(n.f)
 	return ok && n.test(v)
+}
+
+// anywhere tries every field of the event, as keyword searches do.
+func (n *textNode) anywhere(m *Matcher) bool {
+	for i := range m.event.Len() {
+		v := m.event.At(i)
+		if !n.cased {
+			v = m.fold(v)
+		}
+		if n.test(v) {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *textNode) test(v string) bool {
@@ -409,6 +407,13 @@ func matchPattern(pattern []wild, v string) bool {
 				return true
 			}
 		case pattern[i].many:
+			if i+1 < len(pattern) && pattern[i+1].literal != "" { // go to where the next part stands
+				next := strings.Index(v[at:], pattern[i+1].literal)
+				if next < 0 {
+					return false
+				}
+				at += next
+			}
 			star, mark = i, at
 			i++
 			continue
@@ -430,7 +435,6 @@ func matchPattern(pattern []wild, v string) bool {
 			return false
 		}
 		_, size := utf8.DecodeRuneInString(v[mark:])
-		mark += size
-		at, i = mark, star+1
+		at, i = mark+size, star
 	}
 }

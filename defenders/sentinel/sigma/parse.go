@@ -259,7 +259,7 @@ func (p *parser) selection(n *yaml.Node) node {
 		return keyword(n.Value)
 	}
 	p.fault(n, "a selection is a map, a list of maps or a list of keywords")
-	return never{}
+	return constant(false)
 }
 
 // item reads one field with its modifiers and values.
@@ -271,7 +271,7 @@ func (p *parser) item(key, value *yaml.Node) node {
 		for _, v := range value.Content {
 			if v.Kind != yaml.ScalarNode {
 				p.fault(v, "the values of %s are single values", key.Value)
-				return never{}
+				return constant(false)
 			}
 			values = append(values, scalar{v.Value, v.Tag})
 		}
@@ -279,7 +279,7 @@ func (p *parser) item(key, value *yaml.Node) node {
 		values = []scalar{{value.Value, value.Tag}}
 	default:
 		p.fault(value, "%s takes a value or a list of values", key.Value)
-		return never{}
+		return constant(false)
 	}
 	m, err := compileItem(parts[0], parts[1:], values)
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *parser) item(key, value *yaml.Node) node {
 		if errors.Is(err, errPlaceholders) {
 			p.faults[len(p.faults)-1].Unsupported = "modifier expand"
 		}
-		return never{}
+		return constant(false)
 	}
 	return m
 }

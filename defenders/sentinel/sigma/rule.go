@@ -90,6 +90,11 @@ func (b bound) holds(v float64) bool {
 	return v == b.to
 }
 
+// detections are those that must hold: the rule's own and its filters'.
+func (r *Rule) detections() []*detection {
+	return append([]*detection{r.detection}, r.narrowed...)
+}
+
 // Levels in ascending order.
 var Levels = []string{"informational", "low", "medium", "high", "critical"}
 

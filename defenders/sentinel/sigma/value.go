@@ -151,6 +151,9 @@ func (c *itemCompiler) value(v scalar) (node, error) {
 	case c.fieldref:
 		return fieldrefNode{f, fieldRefer(v.text), c.starts, c.ends, c.contains, c.cased}, nil
 	}
+	if c.encoding != "" && v.text == "" {
+		return nil, fmt.Errorf("%s needs a text to encode, and this one is empty", c.encoding)
+	}
 	var any []node
 	for _, text := range c.spellings(v.text) {
 		any = append(any, c.text(f, text))
@@ -344,11 +347,3 @@ type fieldRef struct {
 func fieldRefer(name string) fieldRef { return fieldRef{event.FieldByName(name), name} }
 
 func (f fieldRef) none() bool { return f.name == "" }
-
-// renamed is the field under the name that a log source has for it.
-func (f fieldRef) renamed(rename map[event.Field]event.Field) fieldRef {
-	if to, ok := rename[f.field]; ok {
-		return fieldRef{to, to.String()}
-	}
-	return f
-}

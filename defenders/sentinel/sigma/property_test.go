@@ -1,0 +1,106 @@
+package sigma_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/event"
+)
+
+// TestVerdictsAgree compares the index, looking at every rule, and the reference over
+// generated rules and events.
+func TestVerdictsAgree(t *testing.T) {
+	word := rapid.SampledFrom([]string{"", "a", "A", "ab", "longer literal", "another one", "LONGER", "cmd", "CMD.exe", `\cmd.exe`, "ÉTÉ", "été", "K", "k", "kelvin", "ſecret", "İ", "x y", "*", "?", "secret", "SeCrEt", "0x10", "10", "10.1.2.3", "fe80::1"})
+	text := rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(word, 0, 4).Draw(t, "words"), rapid.SampledFrom([]string{"", " ", `\`, "-"}).Draw(t, "glue"))
+	})
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	field := rapid.SampledFrom([]string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName"})
+	modifier := rapid.SampledFrom([]string{"", "|contains", "|startswith", "|endswith", "|contains|all", "|cased", "|contains|cased", "|neq", "|windash|contains", "|re|i", "|exists", "|gt", "|base64offset|contains", "|wide|base64offset|contains", "|utf16le|base64", "|contains|neq", "|lte", "|startswith|cased", "|endswith|cased", "|fieldref", "|fieldref|startswith", "|cidr", "|contains|windash|all"})
+	item := rapid.Custom(func(t *rapid.T) string {
+		m := modifier.Draw(t, "modifier")
+		values := rapid.SliceOfN(text, 1, 3).Draw(t, "values")
+		switch m {
+		case "|exists":
+			values = []string{rapid.SampledFrom([]string{"true", "false"}).Draw(t, "exists")}
+		case "|gt", "|lte":
+			values = []string{"16"}
+		case "|base64offset|contains", "|wide|base64offset|contains", "|utf16le|base64":
+			values = []string{"w" + values[0]}
+		case "|fieldref", "|fieldref|startswith":
+			values = []string{field.Draw(t, "other")}
+		case "|cidr":
+			values = []string{rapid.SampledFrom([]string{"10.0.0.0/8", "fe80::/10"}).Draw(t, "network")}
+		case "|re|i":
+			values = []string{rapid.SampledFrom([]string{"sec.*t", "(cmd|ab)+", "^a", "x?k", "longer.*one", "(?:x|secret)$"}).Draw(t, "re")}
+		}
+		for i := range values {
+			values[i] = quote(values[i])
+		}
+		if rapid.IntRange(0, 9).Draw(t, "null") == 0 && m == "" {
+			values = []string{"null"}
+		}
+		return quote(field.Draw(t, "field")+m) + ": [" + strings.Join(values, ", ") + "]"
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		var all strings.Builder
+		for i := range rapid.IntRange(1, 6).Draw(rt, "rules") {
+			fmt.Fprintf(&all, "---\ntitle: r%d\nid: r%d\nlogsource: {%s}\ndetection:\n", i, i, rapid.SampledFrom([]string{"product: windows", "category: process_creation", "service: security"}).Draw(rt, "source"))
+			names := []string{}
+			for s := range rapid.IntRange(1, 3).Draw(rt, "selections") {
+				if rapid.IntRange(0, 4).Draw(rt, "keywords") == 0 {
+					fmt.Fprintf(&all, "  s%d: [%s]\n", s, quote("w"+text.Draw(rt, "keyword")))
+				} else {
+					fmt.Fprintf(&all, "  s%d: {%s}\n", s, item.Draw(rt, "item"))
+				}
+				not := rapid.SampledFrom([]string{"", "", "not "}).Draw(rt, "not")
+				names = append(names, fmt.Sprintf("%ss%d", not, s))
+			}
+			if rapid.IntRange(0, 4).Draw(rt, "of") == 0 {
+				fmt.Fprintf(&all, "  condition: %s\n", rapid.SampledFrom([]string{"1 of s*", "all of them", "not 1 of s*", "s0 or not (all of s*)", "1 of them and not s0"}).Draw(rt, "condition"))
+				continue
+			}
+			fmt.Fprintf(&all, "  condition: %s\n", strings.Join(names, rapid.SampledFrom([]string{" and ", " or "}).Draw(rt, "join")))
+		}
+		rules, err := sigma.Parse("r.yml", []byte(all.String()))
+		require.NoError(rt, err, all.String())
+		indexed, err := sigma.Compile(rules)
+		require.NoError(rt, err)
+		plain, err := sigma.Compile(rules)
+		require.NoError(rt, err)
+		plain.Exhaustive = true
+		a, b := indexed.NewMatcher(), plain.NewMatcher()
+		for range 5 {
+			kinds := []event.LogSource{event.SecurityLogon.Source, event.SecurityProcess.Source, event.SysmonProcess.Source}
+			e := &event.Event{Source: rapid.SampledFrom(kinds).Draw(rt, "kind")}
+			for _, name := range []string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName", "NewProcessId"} {
+				if rapid.Bool().Draw(rt, "present") {
+					e.SetName(name, text.Draw(rt, "value")+rapid.SampledFrom([]string{"", "", "\xff", "\xe2\x84"}).Draw(rt, "damage"))
+				}
+			}
+			var got, want []string
+			a.Match(e, func(m sigma.Match) { got = append(got, m.Rule.ID) })
+			b.Match(e, func(m sigma.Match) { want = append(want, m.Rule.ID) })
+			require.Equal(rt, want, got, "%s\n%s", all.String(), e.AppendJSON(nil))
+			require.Equal(rt, referenceOf(rt, all.String(), e), got, "%s\n%s", all.String(), e.AppendJSON(nil))
+		}
+	})
+}
+
+// referenceOf lists the rules that match by the reference.
+func referenceOf(t *rapid.T, rules string, e *event.Event) []string {
+	all, err := referenceRules([]byte(rules))
+	require.NoError(t, err)
+	var out []string
+	for _, r := range all {
+		if r.matches(e) {
+			out = append(out, r.ID)
+		}
+	}
+	return out
+}
