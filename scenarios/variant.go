@@ -31,6 +31,7 @@ type VariantFile struct {
 	Description string         `yaml:"description" doc:"what is different"`
 	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
+	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Detectors   []string       `yaml:"detectors" doc:"which detectors run: sigma, reflex; both when absent"`
 	HOTL        HOTLFile       `yaml:"hotl" doc:"people on the loop"`
@@ -136,7 +137,7 @@ type Variant struct {
 const DefaultVariant = "name: default\n"
 
 // variantKeys are the top-level keys that a setting for variants may begin with.
-var variantKeys = []string{"rules", "without_rules", "playbooks", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
+var variantKeys = []string{"rules", "without_rules", "pipelines", "playbooks", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
 
 // LoadVariant reads a variant from a file, or the default for "" or "default".
 // Settings whose path begins with a key of variants change it; the others are
@@ -232,7 +233,7 @@ func (v *Variant) prepare(file string) error {
 	return v.seal(ruleText, playbookText)
 }
 
-// loadRules returns the rules and a digest of their files.
+// loadRules returns the rules, and a digest of their files and of the pipelines.
 func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	folders := v.file.Rules
 	if len(folders) == 0 {
@@ -241,13 +242,20 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	if len(folders) == 1 && folders[0] == "none" {
 		return nil, "none", nil
 	}
-	resolved := slices.Clone(folders)
-	for i, f := range resolved {
-		if f != "embedded" && !filepath.IsAbs(f) {
-			resolved[i] = filepath.Join(base, f)
+	from := func(names []string) []string {
+		names = slices.Clone(names)
+		for i, f := range names {
+			if f != "embedded" && !filepath.IsAbs(f) {
+				names[i] = filepath.Join(base, f)
+			}
 		}
+		return names
 	}
-	rules, err := sentinel.LoadRules(resolved)
+	pipelines, err := sentinel.LoadPipelines(from(v.file.Pipelines))
+	if err != nil {
+		return nil, "", err
+	}
+	rules, err := sentinel.LoadRules(from(folders), pipelines...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -261,6 +269,9 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	h := sha256.New()
 	for _, r := range rules {
 		h.Write(r.Digest[:])
+	}
+	for _, p := range pipelines {
+		h.Write(p.Digest[:])
 	}
 	return rules, hex.EncodeToString(h.Sum(nil)), nil
 }

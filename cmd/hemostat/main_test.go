@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -21,6 +22,11 @@ func TestMain(m *testing.M) {
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			rules, err := filepath.Abs("../../defenders/sentinel/rules")
+			env.Setenv("EMBEDDED_RULES", rules)
+			return err
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			// exits CODE COMMAND... runs a command that must end with this exit code.
 			"exits": func(ts *testscript.TestScript, _ bool, args []string) {

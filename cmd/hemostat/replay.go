@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"sort"
 	"strings"
@@ -20,9 +21,10 @@ import (
 )
 
 type replayOptions struct {
-	rules  []string
-	format string
-	json   bool
+	rules   ruleFlags
+	format  string
+	json    bool
+	explain bool
 }
 
 func replayCommand() *cobra.Command {
@@ -41,8 +43,10 @@ one after another.`,
 		RunE: o.replay,
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.rules, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")
+	f.StringArrayVar(&o.rules.folders, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")
+	o.rules.pipelineFlag(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.Formats, ", "))
+	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
 	return c
 }
@@ -53,10 +57,11 @@ type foundRule struct {
 	count                      int
 	first                      time.Duration
 	sources, hosts             map[string]bool
+	because                    []sigma.Reason // of the first alert
 }
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
-	rules, err := sentinel.LoadRules(o.rules)
+	rules, err := o.rules.load()
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,9 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := defenders.New(defenders.Config{Detectors: []sentinel.Detector{sentinel.NewSigmaDetector(engine)}})
+	detector := sentinel.NewSigmaDetector(engine)
+	detector.Explain = o.explain || o.json
+	p, err := defenders.New(defenders.Config{Detectors: []sentinel.Detector{detector}})
 	if err != nil {
 		return exit{exitInternal, err}
 	}
@@ -101,18 +108,30 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			return err
 		}
 	}
+	state := detector.Stats()
 	if o.json {
 		because := total.Because
 		if because == nil {
 			because = map[string]int{}
 		}
 		return encoder.Encode(map[string]any{"summary": map[string]any{
-			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": len(p.Incidents())}})
+			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": len(p.Incidents()),
+			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late}})
 	}
-	printFound(c, found)
+	rows := ranked(found)
+	printFound(c, rows)
+	if o.explain {
+		printReasons(out, rows)
+	}
 	fmt.Fprintf(out, "%d events read, %d skipped, %s in %s\n", total.Events, total.Skipped, plural(alerts, "alert", "alerts"), plural(len(p.Incidents()), "incident", "incidents"))
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
+	}
+	if state.Late > 0 {
+		fmt.Fprintf(out, "%s later than the timespan of a correlation, and did not count for it\n", plural(int(state.Late), "match came", "matches came"))
+	}
+	if state.Evicted > 0 {
+		fmt.Fprintf(out, "%s of correlations given up to stay within the bound of memory\n", plural(int(state.Evicted), "group", "groups"))
 	}
 	return nil
 }
@@ -135,7 +154,9 @@ func alertLine(a *defenders.RaisedAlert) any {
 		User       string  `json:"user"`
 		SourceIP   string  `json:"source_ip"`
 		Incident   int     `json:"incident"`
-	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity, a.Confidence, a.Host, a.User, a.SourceIP, a.Incident}
+		// Because is why the rule matched.
+		Because []sigma.Reason `json:"because"`
+	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity, a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Because}
 }
 
 func stampUTC(at time.Duration) string {
@@ -145,7 +166,7 @@ func stampUTC(at time.Duration) string {
 func note(found map[string]*foundRule, a *defenders.RaisedAlert) {
 	f := found[a.RuleID]
 	if f == nil {
-		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, sources: map[string]bool{}, hosts: map[string]bool{}}
+		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, because: a.Because, sources: map[string]bool{}, hosts: map[string]bool{}}
 		found[a.RuleID] = f
 	}
 	f.count++
@@ -171,10 +192,8 @@ func few(set map[string]bool) string {
 	return safe(strings.Join(names, ", "))
 }
 
-func printFound(c *cobra.Command, found map[string]*foundRule) {
-	if len(found) == 0 {
-		return
-	}
+// ranked orders rules by level, count and title.
+func ranked(found map[string]*foundRule) []*foundRule {
 	var rows []*foundRule
 	for _, f := range found {
 		rows = append(rows, f)
@@ -188,6 +207,23 @@ func printFound(c *cobra.Command, found map[string]*foundRule) {
 		}
 		return rows[i].title < rows[j].title
 	})
+	return rows
+}
+
+func printReasons(out io.Writer, rows []*foundRule) {
+	for _, f := range rows {
+		fmt.Fprintln(out, safe(f.title))
+		for _, r := range f.because {
+			fmt.Fprintln(out, "  "+safe(r.String()))
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+func printFound(c *cobra.Command, rows []*foundRule) {
+	if len(rows) == 0 {
+		return
+	}
 	t := newTable(c.OutOrStdout(), "rule", "level", "technique", "count", "first", "sources", "hosts")
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 58, WidthMaxEnforcer: text.WrapSoft}, {Number: 6, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}})
 	for _, f := range rows {

@@ -15,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/sentinel"
@@ -28,16 +29,34 @@ func rulesCommand() *cobra.Command {
 	return c
 }
 
+// ruleFlags say which rules a command works with.
+type ruleFlags struct {
+	folders   []string
+	pipelines []string
+}
+
+func (r *ruleFlags) pipelineFlag(f *pflag.FlagSet) {
+	f.StringArrayVar(&r.pipelines, "pipeline", nil, "file that adapts the rules to the names and values of a site; may be repeated")
+}
+
+func (r *ruleFlags) load() ([]*sigma.Rule, error) {
+	pipelines, err := sentinel.LoadPipelines(r.pipelines)
+	if err != nil {
+		return nil, err
+	}
+	return sentinel.LoadRules(r.folders, pipelines...)
+}
+
 func rulesList() *cobra.Command {
 	var asJSON bool
+	from := ruleFlags{folders: []string{"embedded"}}
 	c := &cobra.Command{
 		Use: "list [DIR]", Short: "List the embedded rules, or those of a folder", Example: "  hemostat rules list --json", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			folder := "embedded"
 			if len(args) > 0 {
-				folder = args[0]
+				from.folders = args
 			}
-			rules, err := sentinel.LoadRules([]string{folder})
+			rules, err := from.load()
 			if err != nil {
 				return err
 			}
@@ -70,6 +89,7 @@ func rulesList() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	from.pipelineFlag(c.Flags())
 	return c
 }
 
@@ -81,7 +101,8 @@ type checkedRules struct {
 	Errors      sigma.Errors  `json:"errors"`
 	Unsupported []unsupported `json:"unsupported"`
 
-	rules []*sigma.Rule
+	rules     []*sigma.Rule
+	pipelines []*sigma.Pipeline
 }
 
 // unsupported is something that the engine lacks, and how many rules need it.
@@ -92,12 +113,17 @@ type unsupported struct {
 
 func rulesCheck() *cobra.Command {
 	var asJSON bool
+	var from ruleFlags
 	c := &cobra.Command{
 		Use: "check DIR|FILE.tar.gz", Short: "Read rules and report every fault with its place",
 		Long:    "Reads every rule below a folder or in an archive. Exit code 0 when all are in order, 1 when one is not.",
 		Example: "  hemostat rules check my-rules", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := checkRules(args[0])
+			pipelines, err := sentinel.LoadPipelines(from.pipelines)
+			if err != nil {
+				return err
+			}
+			r, err := checkRules(args[0], pipelines)
 			if err != nil {
 				return err
 			}
@@ -115,6 +141,7 @@ func rulesCheck() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	from.pipelineFlag(c.Flags())
 	return c
 }
 
@@ -130,7 +157,7 @@ func printChecked(out io.Writer, r *checkedRules) {
 
 func (r *checkedRules) add(name string, data []byte) {
 	r.Files++
-	rules, err := sigma.Parse(name, data)
+	rules, err := sigma.Parse(name, data, r.pipelines...)
 	r.rules = append(r.rules, rules...)
 	r.OK += len(rules)
 	r.Rules += len(rules)
@@ -153,8 +180,8 @@ func (r *checkedRules) add(name string, data []byte) {
 	}
 }
 
-func checkRules(name string) (*checkedRules, error) {
-	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}}
+func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error) {
+	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}, pipelines: pipelines}
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
@@ -237,20 +264,26 @@ type failedCase struct {
 
 func rulesTest() *cobra.Command {
 	var asJSON bool
+	var from ruleFlags
 	c := &cobra.Command{
 		Use: "test DIR", Short: "Try rules on the events beside them",
-		Long: `Tries each case of a folder: NAME/rule.yml must match an event of NAME/event.json
-or event.ndjson, and none of NAME/benign.json or benign.ndjson where there is one.
-Exit code 0 when all pass, 1 when one does not.`,
+		Long: `Tries each case of a folder: every rule of NAME/rule.yml must match the events of
+NAME/event.json or event.ndjson, and none may match those of NAME/benign.json or
+benign.ndjson where there is one. Rules that only feed correlations do so through
+them. Exit code 0 when all pass, 1 when one does not.`,
 		Example: "  hemostat rules test cases", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			files, err := filepath.Glob(filepath.Join(args[0], "*", "rule.y*ml"))
 			if err != nil || len(files) == 0 {
 				return fmt.Errorf("there is no case NAME/rule.yml in %s", args[0])
 			}
+			pipelines, err := sentinel.LoadPipelines(from.pipelines)
+			if err != nil {
+				return err
+			}
 			failed := []failedCase{}
 			for _, f := range files {
-				if reason := tryCase(filepath.Dir(f), f); reason != "" {
+				if reason := tryCase(filepath.Dir(f), f, pipelines); reason != "" {
 					failed = append(failed, failedCase{filepath.Base(filepath.Dir(f)), reason})
 				}
 			}
@@ -271,16 +304,17 @@ Exit code 0 when all pass, 1 when one does not.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	from.pipelineFlag(c.Flags())
 	return c
 }
 
 // tryCase returns why a case fails, or "".
-func tryCase(dir, file string) string {
+func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	rules, err := sigma.Parse(file, data)
+	rules, err := sigma.Parse(file, data, pipelines...)
 	if err != nil {
 		return err.Error()
 	}
@@ -288,44 +322,58 @@ func tryCase(dir, file string) string {
 	if err != nil {
 		return err.Error()
 	}
-	matches, found, err := count(engine, dir, "event")
+	matched, found, err := matchedBy(engine, dir, "event")
 	switch {
 	case err != nil:
 		return err.Error()
 	case !found:
 		return "there is no event.json or event.ndjson beside the rule"
-	case matches == 0:
-		return "the rule does not match its event"
 	}
-	if matches, _, err = count(engine, dir, "benign"); err != nil {
+	for _, r := range engine.Rules() {
+		switch {
+		case matched[r] || engine.Silent(r):
+		case len(rules) == 1:
+			return "the rule does not match its event"
+		default:
+			return fmt.Sprintf("the rule %q does not match its event", r.Title)
+		}
+	}
+	if matched, _, err = matchedBy(engine, dir, "benign"); err != nil {
 		return err.Error()
 	}
-	if matches > 0 {
-		return "the rule matches an event that it must leave alone"
+	for _, r := range engine.Rules() {
+		switch {
+		case !matched[r]:
+			continue
+		case len(rules) == 1:
+			return "the rule matches an event that it must leave alone"
+		}
+		return fmt.Sprintf("the rule %q matches an event that it must leave alone", r.Title)
 	}
 	return ""
 }
 
-// count tells how often the rules match the events of a file, and whether there
-// is one.
-func count(engine *sigma.Engine, dir, name string) (matches int, found bool, err error) {
+// matchedBy tells which rules match the events of a file, and whether there is
+// one.
+func matchedBy(engine *sigma.Engine, dir, name string) (matched map[*sigma.Rule]bool, found bool, err error) {
 	m := engine.NewMatcher()
+	matched = map[*sigma.Rule]bool{}
 	for _, ext := range []string{".json", ".ndjson"} {
 		path := filepath.Join(dir, name+ext)
 		if _, err := os.Stat(path); err != nil {
 			continue
 		}
 		s, err := ingest.ReadFile(path, ingest.Options{}, func(e *event.Event) error {
-			m.Match(e, func(sigma.Match) { matches++ })
+			m.Match(e, func(x sigma.Match) { matched[x.Rule] = true })
 			return nil
 		})
 		if err != nil {
-			return 0, true, err
+			return nil, true, err
 		}
 		if s.Skipped > 0 {
-			return 0, true, fmt.Errorf("%s: %s", path, s.Reasons()[0])
+			return nil, true, fmt.Errorf("%s: %s", path, s.Reasons()[0])
 		}
-		return matches, true, nil
+		return matched, true, nil
 	}
-	return 0, false, nil
+	return matched, false, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/defenders/inventory"
+	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
 )
 
@@ -16,10 +17,11 @@ type Alert struct {
 	Detector   string
 	RuleID     string
 	Title      string
-	Techniques []string // ATT&CK ids, the first is the main one
-	Severity   string   // informational, low, medium, high, critical
-	Confidence float64  // 0 to 1
-	Evidence   []uint64 // event ids, the newest last
+	Techniques []string       // ATT&CK ids, the first is the main one
+	Severity   string         // informational, low, medium, high, critical
+	Confidence float64        // 0 to 1
+	Evidence   []uint64       // event ids, the newest last
+	Because    []sigma.Reason // why the rule matched, where the detector explains
 
 	Entities
 }

@@ -11,24 +11,25 @@ import (
 	"hemostat/sim/event"
 )
 
-//go:embed rules/*.yml
+//go:embed rules/*/rule.yml
 var embedded embed.FS
 
 // EmbeddedRules are the rules that come with the program.
 func EmbeddedRules() ([]*sigma.Rule, error) { return sigma.ReadDir(embedded, "rules") }
 
 // LoadRules reads the rules of several folders; the name "embedded" stands for
-// those that come with the program. Every fault of every folder is reported.
-func LoadRules(folders []string) ([]*sigma.Rule, error) {
+// those that come with the program. Pipelines adapt them all. Every fault of every
+// folder is reported.
+func LoadRules(folders []string, pipelines ...*sigma.Pipeline) ([]*sigma.Rule, error) {
 	var rules []*sigma.Rule
 	var faults sigma.Errors
 	for _, folder := range folders {
 		var more []*sigma.Rule
 		var err error
 		if folder == "embedded" {
-			more, err = EmbeddedRules()
+			more, err = sigma.ReadDir(embedded, "rules", pipelines...)
 		} else {
-			more, err = readFolder(folder)
+			more, err = readFolder(folder, pipelines)
 		}
 		var e sigma.Errors
 		if errors.As(err, &e) {
@@ -44,7 +45,26 @@ func LoadRules(folders []string) ([]*sigma.Rule, error) {
 	return rules, faults.Err()
 }
 
-func readFolder(folder string) ([]*sigma.Rule, error) {
+// LoadPipelines reads pipelines from files. Every fault of every file is reported.
+func LoadPipelines(files []string) ([]*sigma.Pipeline, error) {
+	var pipelines []*sigma.Pipeline
+	var faults sigma.Errors
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline %s: %w", file, err)
+		}
+		p, err := sigma.ParsePipeline(file, data)
+		var e sigma.Errors
+		if errors.As(err, &e) {
+			faults = append(faults, e...)
+		}
+		pipelines = append(pipelines, p)
+	}
+	return pipelines, faults.Err()
+}
+
+func readFolder(folder string, pipelines []*sigma.Pipeline) ([]*sigma.Rule, error) {
 	info, err := os.Stat(folder)
 	if err != nil {
 		return nil, fmt.Errorf("rules folder %s: %w", folder, err)
@@ -52,7 +72,7 @@ func readFolder(folder string) ([]*sigma.Rule, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("rules folder %s is a file; name its folder", folder)
 	}
-	rules, err := sigma.ReadDir(os.DirFS(folder), ".")
+	rules, err := sigma.ReadDir(os.DirFS(folder), ".", pipelines...)
 	if err != nil {
 		return rules, err
 	}
@@ -61,7 +81,11 @@ func readFolder(folder string) ([]*sigma.Rule, error) {
 
 // SigmaDetector runs Sigma rules over the events.
 type SigmaDetector struct {
+	// Explain adds to each finding why its rule matched.
+	Explain bool
+
 	matcher *sigma.Matcher
+	event   *event.Event
 	found   func(Finding)
 	hit     func(sigma.Match)
 }
@@ -83,15 +107,19 @@ func (d *SigmaDetector) Stats() sigma.Stats { return d.matcher.Stats() }
 
 // Inspect runs the rules over one event.
 func (d *SigmaDetector) Inspect(e *event.Event, found func(Finding)) {
-	d.found = found
+	d.found, d.event = found, e
 	d.matcher.Match(e, d.hit)
 }
 
 func (d *SigmaDetector) report(m sigma.Match) {
-	d.found(Finding{
+	f := Finding{
 		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: m.Rule.Level,
 		Confidence: Confidence(m.Rule), Evidence: m.Events,
-	})
+	}
+	if d.Explain {
+		f.Because = d.matcher.Explain(m, d.event)
+	}
+	d.found(f)
 }
 
 // Confidence is how sure a rule is before anything else is known. A rule may say

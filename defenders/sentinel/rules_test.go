@@ -1,6 +1,8 @@
 package sentinel
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +20,21 @@ func TestEmbeddedRulesAreInOrder(t *testing.T) {
 		require.NotEmpty(t, r.FalsePositives, r.Title)
 		require.NotEmpty(t, r.Description, r.Title)
 		require.NotEmpty(t, r.ID, r.Title)
+	}
+}
+
+// TestEmbeddedRulesHaveEvents holds each rule to events beside it; the command
+// "rules test" tries them.
+func TestEmbeddedRulesHaveEvents(t *testing.T) {
+	folders, err := os.ReadDir("rules")
+	require.NoError(t, err)
+	require.NotEmpty(t, folders)
+	for _, f := range folders {
+		for _, name := range []string{"rule.yml", "event.ndjson", "benign.ndjson"} {
+			info, err := os.Stat(filepath.Join("rules", f.Name(), name))
+			require.NoError(t, err)
+			require.Positive(t, info.Size(), info.Name())
+		}
 	}
 }
 

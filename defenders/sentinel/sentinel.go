@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hemostat/defenders/inventory"
+	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
 )
 
@@ -24,6 +25,7 @@ type Finding struct {
 	Severity      string
 	Confidence    float64
 	Evidence      []uint64
+	Because       []sigma.Reason
 }
 
 // Options configure the stage.
@@ -107,7 +109,7 @@ func (s *Sentinel) report(f Finding) {
 	s.next++
 	s.found = append(s.found, Alert{
 		ID: s.next, EventTime: e.Time, Detector: s.detector, RuleID: f.RuleID, Title: f.Title, Techniques: f.Techniques,
-		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Entities: x,
+		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Because: f.Because, Entities: x,
 	})
 	if s.metrics != nil {
 		s.metrics.detections.WithLabelValues(f.Severity, fmt.Sprint(IsThreat(f.Severity))).Inc()

@@ -135,9 +135,9 @@ func (a *automaton) link(trie []trieNode) {
 func (a *automaton) least() int { return a.shortest }
 
 func (a *automaton) scan(text string, m *Matcher) {
-	state := int32(0)
+	class, next, state := &a.class, a.next, int32(0)
 	for i := 0; i < len(text); i++ {
-		state = a.next[int(state)+int(a.class[text[i]])]
+		state = next[int(state)+int(class[text[i]])]
 		if state < 0 {
 			h := &a.hits[^state]
 			state = h.state
@@ -179,13 +179,13 @@ func newAffixes(patterns []pattern, fromEnd bool) *affixes {
 }
 
 func (a *affixes) scan(text string, m *Matcher) {
-	state := int32(0)
-	for i := range len(text) {
-		c := text[i]
-		if a.fromEnd {
-			c = text[len(text)-1-i]
-		}
-		state = a.next[int(state)+int(a.class[c])]
+	class, next, state := &a.class, a.next, int32(0)
+	at, step := 0, 1
+	if a.fromEnd {
+		at, step = len(text)-1, -1
+	}
+	for ; uint(at) < uint(len(text)); at += step {
+		state = next[int(state)+int(class[text[at]])]
 		if state == 0 {
 			return
 		}

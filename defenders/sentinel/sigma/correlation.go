@@ -1,6 +1,9 @@
 package sigma
 
 import (
+	"container/list"
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"slices"
 	"strconv"
@@ -8,25 +11,36 @@ import (
 	"time"
 )
 
-// maxGroups bounds the groups that one correlation keeps; the group that began
-// first gives way, and is counted.
+// maxGroups bounds the groups that one correlation keeps; the one that was left
+// alone longest gives way, and is counted.
 const maxGroups = 50_000
 
 // maxEntries bounds the matches that one group holds; the oldest give way.
 const maxEntries = 4096
 
+// maxHeld bounds the matches that all groups of all correlations of a matcher
+// hold, which take up to some 300 bytes each. Beyond it groups give way as they do
+// beyond maxGroups.
+const maxHeld = 1_000_000
+
 // maxEvidence bounds the events that a correlation remembers for a group.
 const maxEvidence = 64
+
+// maxValue bounds the values that groups remember; of longer ones the beginning
+// and a digest stand for the whole.
+const maxValue = 200
 
 // window is the state of one correlation.
 type window struct {
 	rule   *Rule
 	spec   *Correlation
 	groups map[string]*group
-	oldest []string // group keys by first touch, for eviction
+	order  list.List // of groups, the one that was left alone longest first
 }
 
 type group struct {
+	key     string
+	place   *list.Element
 	entries []entry
 	values  map[string]int // of value_count: how many entries have each
 	fired   time.Duration  // time of the last match, to re-arm after a timespan
@@ -56,19 +70,7 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 	if !ok {
 		return Match{}, false
 	}
-	g := w.groups[key]
-	if g == nil {
-		g = &group{}
-		w.groups[key] = g
-		w.oldest = append(w.oldest, key)
-		w.evict(m)
-	}
 	at := m.event.Time
-	if at < g.touched-w.spec.Timespan {
-		m.stats.Late++
-		return Match{}, false
-	}
-	g.touched = max(g.touched, at)
 	e := entry{at: at, event: m.event.ID, rule: r}
 	if len(w.spec.Fields) > 0 {
 		if e.value, ok = w.join(m, r, w.spec.Fields); !ok {
@@ -82,7 +84,23 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 			e.number = n
 		}
 	}
+	g := w.groups[key]
+	if g == nil {
+		g = &group{key: strings.Clone(key)}
+		g.place = w.order.PushBack(g)
+		w.groups[g.key] = g
+	}
+	w.order.MoveToBack(g.place)
+	if at < g.touched-w.spec.Timespan {
+		m.stats.Late++
+		return Match{}, false
+	}
+	g.touched = max(g.touched, at)
+	e.value = strings.Clone(e.value)
+	m.held -= len(g.entries)
 	g.insert(e, w.spec.Timespan)
+	m.held += len(g.entries)
+	w.evict(m, g)
 	count := w.count(g, e)
 	if !w.holds(count) || g.hasFire && at-g.fired < w.spec.Timespan {
 		return Match{}, false
@@ -95,10 +113,16 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 	return match, true
 }
 
-func (w *window) evict(m *Matcher) {
-	for len(w.groups) > maxGroups && len(w.oldest) > 0 {
-		delete(w.groups, w.oldest[0])
-		w.oldest = w.oldest[1:]
+// evict gives up groups other than the current one until the bounds are kept.
+func (w *window) evict(m *Matcher, current *group) {
+	for len(w.groups) > maxGroups || m.held > maxHeld {
+		g := w.order.Front().Value.(*group)
+		if g == current {
+			return
+		}
+		w.order.Remove(g.place)
+		delete(w.groups, g.key)
+		m.held -= len(g.entries)
 		m.stats.Evicted++
 	}
 }
@@ -131,6 +155,9 @@ func (w *window) join(m *Matcher, r *Rule, names []string) (string, bool) {
 	return b.String(), true
 }
 
+// field is a field of the current event under the name that the correlation uses:
+// after its aliases, and under the names that pipelines gave the rule which
+// matched.
 func (w *window) field(m *Matcher, r *Rule, name string) (string, bool) {
 	if alias, ok := w.spec.Aliases[name]; ok {
 		for _, ref := range []string{r.ID, r.Name} {
@@ -140,7 +167,21 @@ func (w *window) field(m *Matcher, r *Rule, name string) (string, bool) {
 			}
 		}
 	}
-	return m.value(fieldRefer(name))
+	for _, n := range m.matching.plan.names(name) {
+		if v, ok := m.value(fieldRefer(n)); ok {
+			return shortened(v), true
+		}
+	}
+	return "", false
+}
+
+// shortened keeps long values apart without keeping them.
+func shortened(v string) string {
+	if len(v) <= maxValue {
+		return v
+	}
+	sum := sha256.Sum256([]byte(v))
+	return clip(v, maxValue) + hex.EncodeToString(sum[:16])
 }
 
 // insert keeps the entries in time order and drops those that left the window.

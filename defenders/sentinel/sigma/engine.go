@@ -84,7 +84,7 @@ func (e *Engine) narrow(rules []*Rule) Errors {
 			}
 		}
 		for i, r := range e.rules {
-			if !any && !slices.Contains(f.Filter.Rules, r.ID) && (r.Name == "" || !slices.Contains(f.Filter.Rules, r.Name)) || !Covers(f.Source, r.Source) {
+			if !any && !slices.Contains(f.Filter.Rules, r.ID) && (r.Name == "" || !slices.Contains(f.Filter.Rules, r.Name)) || !takesIn(f.Source, r.Source) {
 				continue
 			}
 			narrowed := *r
@@ -130,6 +130,10 @@ func (e *Engine) cycles() Errors {
 // Rules lists the rules, correlations last.
 func (e *Engine) Rules() []*Rule { return append(slices.Clone(e.rules), e.correlations...) }
 
+// Silent tells whether a rule only feeds correlations, so that its own matches are
+// not reported.
+func (e *Engine) Silent(r *Rule) bool { return e.silent[r] }
+
 // program is the rules for a source and event id; it is put together when the
 // first such event comes.
 func (e *Engine) program(s event.LogSource, id string) *program {
@@ -151,7 +155,7 @@ func (e *Engine) source(s event.LogSource) *programs {
 		var rules []applied
 		for _, r := range e.rules {
 			if Covers(r.Source, s) {
-				rules = append(rules, applied{rule: r, rename: renames(r.Source, s)})
+				rules = append(rules, applied{rule: r, rename: standIn(r.Source, s)})
 			}
 		}
 		p = newPrograms(rules)
@@ -256,6 +260,7 @@ func (m *Matcher) holdsAll(r *Rule) bool {
 }
 
 func (m *Matcher) matched(r *Rule, hit func(Match)) {
+	m.matching = r
 	if !m.engine.silent[r] {
 		m.stats.Matches++
 		hit(Match{Rule: r, Events: []uint64{m.event.ID}, Count: 1})
@@ -278,68 +283,5 @@ func (m *Matcher) correlated(r *Rule, match Match, hit func(Match)) {
 		if next, ok := m.windows[i].add(m, r); ok {
 			m.correlated(m.windows[i].rule, next, hit)
 		}
-	}
-}
-
-// Explanation is a selection of a rule that an event fulfils, with the fields it
-// looked at.
-type Explanation struct {
-	Selection string            `json:"selection"`
-	Fields    map[string]string `json:"fields"`
-}
-
-// Explain tells which selections of a rule an event fulfils.
-func (m *Matcher) Explain(r *Rule, ev *event.Event) []Explanation {
-	if r.detection == nil {
-		return nil
-	}
-	m.event, m.detection, m.rename = ev, r.detection, renames(r.Source, ev.Source)
-	clear(m.has[:])
-	m.buffer = m.buffer[:0]
-	var out []Explanation
-	for i, name := range r.detection.names {
-		if !r.detection.selections[i].eval(m) {
-			continue
-		}
-		x := Explanation{Selection: name, Fields: map[string]string{}}
-		collect(r.detection.selections[i], func(f fieldRef) {
-			if v, ok := m.value(f); ok && !f.none() {
-				x.Fields[f.name] = v
-			}
-		})
-		out = append(out, x)
-	}
-	m.event = nil
-	return out
-}
-
-// collect visits the fields that a part of a detection reads.
-func collect(n node, visit func(fieldRef)) {
-	switch n := n.(type) {
-	case allNode:
-		for _, p := range n {
-			collect(p, visit)
-		}
-	case anyNode:
-		for _, p := range n {
-			collect(p, visit)
-		}
-	case notNode:
-		collect(n.of, visit)
-	case *textNode:
-		visit(n.f)
-	case regexNode:
-		visit(n.f)
-	case cidrNode:
-		visit(n.f)
-	case compareNode:
-		visit(n.f)
-	case existsNode:
-		visit(n.f)
-	case nullNode:
-		visit(n.f)
-	case fieldrefNode:
-		visit(n.f)
-		visit(n.other)
 	}
 }

@@ -76,11 +76,13 @@ type Matcher struct {
 	// detection is the one being evaluated, which references look into.
 	detection *detection
 	rename    renaming
+	matching  *Rule // the last rule on single events that matched
 
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64
 	buffer  []byte // folded text of the current event
 	windows []*window
+	held    int // entries of all windows
 	stats   Stats
 
 	program *program

@@ -1,14 +1,11 @@
 package sigma
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +16,9 @@ import (
 	"hemostat/sim/event"
 )
 
-// ReadDir reads every .yml and .yaml file below a folder. Rules that are in
+// ReadDir reads every .yml and .yaml file below a folder, as Parse does. Rules that are in
 // order are returned even when others are not; the error lists every fault.
-func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
+func ReadDir(fsys fs.FS, dir string, pipelines ...*Pipeline) ([]*Rule, error) {
 	var rules []*Rule
 	var faults Errors
 	found := false
@@ -37,7 +34,7 @@ func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
 		if err != nil {
 			return fmt.Errorf("rule file %s: %w", name, err)
 		}
-		more, err := Parse(name, data)
+		more, err := Parse(name, data, pipelines...)
 		var e Errors
 		if errors.As(err, &e) {
 			faults = append(faults, e...)
@@ -54,36 +51,23 @@ func ReadDir(fsys fs.FS, dir string) ([]*Rule, error) {
 	return rules, faults.Err()
 }
 
-// Parse reads the rules of one file, which may hold several documents. The
-// error is an Errors.
-func Parse(file string, data []byte) ([]*Rule, error) {
-	p := &parser{file: file}
+// Parse reads the rules of one file, which may hold several documents, and adapts
+// them by pipelines. The error is an Errors.
+func Parse(file string, data []byte, pipelines ...*Pipeline) ([]*Rule, error) {
+	p := &parser{file: file, pipelines: pipelines}
 	digest := sha256.Sum256(data)
 	var collection collection
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var rules []*Rule
-	for {
-		var doc yaml.Node
-		err := decoder.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			p.yamlError(err)
-			break
-		}
-		if len(doc.Content) == 0 {
-			continue
-		}
-		root := collection.next(doc.Content[0])
+	p.documents(data, func(n *yaml.Node) {
+		root := collection.next(n)
 		if root == nil {
-			continue
+			return
 		}
 		if r := p.rule(root); r != nil {
 			r.Digest = digest
 			rules = append(rules, r)
 		}
-	}
+	})
 	if len(rules) == 0 && len(p.faults) == 0 && !collection.used {
 		p.faults = append(p.faults, Error{File: file, Line: 1, Column: 1, Message: "the file holds no rule"})
 	}
@@ -91,22 +75,13 @@ func Parse(file string, data []byte) ([]*Rule, error) {
 }
 
 type parser struct {
-	file   string
-	faults Errors
-}
+	file      string
+	pipelines []*Pipeline
+	faults    Errors
 
-func (p *parser) fault(n *yaml.Node, format string, args ...any) {
-	p.faults = append(p.faults, Error{File: p.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
-}
-
-var yamlLine = regexp.MustCompile(`line (\d+)`)
-
-func (p *parser) yamlError(err error) {
-	line := 1
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-	}
-	p.faults = append(p.faults, Error{File: p.file, Line: line, Column: 1, Message: "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
+	// plan is what pipelines do with the rule at hand, from one of their steps on.
+	plan *plan
+	from int
 }
 
 func (p *parser) rule(n *yaml.Node) *Rule {
@@ -152,6 +127,14 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 	if r.Title == "" {
 		p.fault(n, "a rule needs a title")
 	}
+	var err error
+	if r.plan, err = newPlan(p.pipelines, r); err != nil {
+		p.fault(n, "%s", err)
+		return nil
+	}
+	if p.plan = r.plan; r.plan != nil {
+		r.Source = r.plan.source
+	}
 	switch {
 	case correlate != nil:
 		r.Correlation = p.correlation(correlate)
@@ -161,7 +144,9 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		if r.Source == (event.LogSource{}) {
 			p.fault(n, "a rule needs a logsource with category, product or service")
 		}
-		r.detection = p.detection(detect)
+		if r.detection = p.detection(detect); r.detection != nil && p.plan != nil {
+			p.addConditions(r.detection)
+		}
 	default:
 		p.fault(n, "a rule needs a detection, a correlation or a filter")
 	}
@@ -169,17 +154,6 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		return nil
 	}
 	return r
-}
-
-func texts(n *yaml.Node) []string {
-	if n.Kind == yaml.ScalarNode {
-		return []string{n.Value}
-	}
-	var out []string
-	for _, item := range n.Content {
-		out = append(out, item.Value)
-	}
-	return out
 }
 
 func (p *parser) logsource(n *yaml.Node) event.LogSource {
@@ -240,6 +214,21 @@ func (p *parser) detection(n *yaml.Node) *detection {
 	return d
 }
 
+// addConditions adds those of the pipelines.
+func (p *parser) addConditions(d *detection) {
+	for _, a := range p.plan.added {
+		p.from = a.from
+		var also node = reference(len(d.selections))
+		d.names = append(d.names, a.name)
+		d.selections = append(d.selections, p.selection(a.of))
+		if a.negated {
+			also = notNode{also}
+		}
+		d.condition = allOf([]node{d.condition, also})
+	}
+	p.from = 0
+}
+
 // selection reads a map, a list of maps, or a list of keywords.
 func (p *parser) selection(n *yaml.Node) node {
 	switch n.Kind {
@@ -256,7 +245,7 @@ func (p *parser) selection(n *yaml.Node) node {
 		}
 		return anyOf(any)
 	case yaml.ScalarNode:
-		return keyword(n.Value)
+		return p.compile(n, item{values: []scalar{{n.Value, n.Tag}}})
 	}
 	p.fault(n, "a selection is a map, a list of maps or a list of keywords")
 	return constant(false)
@@ -281,15 +270,32 @@ func (p *parser) item(key, value *yaml.Node) node {
 		p.fault(value, "%s takes a value or a list of values", key.Value)
 		return constant(false)
 	}
-	m, err := compileItem(parts[0], parts[1:], values)
+	return p.compile(key, item{parts[0], parts[1:], values})
+}
+
+// compile takes an item through the pipelines and compiles what they make of it.
+func (p *parser) compile(n *yaml.Node, i item) node {
+	items, err := p.plan.apply(i, p.from)
 	if err != nil {
-		p.fault(key, "%s: %s", key.Value, err)
-		if errors.Is(err, errPlaceholders) {
-			p.faults[len(p.faults)-1].Unsupported = "modifier expand"
-		}
+		p.fault(n, "%s: %s", i, err)
 		return constant(false)
 	}
-	return m
+	if len(items) == 0 {
+		return constant(true) // dropped: the rest of the selection decides
+	}
+	var any []node
+	for _, i := range items {
+		m, err := compileItem(i)
+		if err != nil {
+			p.fault(n, "%s: %s", i, err)
+			if errors.Is(err, errPlaceholders) {
+				p.faults[len(p.faults)-1].Unsupported = "modifier expand"
+			}
+			return constant(false)
+		}
+		any = append(any, m)
+	}
+	return anyOf(any)
 }
 
 // filter reads a filter: the rules that it narrows, and a detection beside them.

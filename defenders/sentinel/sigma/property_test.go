@@ -20,7 +20,7 @@ func TestVerdictsAgree(t *testing.T) {
 		return strings.Join(rapid.SliceOfN(word, 0, 4).Draw(t, "words"), rapid.SampledFrom([]string{"", " ", `\`, "-"}).Draw(t, "glue"))
 	})
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-	field := rapid.SampledFrom([]string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName"})
+	field := rapid.SampledFrom([]string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName", "c-uri", "method"})
 	modifier := rapid.SampledFrom([]string{"", "|contains", "|startswith", "|endswith", "|contains|all", "|cased", "|contains|cased", "|neq", "|windash|contains", "|re|i", "|exists", "|gt", "|base64offset|contains", "|wide|base64offset|contains", "|utf16le|base64", "|contains|neq", "|lte", "|startswith|cased", "|endswith|cased", "|fieldref", "|fieldref|startswith", "|cidr", "|contains|windash|all"})
 	item := rapid.Custom(func(t *rapid.T) string {
 		m := modifier.Draw(t, "modifier")
@@ -50,7 +50,7 @@ func TestVerdictsAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var all strings.Builder
 		for i := range rapid.IntRange(1, 6).Draw(rt, "rules") {
-			fmt.Fprintf(&all, "---\ntitle: r%d\nid: r%d\nlogsource: {%s}\ndetection:\n", i, i, rapid.SampledFrom([]string{"product: windows", "category: process_creation", "service: security"}).Draw(rt, "source"))
+			fmt.Fprintf(&all, "---\ntitle: r%d\nid: r%d\nlogsource: {%s}\ndetection:\n", i, i, rapid.SampledFrom([]string{"product: windows", "category: process_creation", "service: security", "category: proxy", "category: webserver", "product: zeek"}).Draw(rt, "source"))
 			names := []string{}
 			for s := range rapid.IntRange(1, 3).Draw(rt, "selections") {
 				if rapid.IntRange(0, 4).Draw(rt, "keywords") == 0 {
@@ -76,9 +76,9 @@ func TestVerdictsAgree(t *testing.T) {
 		plain.Exhaustive = true
 		a, b := indexed.NewMatcher(), plain.NewMatcher()
 		for range 5 {
-			kinds := []event.LogSource{event.SecurityLogon.Source, event.SecurityProcess.Source, event.SysmonProcess.Source}
+			kinds := []event.LogSource{event.SecurityLogon.Source, event.SecurityProcess.Source, event.SysmonProcess.Source, event.ZeekHTTP.Source}
 			e := &event.Event{Source: rapid.SampledFrom(kinds).Draw(rt, "kind")}
-			for _, name := range []string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName", "NewProcessId"} {
+			for _, name := range []string{"Image", "CommandLine", "EventID", "Own Field", "User", "ProcessId", "ParentProcessId", "NewProcessName", "NewProcessId", "uri", "method"} {
 				if rapid.Bool().Draw(rt, "present") {
 					e.SetName(name, text.Draw(rt, "value")+rapid.SampledFrom([]string{"", "", "\xff", "\xe2\x84"}).Draw(rt, "damage"))
 				}

@@ -74,7 +74,10 @@ func (r *referenceRule) covers(s event.LogSource) bool {
 	case "auth":
 		service = []string{"sshd", "sudo", "su"}
 	}
-	return has(r.LogSource["category"], s.Category, category...) && has(r.LogSource["product"], s.Product) && has(r.LogSource["service"], s.Service, service...)
+	if !has(r.LogSource["product"], s.Product) || !has(r.LogSource["service"], s.Service, service...) {
+		return false
+	}
+	return has(r.LogSource["category"], s.Category, category...) || namesFor[r.LogSource["category"]+" "+s.String()] != nil
 }
 
 func (r *referenceRule) matches(e *event.Event) bool {
@@ -189,10 +192,16 @@ func (r *referenceRule) selection(e *event.Event, n *yaml.Node) bool {
 	return r.item(e, "", n)
 }
 
-// field4688 is what Security 4688 calls the fields of a process creation.
-var field4688 = map[string]string{
-	"Image": "NewProcessName", "ParentImage": "ParentProcessName", "ProcessId": "NewProcessId", "ParentProcessId": "ProcessId",
-	"User": "SubjectUserName", "IntegrityLevel": "MandatoryLabel", "LogonId": "SubjectLogonId",
+// namesFor is what a log source calls the fields of a category.
+var namesFor = map[string]map[string]string{
+	"process_creation windows/process_creation/security": {
+		"Image": "NewProcessName", "ParentImage": "ParentProcessName", "ProcessId": "NewProcessId", "ParentProcessId": "ProcessId",
+		"User": "SubjectUserName", "IntegrityLevel": "MandatoryLabel", "LogonId": "SubjectLogonId",
+	},
+	"proxy zeek/http":     {"c-uri": "uri", "c-useragent": "user_agent", "cs-method": "method", "cs-host": "host", "sc-status": "status_code"},
+	"webserver zeek/http": {"c-uri": "uri", "cs-uri-query": "uri", "cs-user-agent": "user_agent", "cs-method": "method", "sc-status": "status_code"},
+	"dns zeek/dns/dns":    {"record_type": "qtype_name", "answer": "answers"},
+	"firewall zeek/conn":  {"src_ip": "id.orig_h", "dst_ip": "id.resp_h", "dst_port": "id.resp_p"},
 }
 
 // values are the texts that an item looks at.
@@ -202,8 +211,8 @@ func (r *referenceRule) values(e *event.Event, field string) []string {
 		e.Each(func(_, v string) bool { all = append(all, v); return true })
 		return all
 	}
-	if e.Source.Service == "security" && e.Source.Category == "process_creation" && r.LogSource["category"] == "process_creation" && field4688[field] != "" {
-		field = field4688[field]
+	if name := namesFor[r.LogSource["category"]+" "+e.Source.String()][field]; name != "" && r.LogSource["product"] != "zeek" {
+		field = name
 	}
 	if v, ok := e.Lookup(field); ok {
 		return []string{v}
@@ -319,12 +328,7 @@ func wildcards(text string) string {
 func spelt(text string, has func(string) bool) []string {
 	texts := []string{text}
 	if has("windash") {
-		if at := regexp.MustCompile(`\B[-/]|^[-/]`).FindStringIndex(text); at != nil {
-			texts = nil
-			for _, dash := range []string{"-", "/", "–", "—", "―"} {
-				texts = append(texts, text[:at[0]]+dash+text[at[1]:])
-			}
-		}
+		texts = referenceDashes(text)
 	}
 	encoded := has("base64") || has("base64offset")
 	wide := has("wide") || has("utf16le") || has("utf16be") || has("utf16")
@@ -398,4 +402,20 @@ func referenceVerdicts(files map[string][]byte, skip func(id string) bool, event
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+// referenceDashes replaces the first dash that stands before a word, and goes on
+// behind it.
+func referenceDashes(text string) []string {
+	at := regexp.MustCompile(`\B[-/]\b`).FindStringIndex(text)
+	if at == nil {
+		return []string{text}
+	}
+	var out []string
+	for _, rest := range referenceDashes(text[at[1]:]) {
+		for _, dash := range []string{"-", "/", "–", "—", "―"} {
+			out = append(out, text[:at[0]]+dash+rest)
+		}
+	}
+	return out
 }

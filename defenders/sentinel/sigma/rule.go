@@ -26,6 +26,7 @@ type Rule struct {
 
 	detection *detection
 	narrowed  []*detection // conditions of filters that must hold too
+	plan      *plan        // what pipelines did; nil without
 }
 
 // Filter narrows other rules: its condition must hold beside theirs

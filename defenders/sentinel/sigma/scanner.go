@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
 	"unsafe"
@@ -72,6 +71,8 @@ func newScanners(patterns []pattern, waiting map[string][]int32) (scanners []sca
 const (
 	// maxStride bounds the distance of samples.
 	maxStride = 16
+	// sparse is how many bits of the table of blocks there are for each block.
+	sparse = 32
 	// blockSize is the length of a sample in bytes.
 	blockSize = 4
 )
@@ -84,7 +85,8 @@ type sampler struct {
 	shortest, stride int
 	shift            uint     // of a block's hash
 	there            []uint64 // bits of the blocks' hashes
-	bucket           []uint32 // by hash: where its probes begin
+	rank             []uint32 // by word of there: how many bits are set before it
+	bucket           []uint32 // by set bit: where its probes begin
 	probes           []probe
 	patterns         []pattern
 }
@@ -103,9 +105,10 @@ type probe struct {
 // and its capital give the same. That some others do too costs time and no verdict.
 func hash(block uint32) uint32 { return (block | 0x20202020) * 2654435761 }
 
+// blockAt is in the machine's byte order.
 func blockAt(s string, i int) uint32 {
 	_ = s[i+blockSize-1]
-	return binary.LittleEndian.Uint32(unsafe.Slice(unsafe.StringData(s), len(s))[i:])
+	return *(*uint32)(unsafe.Add(unsafe.Pointer(unsafe.StringData(s)), i))
 }
 
 func newSampler(patterns []pattern) *sampler {
@@ -116,7 +119,7 @@ func newSampler(patterns []pattern) *sampler {
 		blocksOf(often, p.literal, 1)
 	}
 	s.stride = min(s.shortest-blockSize+1, maxStride)
-	size := min(max(bits.Len(uint(8*s.stride*len(patterns))), 8), 18) // one bit in eight at most is set
+	size := min(max(bits.Len(uint(sparse*s.stride*len(patterns))), 8), 18)
 	s.shift = uint(32 - size)
 	found := map[uint32][]probe{}
 	for i, p := range patterns {
@@ -133,11 +136,14 @@ func newSampler(patterns []pattern) *sampler {
 			found[h] = append(found[h], probe{int32(i), uint16(at), int16(aside - at), lowered4(blockAt(p.literal, aside)), false})
 		}
 	}
-	s.there, s.bucket = make([]uint64, 1<<size/64), make([]uint32, 1<<size)
+	s.there, s.rank = make([]uint64, 1<<size/64), make([]uint32, 1<<size/64)
 	for h := range uint32(1 << size) {
+		if h&63 == 0 {
+			s.rank[h>>6] = uint32(len(s.bucket))
+		}
 		if list := found[h]; len(list) > 0 {
 			s.there[h>>6] |= 1 << (h & 63)
-			s.bucket[h] = uint32(len(s.probes))
+			s.bucket = append(s.bucket, uint32(len(s.probes)))
 			list[len(list)-1].last = true
 			s.probes = append(s.probes, list...)
 		}
@@ -178,13 +184,16 @@ func (s *sampler) rarest(literal string, often map[uint32]int) int {
 
 func (s *sampler) least() int { return s.shortest }
 
+// scan loads without checks of bounds, which the loop's condition makes needless:
+// a block ends within the text, and a hash is below the table's size.
 func (s *sampler) scan(text string, m *Matcher) {
-	b := unsafe.Slice(unsafe.StringData(text), len(text))
-	there, shift := s.there, s.shift&31
-	for at := 0; at+blockSize <= len(b); at += s.stride {
-		h := hash(binary.LittleEndian.Uint32(b[at:])) >> shift
-		if there[h>>6]&(1<<(h&63)) != 0 {
-			s.verify(text, at, s.bucket[h], m)
+	first, there := unsafe.Pointer(unsafe.StringData(text)), unsafe.Pointer(unsafe.SliceData(s.there))
+	shift, stride := s.shift&31, s.stride
+	for at := 0; at+blockSize <= len(text); at += stride {
+		h := hash(*(*uint32)(unsafe.Add(first, at))) >> shift
+		word, bit := *(*uint64)(unsafe.Add(there, h>>6<<3)), uint64(1)<<(h&63)
+		if word&bit != 0 {
+			s.verify(text, at, s.bucket[s.rank[h>>6]+uint32(bits.OnesCount64(word&(bit-1)))], m)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package sigma
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
 	"hemostat/sim/event"
 )
@@ -118,7 +120,7 @@ func TestFaultsNameTheirPlace(t *testing.T) {
 		"  s: {Image|cidr: x}\n  condition: s":          "no network such as 10.0.0.0/8",
 		"  s: {Image|lt: x}\n  condition: s":            "a number is expected",
 		"  s: {Image|exists: maybe}\n  condition: s":    "exists takes true or false",
-		"  s: {Image|expand: '%x%'}\n  condition: s":    "placeholders need values",
+		"  s: {Image|expand: '%x%'}\n  condition: s":    "for the placeholder %x% no pipeline gives values",
 		"  s: {Image: x}\n  condition: t":               `no selection is named "t"; selections: s`,
 		"  s: {Image: x}\n  condition: s and":           "it ends where a selection is expected",
 		"  s: {Image: x}\n  condition: (s":              "a closing parenthesis is missing",
@@ -304,6 +306,66 @@ func TestCorrelationMemoryIsBoundedAndEvictionCounted(t *testing.T) {
 	require.Equal(t, uint64(100), m.Stats().Evicted)
 }
 
+func TestAGroupInUseIsNotGivenUp(t *testing.T) {
+	m := compiled(t, correlation("event_count", "{gte: 3}")).NewMatcher()
+	matched := 0
+	attempt := func(i int, source string) {
+		m.Match(ssh(uint64(i), time.Duration(i), source, "u"), func(Match) { matched++ })
+	}
+	attempt(0, "patient")
+	for i := range maxGroups - 1 {
+		attempt(i, fmt.Sprint(i))
+	}
+	attempt(1, "patient")
+	attempt(2, "other")
+	require.Equal(t, uint64(1), m.Stats().Evicted)
+	attempt(3, "patient")
+	require.Equal(t, 1, matched)
+}
+
+func TestMatchesHeldAreBounded(t *testing.T) {
+	m := compiled(t, correlation("value_count", "{gte: 1000000, field: User}")).NewMatcher()
+	groups := maxHeld/maxEntries + 2
+	for i := range groups * maxEntries {
+		m.Match(ssh(uint64(i), time.Duration(i), strconv.Itoa(i/maxEntries), "u"), func(Match) {})
+	}
+	require.LessOrEqual(t, m.held, maxHeld)
+	require.Positive(t, m.Stats().Evicted)
+}
+
+func TestLongValuesOfGroupsAreToldApart(t *testing.T) {
+	m := compiled(t, correlation("event_count", "{gte: 2}")).NewMatcher()
+	long := strings.Repeat("x", 1<<20)
+	var groups []string
+	for i, source := range []string{long + "a", long + "b", long + "a"} {
+		m.Match(ssh(uint64(i), time.Duration(i), source, "u"), func(x Match) { groups = append(groups, x.Group) })
+	}
+	require.Len(t, groups, 1)
+	require.Less(t, len(groups[0]), 300)
+}
+
+func TestHostileInputIsBounded(t *testing.T) {
+	rule := func(detection string) error {
+		_, err := Parse("r.yml", []byte(fmt.Sprintf(process, "a")+detection))
+		return err
+	}
+	require.ErrorContains(t, rule("  s: {Image: '"+strings.Repeat("*?", 2000)+"'}\n  condition: s\n"), "r.yml:5:7: Image: a value has 4000 wildcards, and at most 200 are accepted")
+	require.ErrorContains(t, rule("  s: {Image: x}\n  condition: "+strings.Repeat("(", 100_000)+"\n"), "nested deeper than 200")
+	require.ErrorContains(t, rule("  s: {Image: x}\n  condition: "+strings.Repeat("not ", 100_000)+"s\n"), "nested deeper than 200")
+	require.ErrorContains(t, rule("  s: {Image|re: '(a{1000}){1000}'}\n  condition: s\n"), "not accepted by RE2")
+	require.ErrorContains(t, rule("  s: {Image|re: '(?=a)'}\n  condition: s\n"), "not accepted by RE2")
+	require.ErrorContains(t, rule("  s: {Image|windash: '"+strings.Repeat("-a ", 20)+"'}\n  condition: s\n"), "windash makes more than")
+	require.ErrorContains(t, rule("  s: {Image: \"\xff\"}\n  condition: s\n"), "r.yml:1:1: not valid YAML")
+	require.ErrorContains(t, rule("  s: "+strings.Repeat("[", 20_000)+"\n"), "not valid YAML")
+
+	long := strings.Repeat("a", 1<<20)
+	worst := "  s: {Image: '" + strings.Repeat("*?a", 99) + "b'}\n  condition: s\n"
+	require.False(t, matches(t, worst, start("Image", long)))
+	require.True(t, matches(t, "  s: {Image|contains: '"+long+"'}\n  condition: s\n", start("Image", "x"+long)))
+	require.True(t, matches(t, "  s: {Image|re: '(a|aa)+b'}\n  condition: s\n", start("Image", long+"b")))
+	require.False(t, matches(t, "  s: {Image|cased|endswith: b}\n  condition: s\n", start("Image", long+"\xff\xfe")))
+}
+
 func TestReferencesOfCorrelationsAreChecked(t *testing.T) {
 	parse := func(text string) error {
 		rules, err := Parse("c.yml", []byte(text))
@@ -317,10 +379,45 @@ func TestReferencesOfCorrelationsAreChecked(t *testing.T) {
 	require.ErrorContains(t, parse(failures+"---\n"+failures), `the id or name "base" is used by`)
 }
 
-func TestExplainTellsWhichSelectionAndField(t *testing.T) {
-	e := compiled(t, fmt.Sprintf(process, "a")+"  img: {Image|endswith: x.exe}\n  cli: {CommandLine|contains: secret}\n  condition: img or cli\n")
-	x := e.NewMatcher().Explain(e.Rules()[0], start("Image", `c:\x.exe`, "CommandLine", "plain"))
-	require.Equal(t, []Explanation{{Selection: "img", Fields: map[string]string{"Image": `c:\x.exe`}}}, x)
+func TestMatchesExplainThemselves(t *testing.T) {
+	reasons := func(detection string, e *event.Event) []string {
+		engine := compiled(t, fmt.Sprintf(process, "a")+detection)
+		m := engine.NewMatcher()
+		var out []string
+		m.Match(e, func(x Match) {
+			for _, r := range m.Explain(x, e) {
+				out = append(out, r.String())
+			}
+		})
+		return out
+	}
+	e := start("Image", `C:\X.exe`, "CommandLine", "plain Secret -n 5", "ProcessId", "0x20", "SourceIp", "10.1.1.1", "User", "plain Secret -n 5")
+	for detection, want := range map[string][]string{
+		"  img: {Image|endswith: x.exe}\n  cli: {CommandLine|contains: [gone, secret]}\n  other: {CommandLine: z}\n  condition: 1 of them\n": {
+			`img: Image 'C:\X.exe' endswith 'x.exe'`, `cli: CommandLine 'plain Secret -n 5' contains 'secret'`},
+		"  s: {Image: 'c:\\\\?.exe', Image|startswith|cased: 'C:'}\n  f: {Image: z}\n  condition: s and not f\n": {
+			`s: Image 'C:\X.exe' is like 'c:\\?.exe'`, `s: Image 'C:\X.exe' startswith (cased) 'C:'`},
+		"  s: {ProcessId|gt: 16, SourceIp|cidr: 10.0.0.0/8, Image|re: 'X.exe$', Image|exists: true, Gone: null, Image|neq: q, User|fieldref: CommandLine}\n  condition: s\n": {
+			`s: ProcessId '0x20' gt 16`, `s: SourceIp '10.1.1.1' cidr 10.0.0.0/8`, `s: Image 'C:\X.exe' re 'X.exe$'`, `s: Image 'C:\X.exe' exists`, `s: Gone '' is null`, `s: Image 'C:\X.exe' not is 'q'`, `s: User 'plain Secret -n 5' is the value of CommandLine`},
+		"  s: [secret]\n  condition: s\n": {`s: CommandLine 'plain Secret -n 5' contains 'secret'`},
+	} {
+		require.Equal(t, want, reasons(detection, e), detection)
+	}
+	long := reasons("  s: {CommandLine|contains: x}\n  condition: s\n", start("CommandLine", strings.Repeat("é", 1000)+"x"))
+	require.Less(t, len(long[0]), 400)
+
+	engine := compiled(t, correlation("event_count", "{gte: 2}"))
+	m := engine.NewMatcher()
+	var got []string
+	for i := range 2 {
+		e := ssh(uint64(i), time.Duration(i), "10.0.0.1", "u")
+		m.Match(e, func(x Match) {
+			for _, r := range m.Explain(x, e) {
+				got = append(got, r.String())
+			}
+		})
+	}
+	require.Equal(t, []string{"group-by: SourceIp '10.0.0.1' in common", "condition: event_count '2' gte 2 within 1m0s"}, got)
 }
 
 func TestAQuietEventAllocatesNothing(t *testing.T) {
@@ -344,6 +441,63 @@ func FuzzParse(f *testing.F) {
 		}
 		m := e.NewMatcher()
 		m.Match(start("Image", string(data), "CommandLine", strings.Repeat("a", 100)), func(Match) {})
+		m.Match(ssh(1, 0, "a", "b"), func(Match) {})
+	})
+}
+
+// FuzzMatch holds the index against looking at every rule, for any rule and event.
+func FuzzMatch(f *testing.F) {
+	f.Add("Image|endswith", `\cmd.exe`, "CommandLine|contains|all", "-c", "s and not t", `C:\CMD.exe`, "x -C y")
+	f.Add("Image|re|i", "^c.*d$", "|contains", "ſecret", "1 of them", "c\xffd", "SECRET")
+	f.Add("EventID", "1", "Own Field|windash|contains", " -a /b", "not s or t", "", "")
+	f.Fuzz(func(t *testing.T, key, value, other, also, condition, image, line string) {
+		var rules []*Rule
+		for i, pair := range [][2]string{{key, value}, {other, also}, {other, value}} {
+			text, err := yaml.Marshal(map[string]any{
+				"title": fmt.Sprint(i), "id": fmt.Sprint(i), "logsource": map[string]any{"product": "windows"},
+				"detection": map[string]any{"s": map[string]any{pair[0]: pair[1]}, "t": []string{also, value}, "condition": condition},
+			})
+			require.NoError(t, err)
+			more, err := Parse("r.yml", text)
+			if err != nil {
+				continue
+			}
+			rules = append(rules, more...)
+		}
+		e := start("Image", image, "CommandLine", line, "Own Field", image+line)
+		verdicts := func(exhaustive bool) []string {
+			engine, err := Compile(rules)
+			require.NoError(t, err)
+			engine.Exhaustive = exhaustive
+			m := engine.NewMatcher()
+			var out []string
+			for range 2 {
+				m.Match(e, func(x Match) { out = append(out, x.Rule.ID+fmt.Sprint(m.Explain(x, e))) })
+			}
+			return out
+		}
+		require.Equal(t, verdicts(true), verdicts(false))
+	})
+}
+
+func FuzzPipeline(f *testing.F) {
+	f.Add([]byte("name: p\nvars: {a: [b, c]}\ntransformations:\n  - {type: field_name_mapping, mapping: {Image: [x, y]}}\n  - {type: value_placeholders}\n"))
+	f.Add([]byte("transformations:\n  - type: replace_string\n    regex: '(a)'\n    replacement: '\\1'\n    rule_conditions: [{type: logsource, product: windows}]\n"))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		p, err := ParsePipeline("p.yml", data)
+		if err != nil {
+			return
+		}
+		rules, err := Parse("r.yml", []byte(fmt.Sprintf(process, "a")+"  s: {Image|expand: '%a%x%b%', CommandLine|contains: [a, '*b']}\n  condition: s\n---\n"+correlation("event_count", "{gte: 1}")), p)
+		if err != nil {
+			return
+		}
+		engine, err := Compile(rules)
+		if err != nil {
+			return
+		}
+		m := engine.NewMatcher()
+		m.Match(start("Image", "bx", "CommandLine", "ab"), func(Match) {})
 		m.Match(ssh(1, 0, "a", "b"), func(Match) {})
 	})
 }

@@ -20,18 +20,18 @@ type scalar struct{ text, tag string }
 
 // compileItem turns one field with its modifiers and values into a matcher
 // (specification, appendix "Modifiers").
-func compileItem(field string, modifiers []string, values []scalar) (node, error) {
-	c := itemCompiler{field: field}
-	for _, m := range modifiers {
+func compileItem(i item) (node, error) {
+	c := itemCompiler{field: i.field}
+	for _, m := range i.modifiers {
 		if err := c.modifier(m); err != nil {
 			return nil, err
 		}
 	}
-	if field == "" && !c.plainKeyword() {
+	if i.field == "" && !c.plainKeyword() {
 		return nil, errors.New("this modifier needs a field")
 	}
 	var matchers []node
-	for _, v := range values {
+	for _, v := range i.values {
 		m, err := c.value(v)
 		if err != nil {
 			return nil, err
@@ -54,17 +54,16 @@ type itemCompiler struct {
 	all, cased, negate, windash, exists bool
 	expression                          bool
 	regexFlags, compare, encoding, wide string
-	cidr, fieldref                      bool
+	cidr, fieldref, expand              bool
 	timePart                            string
 }
 
-// errPlaceholders is what a rule with the modifier expand gives: it needs values
-// of the site, and there is no way to give any.
-var errPlaceholders = errors.New("placeholders need values from a pipeline, and none is given")
+// errPlaceholders is what a placeholder gives that no pipeline has filled.
+var errPlaceholders = errors.New("no pipeline gives values; list them in its vars, beside a value_placeholders transformation")
 
 var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
 
-const modifierNames = "contains, startswith, endswith, all, exists, cased, neq, windash, re with i m s, base64, base64offset, wide, utf16, utf16le, utf16be, lt, lte, gt, gte, cidr, fieldref, minute to year"
+const modifierNames = "contains, startswith, endswith, all, exists, cased, neq, windash, expand, re with i m s, base64, base64offset, wide, utf16, utf16le, utf16be, lt, lte, gt, gte, cidr, fieldref, minute to year"
 
 func (c *itemCompiler) modifier(m string) error {
 	switch m {
@@ -102,7 +101,7 @@ func (c *itemCompiler) modifier(m string) error {
 	case "fieldref":
 		c.fieldref = true
 	case "expand":
-		return errPlaceholders
+		c.expand = true
 	default:
 		if slices.Contains(timeParts, m) {
 			c.timePart = m
@@ -119,6 +118,12 @@ func (c *itemCompiler) plainKeyword() bool {
 
 func (c *itemCompiler) value(v scalar) (node, error) {
 	f := fieldRefer(c.field)
+	if c.expand {
+		if name := placeholder.FindStringSubmatch(v.text); name != nil {
+			return nil, fmt.Errorf("for the placeholder %%%s%% %w", name[2], errPlaceholders)
+		}
+		v.text = strings.ReplaceAll(v.text, `\%`, "%")
+	}
 	switch {
 	case c.exists:
 		switch strings.ToLower(v.text) {
@@ -155,8 +160,16 @@ func (c *itemCompiler) value(v scalar) (node, error) {
 		return nil, fmt.Errorf("%s needs a text to encode, and this one is empty", c.encoding)
 	}
 	var any []node
-	for _, text := range c.spellings(v.text) {
-		any = append(any, c.text(f, text))
+	texts, err := c.spellings(v.text)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range texts {
+		pattern := parseWildcards(text)
+		if n := wildcards(pattern); n > maxWildcards {
+			return nil, fmt.Errorf("a value has %d wildcards, and at most %d are accepted; look for its parts with contains and all", n, maxWildcards)
+		}
+		any = append(any, c.text(f, pattern))
 	}
 	return anyOf(any), nil
 }
@@ -168,7 +181,7 @@ func (c *itemCompiler) regex(f fieldRef, pattern string) (node, error) {
 	}
 	r, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, fmt.Errorf("the regular expression is not accepted by RE2: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, errors.New(refusedByRE2(err))
 	}
 	return regexNode{f, r}, nil
 }
@@ -177,13 +190,15 @@ func (c *itemCompiler) regex(f fieldRef, pattern string) (node, error) {
 var windashes = []string{"-", "/", "–", "—", "―"}
 
 // spellings applies the modifiers that turn one value into several.
-func (c *itemCompiler) spellings(text string) []string {
+func (c *itemCompiler) spellings(text string) ([]string, error) {
 	texts := []string{text}
 	if c.windash {
-		texts = windashed(text)
+		if texts = windashed(text); len(texts) > maxExpanded {
+			return nil, fmt.Errorf("windash makes more than %d values of one; give the options as values of their own", maxExpanded)
+		}
 	}
 	if c.wide == "" && c.encoding == "" {
-		return texts
+		return texts, nil
 	}
 	var out []string
 	for _, t := range texts {
@@ -199,24 +214,29 @@ func (c *itemCompiler) spellings(text string) []string {
 			out = append(out, escape(string(raw)))
 		}
 	}
-	return out
+	return out, nil
 }
 
-// windashed replaces the first dash of each option in turn by every dash.
+// windashed replaces the dash before each option by every dash, in every
+// combination; it stops when they are too many. A dash within a word is none of an
+// option, nor is one that no word follows.
 func windashed(text string) []string {
-	at := -1
-	for i := 0; i < len(text); i++ {
-		if (text[i] == '-' || text[i] == '/') && (i == 0 || !isWord(text[i-1])) {
-			at = i
-			break
+	out := []string{""}
+	begin := 0
+	for i := 0; i+1 < len(text) && len(out) <= maxExpanded; i++ {
+		if text[i] != '-' && text[i] != '/' || i > 0 && isWord(text[i-1]) || !isWord(text[i+1]) {
+			continue
 		}
+		var next []string
+		for _, head := range out {
+			for _, dash := range windashes {
+				next = append(next, head+text[begin:i]+dash)
+			}
+		}
+		out, begin = next, i+1
 	}
-	if at < 0 {
-		return []string{text}
-	}
-	var out []string
-	for _, dash := range windashes {
-		out = append(out, text[:at]+dash+text[at+1:])
+	for i := range out {
+		out[i] += text[begin:]
 	}
 	return out
 }
@@ -266,8 +286,7 @@ func offsets(raw []byte) []string {
 
 // text compiles a value with wildcards: * any text, ? one character, \ escapes
 // them and itself.
-func (c *itemCompiler) text(f fieldRef, value string) node {
-	pattern := parseWildcards(value)
+func (c *itemCompiler) text(f fieldRef, pattern []wild) node {
 	if c.contains || f.none() {
 		pattern = append(append([]wild{{many: true}}, pattern...), wild{many: true})
 	}
@@ -280,9 +299,18 @@ func (c *itemCompiler) text(f fieldRef, value string) node {
 	return newTextNode(f, pattern, c.cased)
 }
 
-func keyword(text string) node {
-	c := itemCompiler{contains: true}
-	return c.text(fieldRef{}, text)
+// maxWildcards bounds what a hostile pattern can cost: the time to match is at most
+// the text's length times the number of wildcards.
+const maxWildcards = 200
+
+func wildcards(pattern []wild) int {
+	n := 0
+	for _, w := range pattern {
+		if w.many || w.one {
+			n++
+		}
+	}
+	return n
 }
 
 // wild is a run of literal text, or a wildcard.
