@@ -72,7 +72,7 @@ func (c conditions[T]) hold(of T) bool {
 		return true
 	}
 	test := func(t func(T) bool) bool { return t(of) }
-	holds := c.any
+	var holds bool
 	if c.any {
 		holds = slices.ContainsFunc(c.tests, test)
 	} else {
