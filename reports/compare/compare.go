@@ -201,7 +201,7 @@ func row(scenario string, m metric, keys []Key, baseline, candidate *Sample) Row
 func side(i stats.Interval, n int) Side { return Side{i.Value, i.Lo, i.Hi, n} }
 
 func (r *Row) rates(before, after []float64) {
-	gained, lost, b, c := 0, 0, 0, 0
+	gained, lost, both, b, c := 0, 0, 0, 0, 0
 	for i := range before {
 		b += int(before[i])
 		c += int(after[i])
@@ -210,11 +210,13 @@ func (r *Row) rates(before, after []float64) {
 			gained++
 		case after[i] < before[i]:
 			lost++
+		case after[i] == 1:
+			both++
 		}
 	}
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Wilson(b, n, alpha), n), side(stats.Wilson(c, n, alpha), n)
-	d := stats.PairedDifference(gained, lost, n, alpha)
+	d := stats.Newcombe(stats.Pairs{Both: both, Baseline: lost, Candidate: gained, Neither: n - both - gained - lost}, alpha)
 	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
 	r.P = stats.McNemar(gained, lost)
 	r.Effect = d.Value

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,13 +63,21 @@ func TestNothingIsSaidOfNothing(t *testing.T) {
 	require.Equal(t, 0.01, got[1])
 }
 
-func TestPairedDifferenceCoversItsValue(t *testing.T) {
-	d := PairedDifference(10, 2, 100, 0.05)
-	near(t, 0.08, d.Value)
-	require.Less(t, d.Lo, d.Value)
-	require.Greater(t, d.Hi, d.Value)
-	require.Greater(t, d.Lo, 0.0)
-	none := PairedDifference(0, 0, 50, 0.05)
+// The expected values are those of Newcombe (1998), table III and R's
+// PropCIs::diffpropci.mp for neighbours of them.
+func TestNewcombeInterval(t *testing.T) {
+	d := Newcombe(Pairs{Both: 20, Baseline: 2, Candidate: 12, Neither: 16}, 0.05)
+	near(t, 0.2, d.Value)
+	near(t, 0.0562, d.Lo)
+	near(t, 0.3292, d.Hi)
+	none := Newcombe(Pairs{Both: 50}, 0.05)
 	require.Less(t, none.Lo, 0.0)
 	require.Greater(t, none.Hi, 0.0)
+	require.False(t, Newcombe(Pairs{}, 0.05).Says())
+}
+
+func sortedCopy(x []float64) []float64 {
+	x = slices.Clone(x)
+	slices.Sort(x)
+	return x
 }
