@@ -167,6 +167,21 @@ func LoadVariant(file string, set []Setting) (*Variant, error) {
 	return parseVariant(name, data, set, scenario)
 }
 
+// VariantSources lists the files and folders that a variant file reads, as they stand
+// in it: rules, pipelines, playbooks.
+func VariantSources(file string) ([]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("variant %s: %w", file, err)
+	}
+	var v VariantFile
+	if err := strictyaml.Decode(file, data, &v); err != nil {
+		return nil, err
+	}
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks})
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
+}
+
 func parseVariant(file string, data []byte, all, scenario []Setting) (*Variant, error) {
 	v := &Variant{Scenario: scenario}
 	if err := strictyaml.Decode(file, data, &v.file); err != nil {
@@ -224,6 +239,9 @@ func (v *Variant) prepare(file string) error {
 		return err
 	}
 	if v.rules, err = sigma.Compile(rules); err != nil {
+		if len(v.file.Without) > 0 {
+			return v.file.Pos.Fault("without_rules", "a correlation needs one of the rules that are left out; leave the correlation out too: %s", err)
+		}
 		return err
 	}
 	playbookText, err := v.loadPlaybooks(base)

@@ -1,15 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"hemostat/reports/compare"
 	"hemostat/reports/store"
-	"hemostat/sim/record"
 )
 
 func compareCommand() *cobra.Command {
@@ -18,19 +20,22 @@ func compareCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare",
 		Short: "Put two variants side by side, pair by pair",
-		Long: `Compares two variants over the trials that they share: the same scenario and
-index, which faced the same day. Rates have Wilson intervals, medians intervals
-by order statistics; differences are taken within pairs and tested (exact McNemar
-test, sign test, paired t test), with p-values adjusted for the number of rows.`,
+		Long: `Compares two variants over the trials that they share: the same scenario, seed
+and index, which faced the same day. Differences are taken within pairs, with
+intervals and p-values adjusted for the number of rows. What never happened is
+censored at the horizon, neither dropped nor infinite. Further tables tell which
+technique is noticed better or worse, and which detector raised the alerts.
+docs/statistics.md explains the methods.`,
 		Example: `  hemostat compare --baseline default --candidate night-shift
-  hemostat compare --baseline default --candidate default --db old.db --against new.db --format markdown`,
+  hemostat compare --baseline default --candidate default --db old.db --against new.db --format markdown
+  hemostat compare --candidate night-shift --format html > night.html`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if asJSON {
 				format = "json"
 			}
-			if !slices.Contains([]string{"text", "markdown", "json"}, format) {
-				return fmt.Errorf("--format: text, markdown or json is accepted, not %q", format)
+			if !slices.Contains([]string{"text", "markdown", "json", "html"}, format) {
+				return fmt.Errorf("--format: text, markdown, json or html is accepted, not %q", format)
 			}
 			if against == "" {
 				against = db
@@ -38,27 +43,24 @@ test, sign test, paired t test), with p-values adjusted for the number of rows.`
 			if baseline == candidate && against == db {
 				return fmt.Errorf("--baseline and --candidate are both %q; name two variants, or a second database with --against", baseline)
 			}
-			before, err := sample(db, baseline, run)
+			debug.SetGCPercent(100) // a million trials are held at once: memory counts here, not pace
+			result, err := compareDatabases(side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}})
 			if err != nil {
 				return err
 			}
-			after, err := sample(against, candidate, run)
-			if err != nil {
-				return err
-			}
-			result, err := compare.Compare(before, after)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
+			out := c.OutOrStdout()
+			switch format {
+			case "json":
 				text, err := result.JSON()
 				if err != nil {
 					return exit{exitInternal, err}
 				}
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", text)
+				_, err = fmt.Fprintf(out, "%s\n", text)
 				return err
+			case "html":
+				return result.HTML(out)
 			}
-			_, err = fmt.Fprint(c.OutOrStdout(), safe(result.Table(format == "markdown")))
+			_, err = fmt.Fprint(out, safe(result.Table(format == "markdown")))
 			return err
 		},
 	}
@@ -68,7 +70,7 @@ test, sign test, paired t test), with p-values adjusted for the number of rows.`
 	f.StringVar(&baseline, "baseline", "default", "variant to compare with")
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
-	f.StringVar(&format, "format", "text", "text, markdown or json")
+	f.StringVar(&format, "format", "text", "text, markdown, json or html")
 	f.BoolVar(&asJSON, "json", false, "the same as --format json")
 	if err := c.MarkFlagRequired("candidate"); err != nil {
 		panic(err)
@@ -76,36 +78,104 @@ test, sign test, paired t test), with p-values adjusted for the number of rows.`
 	return c
 }
 
-// sample reads the trials of one variant. Trials of several seeds or of several
-// states of a scenario cannot be told apart by scenario and index, so they are
-// refused.
-func sample(file, variant, run string) (*compare.Sample, error) {
-	db, err := store.Open(file)
+// side is where one variant's trials are.
+type side struct {
+	file   string
+	filter store.Filter
+}
+
+// compareDatabases reads both sides at once and compares them.
+func compareDatabases(baseline, candidate side) (*compare.Result, error) {
+	var before, after *compare.Sample
+	err := inParallel(
+		func() (err error) { before, err = baseline.sample(); return err },
+		func() (err error) { after, err = candidate.sample(); return err },
+	)
+	if err != nil {
+		return nil, err
+	}
+	result, err := compare.Compare(before, after)
+	if err != nil {
+		return nil, err
+	}
+	every := 1 + result.Pairs/mostTallied
+	var techniques, detectors [2]compare.Tallies
+	err = inParallel(
+		func() (err error) { techniques[0], detectors[0], err = baseline.tallies(every); return err },
+		func() (err error) { techniques[1], detectors[1], err = candidate.tallies(every); return err },
+	)
+	if err != nil {
+		return nil, err
+	}
+	result.ByTechnique(techniques[0], techniques[1])
+	result.ByDetector(detectors[0], detectors[1])
+	if every > 1 {
+		result.Warnings = append(result.Warnings, fmt.Sprintf("techniques and detectors are told from every %d. index, since there are so many trials", every))
+	}
+	return result, nil
+}
+
+// mostTallied is how many pairs techniques and detectors are told from, so that a
+// database of a million trials is compared within seconds.
+const mostTallied = 20_000
+
+// inParallel does all at once and joins the errors, equal ones as one.
+func inParallel(all ...func() error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, f := range all {
+		wg.Go(func() { errs[i] = f() })
+	}
+	wg.Wait()
+	if len(errs) == 2 && errs[0] != nil && errs[1] != nil && errs[0].Error() == errs[1].Error() {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// sample reads the outcomes of one variant.
+func (s side) sample() (*compare.Sample, error) {
+	db, err := store.Open(s.file)
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
-	s := &compare.Sample{Variant: variant}
-	twice := ""
-	err = db.Trials(store.Filter{Variant: variant, Run: run}, func(t *record.Trial) error {
-		if s.Trials[compare.Key{Scenario: t.Scenario, Index: t.Index}] != nil && t.Status == "ok" {
-			twice = fmt.Sprintf("%s/%d", t.Scenario, t.Index)
-		}
-		s.Add(t)
-		return nil
-	})
+	n, err := db.Count(s.filter)
 	if err != nil {
 		return nil, err
 	}
-	if twice != "" {
-		return nil, fmt.Errorf("variant %q has several trials %s in %s (other seeds, or another state of scenario or variant); choose one run with --run", variant, twice, file)
-	}
-	if len(s.Trials) == 0 && s.Errors == 0 {
+	if n == 0 {
 		known, err := db.Variants()
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("no trials of variant %q in %s; it has: %s", variant, file, strings.Join(known, ", "))
+		return nil, fmt.Errorf("no trials of variant %q in %s; it has: %s", s.filter.Variant, s.file, strings.Join(known, ", "))
 	}
-	return s, nil
+	sample := compare.NewSample(s.filter.Variant, n)
+	return sample, db.Outcomes(s.filter, func(o *store.Outcome) error {
+		return sample.Add(&o.Trial, o.Seed, o.ScenarioDigest)
+	})
+}
+
+// tallies reads how techniques and detectors did in every n-th trial.
+func (s side) tallies(every int) (techniques, detectors compare.Tallies, err error) {
+	db, err := store.Open(s.file)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer db.Close()
+	into := func(to compare.Tallies) func(store.Tally) {
+		return func(t store.Tally) {
+			k := compare.Key{Scenario: t.Scenario, Seed: t.Seed, Index: t.Index}
+			if to[k] == nil {
+				to[k] = map[string]compare.Tally{}
+			}
+			if t.All > 0 {
+				to[k][t.Name] = compare.Tally{All: t.All, Hits: t.Hits}
+			}
+		}
+	}
+	techniques, detectors = compare.Tallies{}, compare.Tallies{}
+	err = errors.Join(db.TechniqueTallies(s.filter, every, into(techniques)), db.DetectorTallies(s.filter, every, into(detectors)))
+	return techniques, detectors, err
 }

@@ -21,6 +21,7 @@ const (
 	exitDone        = 0
 	exitFaults      = 1
 	exitUsage       = 2
+	exitUndecided   = 3
 	exitInterrupted = 4
 	exitInternal    = 5
 )
@@ -75,16 +76,18 @@ func rootCommand() *cobra.Command {
 		Long: `hemostat simulates attacks on an enterprise against a whole defensive pipeline,
 many times, records every trial in SQLite and compares variants of the defence.
 
-Exit codes: 0 done; 1 a check found faults; 2 wrong usage or bad input;
+Exit codes: 0 done, or the gate passed; 1 a check found faults, or the gate a
+regression; 2 wrong usage or bad input; 3 the gate could not decide;
 4 interrupted, and resumable; 5 an internal error.`,
 		Example: `  hemostat run
   hemostat run ransomware --trials 100 --variant night.yaml
   hemostat compare --baseline default --candidate night
+  hemostat gate --candidate night.yaml
   hemostat trace ransomware/3
   hemostat replay /var/log/auth.log.1.gz`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), compareCommand(), traceCommand(), replayCommand(), scenarioCommand(), playbookCommand(), rulesCommand(), variantCommand(), versionCommand())
+	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), playbookCommand(), rulesCommand(), variantCommand(), versionCommand())
 	return root
 }

@@ -63,7 +63,7 @@ func begun(t *testing.T, db string) *exec.Cmd {
 			return false
 		}
 		defer d.Close()
-		done, err := d.Recorded()
+		done, err := d.Recorded("")
 		return err == nil && len(done) > 0
 	}, time.Minute, 20*time.Millisecond)
 	return c

@@ -136,7 +136,7 @@ func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut i
 	defer db.Close()
 	all := len(tasks)
 	if o.resume {
-		done, err := db.Recorded()
+		done, err := db.Recorded("")
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut i
 			fmt.Fprintf(errOut, "%s recorded already\n", plural(skipped, "trial is", "trials are"))
 		}
 	}
-	r, err := o.begin(db, m)
+	r, err := begin(db, m)
 	if err != nil {
 		return err
 	}
@@ -181,11 +181,16 @@ func (o *runOptions) share(tasks []batch.Task) ([]batch.Task, error) {
 	return batch.Shard(tasks, i, n), nil
 }
 
-func (o *runOptions) begin(db *store.DB, m *scenarios.Matrix) (store.Run, error) {
+// newRun is a run of this program, from now on.
+func newRun(m *scenarios.Matrix) store.Run {
 	created := time.Now().UTC().Format(time.RFC3339Nano)
 	sum := sha256.Sum256([]byte(m.Digest() + created))
-	r := store.Run{ID: hex.EncodeToString(sum[:6]), CreatedAt: created, ToolVersion: version, GitCommit: builtFrom(),
+	return store.Run{ID: hex.EncodeToString(sum[:6]), CreatedAt: created, ToolVersion: version, GitCommit: builtFrom(),
 		Architecture: runtime.GOOS + "/" + runtime.GOARCH, Seed: m.Seed, PlanDigest: m.Digest()}
+}
+
+func begin(db *store.DB, m *scenarios.Matrix) (store.Run, error) {
+	r := newRun(m)
 	var scenarioRows, variantRows []store.Named
 	for _, c := range m.Cells {
 		scenarioRows = append(scenarioRows, store.Named{Name: c.Scenario.Name, Digest: c.Scenario.Digest(), Text: string(c.Scenario.Text)})

@@ -1,17 +1,18 @@
 // Package compare puts two variants side by side. Trials of the same scenario,
 // seed and index are pairs that faced the same day, so differences are taken
-// within pairs. What never happened is later than anything that did; a trial of
-// status error is left out and counted. Trials come from reports/store, the
-// result goes to the command line as text, Markdown or JSON.
+// within pairs. What never happened is censored at the horizon: it is later than
+// anything that did, and counts as the horizon in means. A trial of status error
+// is left out and counted. Trials come from reports/store, the result goes to the
+// command line as text, Markdown, HTML or JSON; reports/gate uses the same
+// metrics. docs/statistics.md explains every choice.
 package compare
 
 import (
 	"fmt"
 	"math"
-	"slices"
+	"strings"
 
 	"hemostat/reports/stats"
-	"hemostat/sim/record"
 )
 
 // alpha is the error rate of every interval: 95 % confidence.
@@ -25,177 +26,153 @@ type Side struct {
 
 // Row is one metric of one scenario; scenario * is all together.
 type Row struct {
-	Scenario, Metric    string
-	Kind                Kind
+	Scenario            string
+	Subject             string // technique or detector, in their own tables
+	Metric              Metric
 	Baseline, Candidate Side
-	Difference, Lo, Hi  float64
-	P, PAdjusted        float64
-	Effect              float64
+	// Difference is the candidate minus the baseline within pairs, with its
+	// interval; that of times is of means restricted to the horizon.
+	Difference, Lo, Hi float64
+	// P tests that there is no difference; PAdjusted holds for the whole table.
+	P, PAdjusted float64
+	Effect       float64
 }
 
-// Kind says what a metric is, and so how it is estimated.
-type Kind int
+// Found tells whether the table as a whole shows this difference.
+func (r Row) Found() bool { return r.PAdjusted < alpha }
 
-// The kinds of metric.
-const (
-	Rate  Kind = iota // share of trials; effect is the difference
-	Time              // nanoseconds, perhaps never; effect is the share of pairs that got slower minus faster
-	Count             // a number; effect is the standardized mean difference
-)
+// Better is 1 when the candidate was found better, -1 when worse, else 0.
+func (r Row) Better() int {
+	switch {
+	case !r.Found():
+		return 0
+	case r.Difference*float64(r.Metric.Better) > 0:
+		return 1
+	}
+	return -1
+}
 
 // Result is a comparison.
 type Result struct {
 	Baseline, Candidate string
 	Pairs               int
 	Rows                []Row
-	Warnings            []string
-}
-
-type metric struct {
-	name string
-	kind Kind
-	of   func(*record.Trial) float64
-}
-
-func rate(b func(*record.Trial) bool) func(*record.Trial) float64 {
-	return func(t *record.Trial) float64 {
-		if b(t) {
-			return 1
-		}
-		return 0
-	}
-}
-
-func when(f func(*record.Trial) record.Time) func(*record.Trial) float64 {
-	return func(t *record.Trial) float64 {
-		if at := f(t); at != nil {
-			return float64(*at)
-		}
-		return math.Inf(1)
-	}
-}
-
-var metrics = []metric{
-	{"detected", Rate, rate(func(t *record.Trial) bool { return t.Detected })},
-	{"contained", Rate, rate(func(t *record.Trial) bool { return t.Contained })},
-	{"objective_reached", Rate, rate(func(t *record.Trial) bool { return t.ObjectiveReached })},
-	{"time_to_detect", Time, when(func(t *record.Trial) record.Time { return t.TimeToDetect })},
-	{"time_to_respond", Time, when(func(t *record.Trial) record.Time { return t.TimeToRespond })},
-	{"time_to_contain", Time, when(func(t *record.Trial) record.Time { return t.TimeToContain })},
-	{"alerts_false", Count, func(t *record.Trial) float64 { return float64(t.AlertsFalse) }},
-	{"actions_on_benign", Count, func(t *record.Trial) float64 { return float64(t.ActionsOnBenign) }},
-	{"collateral_user_seconds", Count, func(t *record.Trial) float64 { return t.CollateralSeconds }},
-	{"approvals_asked", Count, func(t *record.Trial) float64 { return float64(t.ApprovalsAsked) }},
-	{"coherence", Count, func(t *record.Trial) float64 { return t.Coherence }},
-	{"score", Count, func(t *record.Trial) float64 { return t.Score }},
-}
-
-// Key is what pairs two trials.
-type Key struct {
-	Scenario string
-	Index    int
-}
-
-// Sample is the trials of one variant by what pairs them.
-type Sample struct {
-	Variant string
-	Trials  map[Key]*record.Trial
-	Errors  int
-}
-
-// Add takes a trial in.
-func (s *Sample) Add(t *record.Trial) {
-	if s.Trials == nil {
-		s.Trials = map[Key]*record.Trial{}
-	}
-	if t.Status != "ok" {
-		s.Errors++
-		return
-	}
-	s.Trials[Key{t.Scenario, t.Index}] = t
+	// Techniques and Detectors tell where the difference comes from; empty when the
+	// trials' steps and alerts were not given.
+	Techniques, Detectors []Row
+	Warnings              []string
 }
 
 // Compare puts two samples side by side.
 func Compare(baseline, candidate *Sample) (*Result, error) {
-	r := &Result{Baseline: baseline.Variant, Candidate: candidate.Variant}
-	var keys []Key
-	for k, b := range baseline.Trials {
-		c := candidate.Trials[k]
-		if c == nil {
-			continue
-		}
-		if b.Horizon != c.Horizon {
-			return nil, fmt.Errorf("scenario %s has a horizon of %s in one variant and %s in the other; such trials cannot be compared", k.Scenario, duration(float64(b.Horizon)), duration(float64(c.Horizon)))
-		}
-		keys = append(keys, k)
+	pairs, err := match(baseline, candidate)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(keys, func(a, b Key) int {
-		if a.Scenario != b.Scenario {
-			if a.Scenario < b.Scenario {
-				return -1
-			}
-			return 1
-		}
-		return a.Index - b.Index
-	})
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("variants %q and %q have no trial in common: the same scenarios and indices are needed", baseline.Variant, candidate.Variant)
-	}
-	r.Pairs = len(keys)
+	r := &Result{Baseline: baseline.Variant, Candidate: candidate.Variant, Pairs: len(pairs)}
 	r.warn(baseline, candidate)
-	groups := map[string][]Key{"*": keys}
-	names := []string{"*"}
-	for _, k := range keys {
-		if groups[k.Scenario] == nil {
-			names = append(names, k.Scenario)
-		}
-		groups[k.Scenario] = append(groups[k.Scenario], k)
+	scenarios := byScenario(pairs)
+	if len(scenarios) > 1 {
+		r.add("*", pairs)
 	}
-	for _, name := range names {
-		if name == "*" && len(names) == 2 {
-			continue // one scenario only: all together says the same
-		}
-		for _, m := range metrics {
-			r.Rows = append(r.Rows, row(name, m, groups[name], baseline, candidate))
-		}
+	for _, s := range scenarios {
+		r.add(s[0].baseline.Scenario, s)
 	}
-	p := make([]float64, len(r.Rows))
-	for i := range r.Rows {
-		p[i] = r.Rows[i].P
-	}
-	for i, adjusted := range stats.Holm(p) {
-		r.Rows[i].PAdjusted = adjusted
-	}
+	adjust(r.Rows)
+	r.disagreements()
 	return r, nil
 }
 
-func (r *Result) warn(baseline, candidate *Sample) {
-	if left := len(baseline.Trials) + len(candidate.Trials) - 2*r.Pairs; left > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d trials have no counterpart in the other variant and are left out", left))
+// byScenario cuts sorted pairs where the scenario changes.
+func byScenario(pairs []pair) [][]pair {
+	var out [][]pair
+	from := 0
+	for i := range pairs {
+		if i+1 == len(pairs) || pairs[i+1].baseline.Scenario != pairs[i].baseline.Scenario {
+			out = append(out, pairs[from:i+1])
+			from = i + 1
+		}
 	}
-	if baseline.Errors+candidate.Errors > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("trials of status error are left out: %d of the baseline, %d of the candidate", baseline.Errors, candidate.Errors))
+	return out
+}
+
+// adjust sets the p-values that hold for all rows of a table together.
+func adjust(rows []Row) {
+	p := make([]float64, len(rows))
+	for i := range rows {
+		p[i] = rows[i].P
 	}
-	if r.Pairs < 10 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("only %d pairs: intervals are wide, and a test finds large effects only", r.Pairs))
+	for i, adjusted := range stats.Holm(p) {
+		rows[i].PAdjusted = adjusted
 	}
 }
 
-func row(scenario string, m metric, keys []Key, baseline, candidate *Sample) Row {
-	before, after := make([]float64, len(keys)), make([]float64, len(keys))
-	for i, k := range keys {
-		before[i], after[i] = m.of(baseline.Trials[k]), m.of(candidate.Trials[k])
+func (r *Result) warnf(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (r *Result) warn(baseline, candidate *Sample) {
+	if left := baseline.Len() + candidate.Len() - 2*r.Pairs; left > 0 {
+		r.warnf("%d trials have no counterpart in the other variant and are left out", left)
 	}
-	out := Row{Scenario: scenario, Metric: m.name, Kind: m.kind}
-	switch m.kind {
-	case Rate:
-		out.rates(before, after)
-	case Time:
-		out.times(before, after)
-	default:
-		out.counts(before, after)
+	if baseline.Errors+candidate.Errors > 0 {
+		r.warnf("trials of status error are left out: %d of the baseline, %d of the candidate", baseline.Errors, candidate.Errors)
 	}
-	return out
+	if baseline.Errors != candidate.Errors {
+		r.warnf("the two sides differ in errors, and what was left out may be what differs: mend the errors before you trust this table")
+	}
+	if r.Pairs < 10 {
+		r.warnf("only %d pairs: intervals are wide, and a test finds large effects only", r.Pairs)
+	}
+}
+
+// disagreements warns where scenarios found opposite directions: then the row over
+// all of them hides both (Simpson 1951).
+func (r *Result) disagreements() {
+	for _, m := range Metrics {
+		var better, worse []string
+		for i := range r.Rows {
+			x := &r.Rows[i]
+			if x.Scenario == "*" || x.Metric.Name != m.Name {
+				continue
+			}
+			switch x.Better() {
+			case 1:
+				better = append(better, x.Scenario)
+			case -1:
+				worse = append(worse, x.Scenario)
+			}
+		}
+		if len(better) > 0 && len(worse) > 0 {
+			r.warnf("scenarios disagree on %s: better in %s, worse in %s; the row over all together hides that", m.Name, strings.Join(better, ", "), strings.Join(worse, ", "))
+		}
+	}
+}
+
+// add makes the rows of one scenario, or of all together.
+func (r *Result) add(scenario string, pairs []pair) {
+	before, after, horizon := make([]float64, len(pairs)), make([]float64, len(pairs)), make([]float64, len(pairs))
+	for i, m := range Metrics {
+		n := 0
+		for _, p := range pairs {
+			b, c := p.baseline.Values[i], p.candidate.Values[i]
+			if math.IsNaN(b) || math.IsNaN(c) {
+				continue // does not apply to such a day
+			}
+			before[n], after[n], horizon[n] = b, c, float64(p.baseline.Horizon)
+			n++
+		}
+		row := Row{Scenario: scenario, Metric: m}
+		switch m.Kind {
+		case Rate:
+			row.rates(before[:n], after[:n])
+		case Time:
+			row.times(before[:n], after[:n], horizon[:n])
+		default:
+			row.counts(before[:n], after[:n])
+		}
+		r.Rows = append(r.Rows, row)
+	}
 }
 
 func side(i stats.Interval, n int) Side { return Side{i.Value, i.Lo, i.Hi, n} }
@@ -218,31 +195,31 @@ func (r *Row) rates(before, after []float64) {
 	r.Baseline, r.Candidate = side(stats.Wilson(b, n, alpha), n), side(stats.Wilson(c, n, alpha), n)
 	d := stats.Newcombe(stats.Pairs{Both: both, Baseline: lost, Candidate: gained, Neither: n - both - gained - lost}, alpha)
 	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
-	r.P = stats.McNemar(gained, lost)
+	r.P = math.NaN()
+	if n > 0 {
+		r.P = stats.McNemar(gained, lost)
+	}
 	r.Effect = d.Value
 }
 
-// times compares by the sign test, for which "never" is simply later; the
-// difference is the median over pairs in which it happened on both sides.
-func (r *Row) times(before, after []float64) {
+// times shows medians, for which "never" is later than any time, and the
+// difference of means restricted to the horizon, which is where trials are
+// censored, so that within pairs it is a plain mean.
+func (r *Row) times(before, after, horizon []float64) {
 	slower, faster := 0, 0
-	var differences []float64
+	differences := make([]float64, len(before))
 	for i := range before {
+		differences[i] = min(after[i], horizon[i]) - min(before[i], horizon[i])
 		switch {
 		case after[i] > before[i]:
 			slower++
 		case after[i] < before[i]:
 			faster++
 		}
-		if !math.IsInf(before[i], 0) && !math.IsInf(after[i], 0) {
-			differences = append(differences, after[i]-before[i])
-		}
 	}
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Median(before, alpha), n), side(stats.Median(after, alpha), n)
-	d := stats.Median(differences, alpha)
-	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
-	r.P = stats.SignTest(slower, faster)
+	r.means(differences)
 	r.Effect = float64(slower-faster) / float64(n)
 }
 
@@ -253,8 +230,12 @@ func (r *Row) counts(before, after []float64) {
 	}
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Mean(before, alpha), n), side(stats.Mean(after, alpha), n)
+	r.means(differences)
+	r.Effect = stats.StandardizedMean(differences)
+}
+
+func (r *Row) means(differences []float64) {
 	d := stats.Mean(differences, alpha)
 	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
 	r.P = stats.PairedT(differences)
-	r.Effect = stats.StandardizedMean(differences)
 }

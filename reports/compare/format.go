@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -33,6 +33,8 @@ type jsonSide struct {
 type jsonRow struct {
 	Scenario   string   `json:"scenario"`
 	Metric     string   `json:"metric"`
+	Technique  string   `json:"technique,omitempty"`
+	Detector   string   `json:"detector,omitempty"`
 	Baseline   jsonSide `json:"baseline"`
 	Candidate  jsonSide `json:"candidate"`
 	Difference number   `json:"difference"`
@@ -43,108 +45,165 @@ type jsonRow struct {
 	Effect     number   `json:"effect"`
 }
 
+func jsonRows(rows []Row, subject func(*jsonRow) *string) []jsonRow {
+	out := make([]jsonRow, 0, len(rows))
+	s := func(x Side) jsonSide { return jsonSide{number(x.Value), number(x.Lo), number(x.Hi), x.N} }
+	for _, x := range rows {
+		row := jsonRow{Scenario: x.Scenario, Metric: x.Metric.Name, Baseline: s(x.Baseline), Candidate: s(x.Candidate), Difference: number(x.Difference),
+			Lo: number(x.Lo), Hi: number(x.Hi), P: number(x.P), PAdjusted: number(x.PAdjusted), Effect: number(x.Effect)}
+		if subject != nil {
+			*subject(&row) = x.Subject
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
 // JSON is the comparison for other programs. Times are nanoseconds; null stands
 // for what cannot be said or never happened.
 func (r *Result) JSON() ([]byte, error) {
-	rows := make([]jsonRow, 0, len(r.Rows))
-	s := func(x Side) jsonSide { return jsonSide{number(x.Value), number(x.Lo), number(x.Hi), x.N} }
-	for _, x := range r.Rows {
-		rows = append(rows, jsonRow{x.Scenario, x.Metric, s(x.Baseline), s(x.Candidate), number(x.Difference), number(x.Lo), number(x.Hi), number(x.P), number(x.PAdjusted), number(x.Effect)})
-	}
 	warnings := r.Warnings
 	if warnings == nil {
 		warnings = []string{}
 	}
 	return json.MarshalIndent(struct {
-		Baseline  string    `json:"baseline"`
-		Candidate string    `json:"candidate"`
-		Pairs     int       `json:"pairs"`
-		Rows      []jsonRow `json:"rows"`
-		Warnings  []string  `json:"warnings"`
-	}{r.Baseline, r.Candidate, r.Pairs, rows, warnings}, "", "  ")
+		Baseline   string    `json:"baseline"`
+		Candidate  string    `json:"candidate"`
+		Pairs      int       `json:"pairs"`
+		Rows       []jsonRow `json:"rows"`
+		Techniques []jsonRow `json:"techniques"`
+		Detectors  []jsonRow `json:"detectors"`
+		Warnings   []string  `json:"warnings"`
+	}{r.Baseline, r.Candidate, r.Pairs, jsonRows(r.Rows, nil),
+		jsonRows(r.Techniques, func(x *jsonRow) *string { return &x.Technique }),
+		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), warnings}, "", "  ")
+}
+
+// Part is one table of a comparison: the metrics, the techniques or the detectors.
+type Part struct {
+	Title   string
+	Subject string // heading of the first column
+	Rows    []Row
+	Hidden  int // rows without a difference that are not shown
+}
+
+// Parts are the tables of the comparison as people see them. Of techniques and
+// detectors only those are shown that differ, unless none does.
+func (r *Result) Parts() []Part {
+	parts := []Part{{Subject: "scenario", Rows: r.Rows}}
+	for _, p := range []Part{{Title: "By technique", Subject: "technique", Rows: r.Techniques}, {Title: "By detector", Subject: "detector", Rows: r.Detectors}} {
+		var shown []Row
+		for _, x := range p.Rows {
+			if x.Found() {
+				shown = append(shown, x)
+			}
+		}
+		p.Hidden, p.Rows = len(p.Rows)-len(shown), shown
+		if len(p.Rows)+p.Hidden > 0 {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// Summary is what stands above the tables.
+func (r *Result) Summary() string {
+	return fmt.Sprintf("baseline %s, candidate %s, %d pairs; p is adjusted for all rows of a table (Holm), ~ means that no difference was found; times are medians, their differences are of means up to the horizon", r.Baseline, r.Candidate, r.Pairs)
 }
 
 // Table writes the comparison for people, aligned or as Markdown. A difference
 // that the adjusted test does not find is written ~.
 func (r *Result) Table(markdown bool) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.Summary())
+	for _, p := range r.Parts() {
+		if markdown {
+			fmt.Fprintln(&b)
+		}
+		switch {
+		case p.Title == "":
+		case len(p.Rows) == 0:
+			fmt.Fprintf(&b, "%s: no difference was found in any of %d\n", p.Title, p.Hidden)
+			continue
+		case markdown:
+			fmt.Fprintf(&b, "### %s\n\n", p.Title)
+		default:
+			fmt.Fprintf(&b, "%s\n", p.Title)
+		}
+		b.WriteString(p.table(markdown))
+		b.WriteByte('\n')
+		if p.Hidden > 0 {
+			fmt.Fprintf(&b, "%d further rows show no difference\n", p.Hidden)
+		}
+	}
+	if markdown && len(r.Warnings) > 0 {
+		fmt.Fprintln(&b)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	return b.String()
+}
+
+func (p *Part) table(markdown bool) string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.SeparateRows = false
-	t.AppendHeader(table.Row{"scenario", "metric", "baseline", "candidate", "difference [95 % interval]", "p", "n"})
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}, {Number: 5, Align: text.AlignRight}, {Number: 6, Align: text.AlignRight}, {Number: 7, Align: text.AlignRight}})
+	t.AppendHeader(table.Row{p.Subject, "metric", "baseline", "candidate", "difference [95 % interval]", "p", "n"})
+	var right []table.ColumnConfig
+	for n := 3; n <= 7; n++ {
+		right = append(right, table.ColumnConfig{Number: n, Align: text.AlignRight})
+	}
+	t.SetColumnConfigs(right)
 	last := ""
-	for _, x := range r.Rows {
-		name := x.Scenario
-		if name == "*" {
-			name = "all together"
-		}
+	for _, x := range p.Rows {
+		name := x.Name()
 		if name == last && !markdown {
 			name = ""
 		} else {
-			if last != "" && !markdown {
+			if last != "" && !markdown && x.Subject == "" {
 				t.AppendSeparator()
 			}
 			last = name
 		}
-		p := fmt.Sprintf("%.3f", x.PAdjusted)
-		if x.PAdjusted < 0.001 {
-			p = "<0.001"
-		}
-		t.AppendRow(table.Row{name, x.Metric, x.format(x.Baseline.Value), x.format(x.Candidate.Value), x.change(), p, x.Baseline.N})
+		t.AppendRow(table.Row{name, x.Metric.Name, x.Metric.Format(x.Baseline.Value), x.Metric.Format(x.Candidate.Value), x.Change(), x.Chance(), x.Baseline.N})
 	}
-	head := fmt.Sprintf("baseline %s, candidate %s, %d pairs; p is adjusted for the number of rows (Holm), ~ means no difference found\n", r.Baseline, r.Candidate, r.Pairs)
-	body := t.Render()
 	if markdown {
-		body = t.RenderMarkdown()
-		head += "\n"
+		return t.RenderMarkdown()
 	}
-	for _, w := range r.Warnings {
-		body += "\nwarning: " + w
-	}
-	return head + body + "\n"
+	return t.Render()
 }
 
-func (x Row) change() string {
-	if math.IsNaN(x.Difference) {
+// Name is what the row is about.
+func (r Row) Name() string {
+	switch {
+	case r.Subject != "":
+		return r.Subject
+	case r.Scenario == "*":
+		return "all together"
+	}
+	return r.Scenario
+}
+
+// Chance is the adjusted p-value in words.
+func (r Row) Chance() string {
+	switch {
+	case math.IsNaN(r.PAdjusted):
+		return "-"
+	case r.PAdjusted < 0.001:
+		return "<0.001"
+	}
+	return strconv.FormatFloat(r.PAdjusted, 'f', 3, 64)
+}
+
+// Change is the difference in words: ~ where none was found, "cannot say" where
+// nothing can be said.
+func (r Row) Change() string {
+	if math.IsNaN(r.Difference) || math.IsNaN(r.PAdjusted) {
 		return "cannot say"
 	}
-	if !(x.PAdjusted < alpha) {
+	if !r.Found() {
 		return "~"
 	}
-	return fmt.Sprintf("%s [%s, %s]", signed(x.format(x.Difference), x.Difference), x.format(x.Lo), x.format(x.Hi))
-}
-
-func signed(s string, v float64) string {
-	if v > 0 {
-		return "+" + s
-	}
-	return s
-}
-
-func (x Row) format(v float64) string {
-	switch {
-	case math.IsNaN(v):
-		return "-"
-	case x.Kind == Time && math.IsInf(v, 1):
-		return "never"
-	case math.IsInf(v, 0):
-		return "?"
-	case x.Kind == Rate:
-		return fmt.Sprintf("%.1f %%", 100*v)
-	case x.Kind == Time:
-		return duration(v)
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64)
-}
-
-// duration writes nanoseconds as people read them.
-func duration(ns float64) string {
-	d := time.Duration(ns)
-	switch {
-	case d.Abs() >= time.Hour:
-		return d.Round(time.Minute).String()
-	case d.Abs() >= time.Minute:
-		return d.Round(time.Second).String()
-	}
-	return d.Round(100 * time.Millisecond).String()
+	return fmt.Sprintf("%s [%s, %s]", r.Metric.Signed(r.Difference), r.Metric.Signed(r.Lo), r.Metric.Signed(r.Hi))
 }

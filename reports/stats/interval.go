@@ -83,14 +83,26 @@ func Mean(sample []float64, alpha float64) Interval {
 	return Interval{mean, mean - half, mean + half}
 }
 
-// moments are the mean and the standard deviation (divisor n-1), in two passes.
+// moments are the mean and the standard deviation (divisor n-1), in two passes. Equal
+// values have that mean and no deviation, exactly.
 func moments(sample []float64) (mean, sd float64) {
 	n := float64(len(sample))
-	for _, v := range sample {
-		mean += v / n
+	if n == 0 {
+		return math.NaN(), math.NaN()
 	}
+	for _, v := range sample {
+		mean += (v - sample[0]) / n
+	}
+	mean += sample[0]
 	for _, v := range sample {
 		sd += (v - mean) * (v - mean)
 	}
 	return mean, math.Sqrt(sd / (n - 1))
+}
+
+// Deviation is the standard deviation of a sample (divisor n-1); NaN for less than
+// two values.
+func Deviation(sample []float64) float64 {
+	_, sd := moments(sample)
+	return sd
 }

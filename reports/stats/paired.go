@@ -57,27 +57,32 @@ func SignTest(up, down int) float64 {
 }
 
 // PairedT is the two-sided paired t test on differences: the chance of a mean so
-// far from 0 if there is none. It is 1 when all differences are 0.
+// far from 0 if there is none. It is 1 when all differences are 0; when all are
+// one other number there is no spread to hold it against, and the sign test
+// answers instead. One difference says nothing: NaN.
 func PairedT(differences []float64) float64 {
 	n := float64(len(differences))
 	mean, sd := moments(differences)
 	switch {
 	case n < 2:
-		return 1
+		return math.NaN()
 	case sd == 0 && mean == 0:
 		return 1
 	case sd == 0:
-		return 0
+		return SignTest(len(differences), 0)
 	}
 	t := math.Abs(mean) / (sd / math.Sqrt(n))
 	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Survival(t)
 }
 
 // StandardizedMean is the mean difference in units of its standard deviation
-// (Cohen's dz); 0 when there is no spread.
+// (Cohen's dz). It does not exist (NaN) for one difference, or without spread.
 func StandardizedMean(differences []float64) float64 {
 	mean, sd := moments(differences)
-	if sd == 0 || math.IsNaN(sd) {
+	if len(differences) < 2 || mean != 0 && sd == 0 {
+		return math.NaN()
+	}
+	if mean == 0 {
 		return 0
 	}
 	return mean / sd

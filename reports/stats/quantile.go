@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -37,17 +38,12 @@ func QuantileInterval(sample []float64, q, alpha float64) Interval {
 	slices.Sort(sorted)
 	b := distuv.Binomial{N: float64(n), P: q}
 	out := Interval{Quantile(sorted, q), math.Inf(-1), math.Inf(1)}
-	low := 0 // how many values are below the interval
-	for low < n && b.CDF(float64(low)) <= alpha/2 {
-		low++
-	}
+	// how many values are below the interval, and how many are not above it
+	low := sort.Search(n, func(k int) bool { return b.CDF(float64(k)) > alpha/2 })
 	if low > 0 {
 		out.Lo = sorted[low-1]
 	}
-	high := n
-	for high > 0 && b.Survival(float64(high-1)) <= alpha/2 {
-		high--
-	}
+	high := sort.Search(n, func(k int) bool { return b.Survival(float64(k)) <= alpha/2 })
 	if high < n {
 		out.Hi = sorted[high]
 	}

@@ -57,7 +57,9 @@ func TestNothingIsSaidOfNothing(t *testing.T) {
 	require.True(t, math.IsNaN(Median(nil, 0.05).Value))
 	require.True(t, math.IsNaN(Mean(nil, 0.05).Value))
 	require.Equal(t, 1.0, PairedT([]float64{0, 0}))
-	require.Equal(t, 1.0, PairedT([]float64{5}))
+	require.True(t, math.IsNaN(PairedT([]float64{5})))
+	near(t, 0.25, PairedT([]float64{5, 5, 5})) // no spread: the sign test answers
+	require.True(t, math.IsNaN(StandardizedMean([]float64{5, 5})))
 	got := Holm([]float64{math.NaN(), 0.01})
 	require.True(t, math.IsNaN(got[0]))
 	require.Equal(t, 0.01, got[1])

@@ -29,21 +29,27 @@ type Filter struct {
 	Seed                          *uint64
 }
 
-// Trials calls f for each trial's own row, ordered by scenario, variant and
-// index.
-func (db *DB) Trials(filter Filter, f func(*record.Trial) error) error {
+// where is the filter as a condition of SQL with its arguments.
+func (f Filter) where() (string, []any) {
 	where, args := "1=1", []any{}
-	if filter.Seed != nil {
+	if f.Seed != nil {
 		where += " AND seed=?"
-		args = append(args, int64(*filter.Seed))
+		args = append(args, int64(*f.Seed))
 	}
-	for column, value := range map[string]string{"variant": filter.Variant, "scenario": filter.Scenario, "run_id": filter.Run,
-		"scenario_digest": filter.ScenarioDigest, "variant_digest": filter.VariantDigest} {
+	for column, value := range map[string]string{"variant": f.Variant, "scenario": f.Scenario, "run_id": f.Run,
+		"scenario_digest": f.ScenarioDigest, "variant_digest": f.VariantDigest} {
 		if value != "" {
 			where += " AND " + column + "=?"
 			args = append(args, value)
 		}
 	}
+	return where, args
+}
+
+// Trials calls f for each trial's own row, ordered by scenario, variant and
+// index.
+func (db *DB) Trials(filter Filter, f func(*record.Trial) error) error {
+	where, args := filter.where()
 	rows, err := db.sql.Query("SELECT "+trialColumns+" FROM trials WHERE "+where+" ORDER BY scenario, variant, trial_index, trial_id", args...)
 	if err != nil {
 		return db.wrap(err)
@@ -61,9 +67,138 @@ func (db *DB) Trials(filter Filter, f func(*record.Trial) error) error {
 	return db.wrap(rows.Err())
 }
 
+// Outcome is what a comparison needs to know of a trial: its row without what
+// only tells the story, and what its id was made from.
+type Outcome struct {
+	record.Trial
+	Seed                          uint64
+	ScenarioDigest, VariantDigest string
+}
+
+const outcomeColumns = `trial_id, scenario, variant, trial_index, seed, scenario_digest, variant_digest, status, outcome, detected, contained, objective_reached,
+ time_to_detect, time_to_respond, time_to_contain, time_to_objective, horizon, events_total, events_malicious, alerts_false, actions_on_benign,
+ collateral_user_seconds, approvals_asked, approval_wait, coherence, score`
+
+// Outcomes calls f for each trial's outcome, ordered by scenario, seed and index.
+// The outcome is valid until f returns.
+func (db *DB) Outcomes(filter Filter, f func(*Outcome) error) error {
+	where, args := filter.where()
+	rows, err := db.sql.Query("SELECT "+outcomeColumns+" FROM trials WHERE "+where+" ORDER BY scenario, seed, trial_index, trial_id", args...)
+	if err != nil {
+		return db.wrap(err)
+	}
+	defer rows.Close()
+	names := map[string]string{} // few names, a million rows
+	one := func(s *string) {
+		known, ok := names[*s]
+		if !ok {
+			known = *s
+			names[known] = known
+		}
+		*s = known
+	}
+	for rows.Next() {
+		var o Outcome
+		var seed int64
+		t := &o.Trial
+		if err := rows.Scan(&t.TrialID, &t.Scenario, &t.Variant, &t.Index, &seed, &o.ScenarioDigest, &o.VariantDigest, &t.Status, &t.Outcome, &t.Detected, &t.Contained, &t.ObjectiveReached,
+			&t.TimeToDetect, &t.TimeToRespond, &t.TimeToContain, &t.TimeToObjective, &t.Horizon, &t.EventsTotal, &t.EventsMalicious, &t.AlertsFalse, &t.ActionsOnBenign,
+			&t.CollateralSeconds, &t.ApprovalsAsked, &t.ApprovalWait, &t.Coherence, &t.Score); err != nil {
+			return db.wrap(fmt.Errorf("trial %s: %w", t.TrialID, err))
+		}
+		o.Seed = uint64(seed)
+		one(&t.Scenario)
+		one(&o.ScenarioDigest)
+		if err := f(&o); err != nil {
+			return err
+		}
+	}
+	return db.wrap(rows.Err())
+}
+
+// Count is the number of trials that fit.
+func (db *DB) Count(filter Filter) (int, error) {
+	where, args := filter.where()
+	n := 0
+	err := db.sql.QueryRow("SELECT count(*) FROM trials WHERE "+where, args...).Scan(&n)
+	return n, db.wrap(err)
+}
+
+// Tally is how often a technique or detector was there in one trial, and how often
+// it had the property in question.
+type Tally struct {
+	Scenario  string
+	Seed      uint64
+	Index     int
+	Name      string
+	All, Hits int
+}
+
+// TechniqueTallies calls f with each technique that was carried out in each trial,
+// and whether its first use was noticed: later uses depend on what the response did
+// in between. Only every n-th index is looked at. A trial without any yields one
+// tally of nothing.
+func (db *DB) TechniqueTallies(filter Filter, every int, f func(Tally)) error {
+	// SQLite takes the columns beside min() from the row that has the minimum.
+	return db.tallies("technique, count(d.trial_id)>0, detected_at IS NOT NULL, min(started)", "steps d ON d.trial_id=t.trial_id AND d.ended>d.started", filter, every, f)
+}
+
+// DetectorTallies calls f with the alerts of each detector in each trial, and how
+// many of them were true.
+func (db *DB) DetectorTallies(filter Filter, every int, f func(Tally)) error {
+	return db.tallies("detector, count(d.trial_id), coalesce(sum(attack<>0),0), 0", "alerts d ON d.trial_id=t.trial_id", filter, every, f)
+}
+
+// tallies reads what, the name first, from the rows joined to each trial.
+func (db *DB) tallies(what, joined string, filter Filter, every int, f func(Tally)) error {
+	where, args := filter.where()
+	rows, err := db.sql.Query(`SELECT scenario, seed, trial_index, `+what+`
+ FROM (SELECT trial_id, scenario, seed, trial_index FROM trials WHERE status='ok' AND `+where+` AND trial_index % ? = 0) t
+ LEFT JOIN `+joined+` GROUP BY t.trial_id, 4`, append(args, max(1, every))...)
+	if err != nil {
+		return db.wrap(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t Tally
+		var seed int64
+		var name sql.NullString
+		var first any
+		if err := rows.Scan(&t.Scenario, &seed, &t.Index, &name, &t.All, &t.Hits, &first); err != nil {
+			return db.wrap(err)
+		}
+		t.Seed, t.Name = uint64(seed), name.String
+		f(t)
+	}
+	return db.wrap(rows.Err())
+}
+
+// Engines lists the versions of the program that made the trials that fit.
+func (db *DB) Engines(filter Filter) ([]string, error) {
+	where, args := filter.where()
+	return db.texts("SELECT DISTINCT r.tool_version||' '||r.git_commit||' '||r.architecture FROM (SELECT DISTINCT run_id FROM trials WHERE "+where+") JOIN runs r USING (run_id) ORDER BY 1", args...)
+}
+
+// ScenarioText is the text of a scenario as it was run.
+func (db *DB) ScenarioText(name, digest string) (string, error) {
+	texts, err := db.texts("SELECT yaml FROM scenarios WHERE scenario=? AND digest=?", name, digest)
+	if err == nil && len(texts) == 0 {
+		err = fmt.Errorf("database %s has trials of scenario %s, but not its text", db.path, name)
+	}
+	if err != nil {
+		return "", err
+	}
+	return texts[0], nil
+}
+
 // Variants lists the variants that have trials.
 func (db *DB) Variants() ([]string, error) {
-	rows, err := db.sql.Query("SELECT DISTINCT variant FROM trials ORDER BY 1")
+	return db.texts("SELECT DISTINCT variant FROM trials ORDER BY 1")
+}
+
+// texts reads a column of texts.
+func (db *DB) texts(query string, args ...any) ([]string, error) {
+	rows, err := db.sql.Query(query, args...)
 	if err != nil {
 		return nil, db.wrap(err)
 	}

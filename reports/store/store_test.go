@@ -62,7 +62,7 @@ func TestATrialComesBackAsItWentIn(t *testing.T) {
 	require.Equal(t, got, again)
 	_, err = db.Trial("s/99")
 	require.ErrorIs(t, err, ErrNoTrial)
-	done, err := db.Recorded()
+	done, err := db.Recorded("")
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{want.TrialID: true}, done)
 }
@@ -72,7 +72,7 @@ func TestAnErrorIsReplacedByALaterResult(t *testing.T) {
 	require.NoError(t, db.Begin(Run{ID: "r1"}, nil, nil))
 	bad := &record.Trial{TrialID: sample(1).TrialID, Scenario: "s", Variant: "v", Index: 1, Status: "error", Error: "boom"}
 	require.NoError(t, db.Put(Identity{Run: "r1"}, bad))
-	done, err := db.Recorded()
+	done, err := db.Recorded("")
 	require.NoError(t, err)
 	require.Empty(t, done)
 	require.NoError(t, db.Put(Identity{Run: "r1"}, sample(1)))

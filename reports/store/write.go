@@ -45,22 +45,21 @@ func (db *DB) Finish(run, status string) error {
 	return db.wrap(err)
 }
 
-// Recorded lists the ids of the trials that are in the database and in order.
-func (db *DB) Recorded() (map[string]bool, error) {
-	rows, err := db.sql.Query("SELECT trial_id FROM trials WHERE status='ok'")
+// Engine names the version of the program that made the run's trials.
+func (r Run) Engine() string { return r.ToolVersion + " " + r.GitCommit + " " + r.Architecture }
+
+// Recorded lists the ids of the trials that are in the database and in order; of
+// one engine only, unless it is "".
+func (db *DB) Recorded(engine string) (map[string]bool, error) {
+	ids, err := db.texts("SELECT trial_id FROM trials JOIN runs r USING (run_id) WHERE trials.status='ok' AND (?1='' OR r.tool_version||' '||r.git_commit||' '||r.architecture=?1)", engine)
 	if err != nil {
-		return nil, db.wrap(err)
+		return nil, err
 	}
-	defer rows.Close()
-	done := map[string]bool{}
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, db.wrap(err)
-		}
+	done := make(map[string]bool, len(ids))
+	for _, id := range ids {
 		done[id] = true
 	}
-	return done, db.wrap(rows.Err())
+	return done, nil
 }
 
 // Identity is what a trial's id is made from beside its index.

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"hemostat/reports/gate"
+)
+
+type gateOptions struct {
+	policy                   string
+	baseline, candidate      string
+	baselineRef              string
+	db, baselineDB, candidDB string
+	run                      string
+	seed                     uint64
+	parallel                 int
+	set                      []string
+	junit, markdown          string
+	asJSON, anyEngine        bool
+	scenarioNames            []string
+}
+
+func gateCommand() *cobra.Command {
+	var o gateOptions
+	c := &cobra.Command{
+		Use:   "gate [SCENARIO...]",
+		Short: "Decide whether a candidate may replace a baseline, under a policy",
+		Long: `Runs trials of a baseline and a candidate pair by pair until a policy's verdict is
+certain at its error rate, or its budget is spent, and says why. The policy names
+metrics and how much worse is still accepted. Equal seeds give equal verdicts.
+
+The baseline is a variant file, the defence as it comes (default), the candidate
+with the rules and playbooks of a git revision (--baseline-ref), or a variant
+recorded in a database (--baseline-db). With --db, trials are recorded there and
+those that are there already are not run again; variants that are no files are
+read from it.
+
+Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
+		Example: `  hemostat gate --candidate night.yaml
+  hemostat gate --candidate defence.yaml --baseline-ref main --markdown gate.md --junit gate.xml
+  hemostat gate --candidate new.yaml --baseline old.yaml --policy policy.yaml --json
+  hemostat gate ransomware --candidate night --baseline default --db hemostat.db
+  hemostat gate show > policy.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.scenarioNames = args
+			if o.candidate == "" {
+				return errors.New("--candidate: the variant file to judge is missing, such as --candidate defence.yaml")
+			}
+			return o.decide(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.policy, "policy", "", "policy `FILE`; 'hemostat gate show' prints the one that stands in for none")
+	f.StringVar(&o.baseline, "baseline", "default", "variant `FILE`, default, or a variant of the baseline's database")
+	f.StringVar(&o.candidate, "candidate", "", "variant `FILE`, default, or a variant of the candidate's database")
+	f.StringVar(&o.baselineRef, "baseline-ref", "", "git `REVISION` whose rules and playbooks the baseline has; the rest is the candidate's")
+	f.StringVar(&o.db, "db", "", "database `FILE` to record trials in and to take recorded ones from")
+	f.StringVar(&o.baselineDB, "baseline-db", "", "database `FILE` with the baseline's trials; the candidate runs on the same days")
+	f.StringVar(&o.candidDB, "candidate-db", "", "database `FILE` with the candidate's trials")
+	f.StringVar(&o.run, "run", "", "read only trials of this run `ID`")
+	f.BoolVar(&o.anyEngine, "allow-other-engine", false, "accept recorded trials that another version of the program made")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "trials at once")
+	f.StringArrayVar(&o.set, "set", nil, "set a value on both sides: `PATH=VALUE`; may be repeated")
+	f.StringVar(&o.junit, "junit", "", "write JUnit XML to `FILE`")
+	f.StringVar(&o.markdown, "markdown", "", "write Markdown for a pull request to `FILE`")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	c.AddCommand(schemaCommand("gate", gate.Schema), gateShow(), gateValidate())
+	return c
+}
+
+func gateShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show", Short: "Print the policy that stands in for none, to read or to start from", Example: "  hemostat gate show > policy.yaml", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(gate.DefaultText())
+			return err
+		},
+	}
+}
+
+func gateValidate() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate FILE...", Short: "Check policy files; every fault is reported with its place", Example: "  hemostat gate validate policy.yaml", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return checkFiles(c, args, func(file string) error {
+				_, err := readPolicy(file)
+				return err
+			})
+		},
+	}
+}
+
+// readPolicy reads a policy; scenario files stand relative to it.
+func readPolicy(file string) (*gate.Policy, error) {
+	if file == "" {
+		return gate.Default()
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", file, err)
+	}
+	p, err := gate.Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range p.Scenarios {
+		if filepath.Ext(s) != "" && !filepath.IsAbs(s) {
+			p.Scenarios[i] = filepath.Join(filepath.Dir(file), s)
+		}
+	}
+	return p, nil
+}
+
+func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) error {
+	policy, err := readPolicy(o.policy)
+	if err != nil {
+		return err
+	}
+	days, err := o.days(policy)
+	if err != nil {
+		return err
+	}
+	defer days.close()
+	bar := startBar(errOut, policy.Trials.Max)
+	days.step = bar.step
+	result, err := gate.Run(ctx, policy, days.names(), days.more)
+	bar.stop(err == nil)
+	if errors.Is(err, context.Canceled) {
+		return exit{exitInterrupted, errors.New("interrupted; with --db, what was run is kept")}
+	}
+	if err != nil {
+		return err
+	}
+	days.describe(result)
+	if err := o.write(result, out); err != nil {
+		return err
+	}
+	switch result.Verdict {
+	case gate.Fail:
+		return exit{exitFaults, errors.New("")}
+	case gate.Inconclusive:
+		return exit{exitUndecided, errors.New("")}
+	}
+	return nil
+}
+
+func (o *gateOptions) write(r *gate.Result, out io.Writer) error {
+	if o.markdown != "" {
+		if err := os.WriteFile(o.markdown, []byte(safe(r.Markdown())), 0o644); err != nil {
+			return fmt.Errorf("--markdown: %w", err)
+		}
+	}
+	if o.junit != "" {
+		f, err := os.Create(o.junit)
+		if err != nil {
+			return fmt.Errorf("--junit: %w", err)
+		}
+		if err := errors.Join(r.JUnit(f), f.Close()); err != nil {
+			return fmt.Errorf("--junit %s: %w", o.junit, err)
+		}
+	}
+	if o.asJSON {
+		text, err := r.JSON()
+		if err != nil {
+			return exit{exitInternal, err}
+		}
+		_, err = fmt.Fprintf(out, "%s\n", text)
+		return err
+	}
+	_, err := fmt.Fprint(out, safe(r.Text()))
+	return err
+}
+
+// isVariantFile tells whether a name stands for something that can be run, rather
+// than for what is recorded.
+func isVariantFile(name string) bool {
+	if name == "default" {
+		return true
+	}
+	info, err := os.Stat(name)
+	return err == nil && !info.IsDir()
+}
+
+// intersect keeps the names that are in all lists, in the order of the first.
+func intersect(first []string, others ...[]string) []string {
+	return slices.DeleteFunc(slices.Clone(first), func(name string) bool {
+		return slices.ContainsFunc(others, func(o []string) bool { return !slices.Contains(o, name) })
+	})
+}
