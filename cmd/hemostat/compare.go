@@ -43,7 +43,7 @@ docs/statistics.md explains the methods.`,
 			if baseline == candidate && against == db {
 				return fmt.Errorf("--baseline and --candidate are both %q; name two variants, or a second database with --against", baseline)
 			}
-			debug.SetGCPercent(100) // a million trials are held at once: memory counts here, not pace
+			debug.SetGCPercent(30) // a million trials are held at once: memory counts here, not pace
 			result, err := compareDatabases(side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}})
 			if err != nil {
 				return err
