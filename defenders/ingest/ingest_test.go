@@ -68,6 +68,33 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 	require.Equal(t, map[string]int{"no valid JSON: the rest of the file is unreadable": 1}, s.Because)
 }
 
+func TestUnnamedDataOfClassicEventsIsRead(t *testing.T) {
+	const line = `{"Event":{"System":{"Provider":{"#attributes":{"Name":"PowerShell"}},"EventID":{"#text":400},"Channel":"Windows PowerShell","Computer":"WS1"},"EventData":{"Data":{"#text":["Available","EngineVersion=2.0"]}}}}`
+	var got *event.Event
+	d := winlogDecoder{}
+	reason, err := d.decode([]byte(line), func(e *event.Event) error { got = e; return nil })
+	require.NoError(t, err)
+	require.Empty(t, reason)
+	data, _ := got.Lookup("Data")
+	require.Equal(t, "Available,EngineVersion=2.0", data)
+	require.Equal(t, event.LogSource{Category: "ps_classic_start", Product: "windows", Service: "powershell-classic"}, got.Source)
+}
+
+// Each service that public rules name has a channel that brings its events.
+func TestWindowsServicesHaveChannels(t *testing.T) {
+	carried := map[string]bool{}
+	for _, service := range windowsServices {
+		carried[service] = true
+	}
+	for _, service := range []string{"application", "applocker", "appmodel-runtime", "appxdeployment-server", "appxpackaging-om", "bits-client", "capi2",
+		"certificateservicesclient-lifecycle-system", "codeintegrity-operational", "diagnosis-scripted", "dns-client", "dns-server", "driver-framework", "firewall-as",
+		"iis-configuration", "ldap", "lsa-server", "microsoft-servicebus-client", "msexchange-management", "ntlm", "openssh", "powershell-classic", "security",
+		"security-mitigations", "shell-core", "smbclient-security", "smbserver-connectivity", "sysmon", "system", "taskscheduler",
+		"terminalservices-localsessionmanager", "windefend", "wmi"} {
+		require.True(t, carried[service], service)
+	}
+}
+
 func TestZeekJSONAndTSV(t *testing.T) {
 	got, s := read(t, "conn.log", "auto", `{"ts":1588205199.82,"uid":"C1","id_orig_h":"10.0.1.6","id.resp_h":"10.0.0.4","id_resp_p":53,"proto":"udp"}
 {"ts":"never","uid":"C2","id.orig_h":"x"}

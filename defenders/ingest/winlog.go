@@ -135,6 +135,9 @@ func (d *winlogDecoder) nested(e *event.Event, v *fastjson.Value) {
 				d.flat(e, inner)
 				return
 			}
+			if unnamed := v.Get("#text"); unnamed != nil {
+				v = unnamed // <Data> elements without a name, as evtx_dump writes them
+			}
 			if value, ok := d.text(v); ok {
 				e.SetName(d.arena.Join(string(key)), value)
 			}
@@ -260,12 +263,27 @@ var windowsServices = map[string]string{
 	"microsoft-windows-capi2/operational":                                      "capi2",
 	"microsoft-windows-vhdmp-operational":                                      "vhdmp",
 	"microsoft-servicebus-client":                                              "microsoft-servicebus-client",
+	"microsoft-servicebus-client/operational":                                  "microsoft-servicebus-client",
 	"msexchange management":                                                    "msexchange-management",
 	"dns server":                                                               "dns-server",
 	"microsoft-windows-dns-server/analytical":                                  "dns-server-analytic",
-	"microsoft-windows-kernel-shimengine/operational":                          "application-experience",
+	"microsoft-windows-kernel-shimengine/operational":                          "kernel-shimengine",
+	"microsoft-windows-kernel-shimengine/diagnostic":                           "kernel-shimengine",
+	"microsoft-windows-application-experience/program-telemetry":               "application-experience",
+	"microsoft-windows-application-experience/program-compatibility-assistant": "application-experience",
+	"microsoft-windows-kernel-eventtracing/admin":                              "kernel-event-tracing",
+	"microsoft-windows-hyper-v-worker-admin":                                   "hyper-v-worker",
+	"microsoft-windows-sense/operational":                                      "sense",
+	"microsoft-windows-vhdmp/operational":                                      "vhdmp",
+	"microsoft-windows-dhcp-server/operational":                                "dhcp",
+	"microsoft-windows-dns-server/audit":                                       "dns-server-audit",
+	"microsoft-windows-smbserver/connectivity":                                 "smbserver-connectivity",
+	"microsoft-windows-appxpackaging/operational":                              "appxpackaging-om",
+	"microsoft-windows-applocker/packaged app-deployment":                      "applocker",
+	"microsoft-windows-applocker/packaged app-execution":                       "applocker",
 	"microsoft-windows-lsa-server/operational":                                 "lsa-server",
 	"microsoft-windows-iis-configuration/operational":                          "iis-configuration",
+	"microsoft-iis-configuration/operational":                                  "iis-configuration",
 }
 
 var sysmonCategories = map[string]string{
