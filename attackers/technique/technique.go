@@ -23,8 +23,9 @@ type Technique struct {
 	Takes     sim.Dist // time until it has its effect, before skill
 	Success   float64  // chance of success of an average operator when nothing is in the way
 
-	ready func(s *State) error
-	run   func(a *Attempt) Progress
+	ready  func(s *State) error
+	run    func(a *Attempt) Progress
+	script *script
 }
 
 // Attempt is one use of a technique by one attacker.
@@ -112,7 +113,8 @@ func blocked(r world.Refusal) Progress {
 
 func again(wait time.Duration) Progress { return Progress{Wait: wait} }
 
-var library = slices.Concat(initialAccess, execution, discovery, credentialAccess, lateralMovement, persistence, exfiltration, impact)
+var library = complete(slices.Concat(reconnaissance, initialAccess, execution, persistence, privilegeEscalation, defenseEvasion, credentialAccess, identity,
+	discovery, lateralMovement, collection, commandAndControl, exfiltration, impact))
 
 // All lists the library by id.
 func All() []*Technique {

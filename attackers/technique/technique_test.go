@@ -30,7 +30,7 @@ func TestTheLibraryIsComplete(t *testing.T) {
 		require.NotEmpty(t, x.Telemetry, x.ID)
 		require.False(t, x.Takes.IsZero(), x.ID)
 		require.True(t, x.Success > 0 && x.Success <= 1, x.ID)
-		require.Contains(t, []string{"", "control", "persist", "exfiltrate", "encrypt"}, x.Achieves)
+		require.Contains(t, []string{"", "control", "persist", "exfiltrate", "encrypt", "destroy", "cloud", "mine"}, x.Achieves)
 		require.Same(t, x, Find(x.ID))
 	}
 	require.Nil(t, Find("T0000"))
@@ -78,10 +78,16 @@ func lab(t testing.TB) (*State, *truth.Ledger) {
 	actor.Label = truth.Label{Attack: 1}
 	s := &State{World: w, Actor: actor, Hostile: &world.Hostile{}, Skill: 1, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoHello,
 		Addresses: []string{"203.0.113.1", "203.0.113.2"}, Domains: []Domain{{"c2.example", "203.0.113.9"}}}
-	for _, name := range []string{"WS001", "GATE001"} {
+	for _, name := range []string{"DC001", "GATE001", "WS001"} {
 		h := w.Host(name)
 		i := w.Plant(0, actor, world.Start{Host: h, Account: h.Owner, Binary: world.PowerShell, Integrity: "High"})
-		s.gain(&Foothold{Host: h, Account: h.Owner, Implant: i, Elevated: true})
+		s.gain(&Foothold{Host: h, Account: h.Owner, Implant: i, Elevated: true, Since: time.Duration(len(s.Footholds))})
+	}
+	for _, a := range w.Accounts {
+		if a.Privilege == world.User && a.Home != nil {
+			s.Cloud = append(s.Cloud, CloudSession{a, a.Generation})
+			break
+		}
 	}
 	for _, a := range w.Accounts {
 		if a.Privilege == world.DomainAdmin || a.Privilege == world.ServerAdmin {
@@ -138,9 +144,10 @@ func TestEveryTechniqueWorksAndLeavesTelemetry(t *testing.T) {
 
 func TestTechniquesNeedWhatTheySay(t *testing.T) {
 	s, _ := lab(t)
-	s.Footholds, s.Known = nil, nil
+	s.Footholds, s.Known, s.Cloud = nil, nil, nil
+	fromOutside := []string{"T1110.003", "T1528", "T1621"}
 	for _, x := range All() {
-		if x.Tactic == "reconnaissance" || x.Tactic == "initial-access" {
+		if x.Tactic == "reconnaissance" || x.Tactic == "initial-access" || slices.Contains(fromOutside, x.ID) {
 			require.NoError(t, x.Ready(s), x.ID)
 		} else {
 			require.Error(t, x.Ready(s), x.ID)
@@ -161,7 +168,7 @@ func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
 	}
 	for _, c := range cases {
 		s, _ := lab(t)
-		s.Footholds = s.Footholds[:1]
+		s.Footholds = s.Footholds[2:]
 		if c.technique == "T1595.001" {
 			s.Known = nil
 		}
@@ -179,6 +186,7 @@ func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
 
 func TestIsolationAndKillingCostTheFoothold(t *testing.T) {
 	s, _ := lab(t)
+	s.Footholds = s.Footholds[2:]
 	require.NotNil(t, s.Where(true, true))
 	require.True(t, s.World.Apply(0, world.Action{ID: 5, Kind: "isolate_host", Params: map[string]string{"host": "WS001"}}).Changed)
 	require.Nil(t, s.Where(true, true))

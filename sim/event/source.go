@@ -39,10 +39,11 @@ const (
 	ChannelProxy
 	ChannelWebServer
 	ChannelDecoy
+	ChannelCloud
 	NumChannels
 )
 
-var channelNames = [NumChannels]string{"sysmon", "security", "system", "powershell", "sshd", "auditd", "zeek", "proxy", "webserver", "decoy"}
+var channelNames = [NumChannels]string{"sysmon", "security", "system", "powershell", "sshd", "auditd", "zeek", "proxy", "webserver", "decoy", "cloud"}
 
 // String is the name that sensor definitions use.
 func (c Channel) String() string {
@@ -140,6 +141,11 @@ var (
 	ZeekFiles    = zeek("files", "")
 	ZeekSMBFiles = zeek("smb_files", "")
 	ZeekKerberos = zeek("kerberos", "")
+
+	// The cloud directory's logs, under the names of Azure's.
+	CloudSignIn = Kind{Source: LogSource{"", "azure", "signinlogs"}, Channel: ChannelCloud}
+	CloudRisk   = Kind{Source: LogSource{"", "azure", "riskdetection"}, Channel: ChannelCloud}
+	CloudAudit  = Kind{Source: LogSource{"", "azure", "auditlogs"}, Channel: ChannelCloud}
 
 	Proxy = Kind{Source: LogSource{"proxy", "", "proxy"}, Channel: ChannelProxy}
 	// Decoy is a deliberate trap in OpenCanary's vocabulary.

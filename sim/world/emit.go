@@ -36,7 +36,7 @@ func (w *World) begin(now time.Duration, kind *event.Kind, h *Host, a *Actor, fi
 
 // onHost tells whether a channel is collected by an agent on the host itself.
 func onHost(c event.Channel) bool {
-	return c != event.ChannelZeek && c != event.ChannelProxy
+	return c != event.ChannelZeek && c != event.ChannelProxy && c != event.ChannelCloud
 }
 
 // finish hands a complete event to the sensor.

@@ -46,6 +46,36 @@ func (w *World) auditExec(now time.Duration, a *Actor, p *Process) {
 	w.finish(e, a)
 }
 
+// Audit is another record of auditd, such as PATH for a watched file or SYSCALL, with
+// fields as names and values in turn.
+func (w *World) Audit(now time.Duration, a *Actor, h *Host, kind string, pairs ...string) {
+	k := event.Auditd
+	k.Source.Category = ""
+	e := w.begin(now, &k, h, a, 2+len(pairs)/2)
+	if e == nil {
+		return
+	}
+	e.Set(event.AuditType, kind)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		e.SetName(pairs[i], pairs[i+1])
+	}
+	w.finish(e, a)
+}
+
+// WriteLinuxFile is a file written on Linux (Sysmon for Linux 11).
+func (w *World) WriteLinuxFile(now time.Duration, a *Actor, p *Process, path string) {
+	k := event.Auditd
+	k.Source.Category = "file_event"
+	e := w.begin(now, &k, p.Host, a, 5)
+	if e == nil {
+		return
+	}
+	e.Set(event.Image, p.Binary.Path)
+	e.Set(event.TargetFilename, path)
+	e.Set(event.UtcTime, w.UTC(now))
+	w.finish(e, a)
+}
+
 // SSHAttempt is one try to log on over SSH.
 type SSHAttempt struct {
 	From       Endpoint

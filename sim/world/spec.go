@@ -93,7 +93,7 @@ type DataSpec struct {
 type SensorSpec struct {
 	Pos      strictyaml.Pos `yaml:"-"`
 	Name     string         `yaml:"name" required:"true" doc:"name of the sensor"`
-	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver"`
+	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver, decoy, cloud"`
 	Zones    []string       `yaml:"zones" doc:"zones it covers; all when absent"`
 	Roles    []string       `yaml:"roles" doc:"host roles it covers; all when absent"`
 	Coverage *float64       `yaml:"coverage" doc:"share of those hosts that have it, 0 to 1; 1 when absent"`
