@@ -74,11 +74,9 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	setup := w.Streams().Stream(name, "setup")
 	actor := w.NewActor(name)
 	actor.Label.Attack = a.index
-	a.state = &technique.State{
-		World: w, Actor: actor, Hostile: o.Hostile,
-		Skill: spec.Skill.Draw(&setup, 0.5), Stealth: spec.Stealth.Draw(&setup, 0.3),
-		Avoid: map[string]bool{}, Slowdown: 1, Hello: hello(spec.Infrastructure.TLSClient),
-	}
+	a.state = technique.NewState(w, actor, o.Hostile)
+	a.state.Skill, a.state.Stealth = spec.Skill.Draw(&setup, 0.5), spec.Stealth.Draw(&setup, 0.3)
+	a.state.Hello = hello(spec.Infrastructure.TLSClient)
 	a.rent(&setup)
 	start := w.Streams().Stream(name, "start")
 	e.Schedule(e.Now()+spec.Start.After.Sample(&start), a, 0)

@@ -136,7 +136,11 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	}
 	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.C2().Address)
 	if sending {
-		piece := min(a.Staged, 60e6) // a round stands for the questions of a while
+		const shown = 12 // of the thousands of questions that a round stands for
+		for i := range shown {
+			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.C2().Address)
+		}
+		piece := min(a.Staged, 4e6)
 		a.Staged -= piece
 		a.Exfiltrated += piece
 		if a.Staged == 0 {

@@ -25,7 +25,7 @@ var lateralMovement = []*Technique{
 	{
 		ID: "T1021.004", Name: "Remote Services: SSH", Tactic: "lateral-movement", Platforms: []string{"linux"},
 		Needs: "a session on Linux", Effect: "a session on a neighbour that trusts the same key",
-		Telemetry: []string{"linux/sshd", "linux/auditd", "zeek/conn"}, Achieves: "control", Tools: []string{"found key"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.75,
+		Telemetry: []string{"linux/sshd", "linux/auditd", "zeek/conn"}, Achieves: "control", Tools: []string{"found key", "forwarded agent"}, Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.75,
 		ready: needLinux, run: hopOverSSH,
 	},
 	{
@@ -259,7 +259,11 @@ func hopOverSSH(a *Attempt) Progress {
 		a.Avoid[a.Target.Name] = true
 		return blocked(w.Decoyed(a.Target))
 	}
-	a.start(f, world.Cat, "cat /root/.ssh/id_rsa")
+	if a.Tool == "forwarded agent" {
+		a.start(f, world.SSH, "ssh -A root@"+a.Target.IP)
+	} else {
+		a.start(f, world.Cat, "cat /root/.ssh/id_rsa")
+	}
 	ok, _ := w.SSH(a.Now+10*time.Second, a.Actor, world.SSHAttempt{From: world.At(f.Host), To: a.Target, User: "root", Good: !a.failed, Key: true})
 	if !ok {
 		return failure("%s does not trust the key", a.Target.Name)

@@ -70,31 +70,19 @@ func TestPublicRulesSeeTheTechniques(t *testing.T) {
 		ruled++
 		any, exact := map[string]bool{}, false
 		for _, tool := range x.Tools {
-			s, _ := lab(t)
-			if x.ID == "T1110.001" {
-				s.Footholds = nil
-				for _, h := range s.World.Hosts {
-					h.Weak = true
+			for _, platform := range x.Stages() {
+				s, _ := lab(t, x.ID, platform)
+				matcher := engine.NewMatcher()
+				s.World.Deliver = func(e *event.Event) {
+					matcher.Match(e, func(m sigma.Match) {
+						if seen(m.Rule.Level) {
+							any[m.Rule.Title] = true
+							exact = exact || slices.Contains(m.Rule.Techniques(), x.ID)
+						}
+					})
 				}
+				play(t, s, x.ID, tool)
 			}
-			if x.ID == "T1003.003" {
-				s.Footholds = s.Footholds[:1]
-			}
-			if x.ID == "T1548.002" {
-				s.Footholds = s.Footholds[2:]
-				s.Footholds[0].Elevated = false
-			}
-			s.Staged = 2e8
-			matcher := engine.NewMatcher()
-			s.World.Deliver = func(e *event.Event) {
-				matcher.Match(e, func(m sigma.Match) {
-					if seen(m.Rule.Level) {
-						any[m.Rule.Title] = true
-						exact = exact || slices.Contains(m.Rule.Techniques(), x.ID)
-					}
-				})
-			}
-			play(t, s, x.ID, map[string]string{"tool": tool})
 		}
 		if len(any) > 0 {
 			raised++

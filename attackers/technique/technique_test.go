@@ -65,9 +65,8 @@ func TestNamesAndTacticsAreThoseOfATTACK(t *testing.T) {
 	}
 }
 
-// lab is a world with an attacker who owns one elevated Windows host, one Linux
-// host, and the best credentials.
-func lab(t testing.TB) (*State, *truth.Ledger) {
+// lab is a world with an attacker on stage for a technique.
+func lab(t testing.TB, id, platform string) (*State, *truth.Ledger) {
 	t.Helper()
 	data, _ := world.Embedded("midsize")
 	spec, err := world.ParseSpec("midsize.yaml", data)
@@ -76,74 +75,45 @@ func lab(t testing.TB) (*State, *truth.Ledger) {
 	w := world.Build(spec, sim.NewStreams(3, 1), ledger, time.Date(2026, 3, 3, 8, 30, 0, 0, time.UTC))
 	actor := w.NewActor("attacker")
 	actor.Label = truth.Label{Attack: 1}
-	s := &State{World: w, Actor: actor, Hostile: &world.Hostile{}, Skill: 1, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoHello,
-		Addresses: []string{"203.0.113.1", "203.0.113.2"}, Domains: []Domain{{"c2.example", "203.0.113.9"}}}
-	for _, name := range []string{"DC001", "GATE001", "WS001"} {
-		h := w.Host(name)
-		i := w.Plant(0, actor, world.Start{Host: h, Account: h.Owner, Binary: world.PowerShell, Integrity: "High"})
-		s.gain(&Foothold{Host: h, Account: h.Owner, Implant: i, Elevated: true, Since: time.Duration(len(s.Footholds))})
+	s := NewState(w, actor, &world.Hostile{})
+	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []Domain{{"c2.example", "203.0.113.9"}}
+	x := Find(id)
+	if x == nil {
+		x = &Technique{}
 	}
-	for _, a := range w.Accounts {
-		if a.Privilege == world.User && a.Home != nil {
-			s.Cloud = append(s.Cloud, CloudSession{a, a.Generation})
-			break
-		}
-	}
-	for _, a := range w.Accounts {
-		if a.Privilege == world.DomainAdmin || a.Privilege == world.ServerAdmin {
-			s.steal(a, true)
-		}
-	}
-	for _, h := range w.Hosts {
-		s.learn(h)
-	}
+	Stage(s, x, platform)
 	return s, ledger
 }
 
 // play runs a technique to its end.
-func play(t testing.TB, s *State, id string, options map[string]string) Progress {
+func play(t testing.TB, s *State, id, tool string) Progress {
 	t.Helper()
-	x := Find(id)
-	require.NoError(t, x.Ready(s), id)
-	a := x.Begin(s, options, time.Hour, sim.NewStreams(9, 9).Stream("try", id))
-	a.failed = false
-	now := time.Hour + a.Delay()
-	for range 100_000 {
-		p := a.Run(now)
-		if p.Done {
-			return p
-		}
-		now += max(p.Wait, time.Millisecond)
-	}
-	t.Fatalf("%s does not end", id)
-	return Progress{}
+	p, err := Rehearse(s, Find(id), tool)
+	require.NoError(t, err)
+	return p
 }
 
 func TestEveryTechniqueWorksAndLeavesTelemetry(t *testing.T) {
 	for _, x := range All() {
+		require.GreaterOrEqual(t, len(x.Tools), 2, "%s has one way only", x.ID)
 		for _, tool := range x.Tools {
-			s, ledger := lab(t)
-			if x.ID == "T1110.001" {
-				s.Footholds = nil
-				for _, h := range s.World.Hosts {
-					h.Weak = true
+			for _, platform := range x.Stages() {
+				s, ledger := lab(t, x.ID, platform)
+				before := ledger.Malicious()
+				p := play(t, s, x.ID, tool)
+				require.True(t, p.OK, "%s with %s on %s: %s", x.ID, tool, platform, p.Note)
+				require.NotEmpty(t, p.Note)
+				silent := x.ID == "T1083" && tool == "explorer" || x.ID == "T1547.001" && tool == "startup folder"
+				if !silent {
+					require.Greater(t, ledger.Malicious(), before, "%s with %s on %s left no event", x.ID, tool, platform)
 				}
-			}
-			s.Staged = 2e8
-			before := ledger.Malicious()
-			p := play(t, s, x.ID, map[string]string{"tool": tool})
-			require.True(t, p.OK, "%s with %s: %s", x.ID, tool, p.Note)
-			require.NotEmpty(t, p.Note)
-			silent := x.ID == "T1083" && tool == "explorer" || x.ID == "T1548.002" || x.ID == "T1547.001"
-			if !silent {
-				require.Greater(t, ledger.Malicious(), before, "%s with %s left no event", x.ID, tool)
 			}
 		}
 	}
 }
 
 func TestTechniquesNeedWhatTheySay(t *testing.T) {
-	s, _ := lab(t)
+	s, _ := lab(t, "", "")
 	s.Footholds, s.Known, s.Cloud = nil, nil, nil
 	fromOutside := []string{"T1110.003", "T1528", "T1621"}
 	for _, x := range All() {
@@ -167,7 +137,7 @@ func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
 		{"T1087.002", world.Action{ID: 4, Kind: "zone_isolation", Params: map[string]string{"zone": "servers"}}, "zone_isolated"},
 	}
 	for _, c := range cases {
-		s, _ := lab(t)
+		s, _ := lab(t, c.technique, "")
 		s.Footholds = s.Footholds[2:]
 		if c.technique == "T1595.001" {
 			s.Known = nil
@@ -178,14 +148,14 @@ func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
 			require.Empty(t, c.reason, "%s: %s", c.technique, err)
 			continue
 		}
-		p := play(t, s, c.technique, map[string]string{"role": "file_server"})
+		p := play(t, s, c.technique, Find(c.technique).Tools[0])
 		require.False(t, p.OK)
 		require.Equal(t, world.Refusal{Reason: c.reason, Action: c.action.ID}, p.Refusal, c.technique)
 	}
 }
 
 func TestIsolationAndKillingCostTheFoothold(t *testing.T) {
-	s, _ := lab(t)
+	s, _ := lab(t, "", "")
 	s.Footholds = s.Footholds[2:]
 	require.NotNil(t, s.Where(true, true))
 	require.True(t, s.World.Apply(0, world.Action{ID: 5, Kind: "isolate_host", Params: map[string]string{"host": "WS001"}}).Changed)
@@ -195,7 +165,7 @@ func TestIsolationAndKillingCostTheFoothold(t *testing.T) {
 
 func TestSkilledOperatorsSmellDecoys(t *testing.T) {
 	touched := func(skill float64) int {
-		s, _ := lab(t)
+		s, _ := lab(t, "", "")
 		s.Skill = skill
 		s.World.Apply(0, world.Action{ID: 1, Kind: "deploy_decoys", Params: map[string]string{"zone": "servers", "count": "5"}})
 		s.Known = nil
@@ -216,10 +186,10 @@ func TestSkilledOperatorsSmellDecoys(t *testing.T) {
 }
 
 func TestEventsOfAnAttackAreInTheLedgerAndNoOthers(t *testing.T) {
-	s, ledger := lab(t)
+	s, ledger := lab(t, "", "")
 	mine := map[uint64]bool{}
 	s.World.Deliver = func(e *event.Event) { mine[e.ID] = true }
-	play(t, s, "T1003.001", nil)
+	play(t, s, "T1003.001", "comsvcs")
 	for id := range mine {
 		require.True(t, ledger.Label(id).Malicious())
 	}

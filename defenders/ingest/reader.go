@@ -254,6 +254,8 @@ func sniff(head []byte) string {
 		case line[0] == '{' || line[0] == '[':
 			all := head
 			switch {
+			case has(`"logsource"`) && has(`"fields"`): // our own lines may hold any source's names
+				return "ndjson"
 			case bytes.Contains(all, []byte(`"@stream"`)), bytes.Contains(all, []byte(`"_path"`)),
 				bytes.Contains(all, []byte(`"uid"`)) && bytes.Contains(all, []byte(`orig_h"`)):
 				return "zeek"

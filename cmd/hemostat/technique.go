@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"hemostat/attackers/technique"
+	"hemostat/scenarios"
+)
+
+func techniqueCommand() *cobra.Command {
+	c := &cobra.Command{Use: "technique", Short: "List and show the attackers' techniques, their telemetry and the rules that see them"}
+	c.AddCommand(techniqueList(), techniqueShow())
+	return c
+}
+
+// techniqueRow is a technique as other programs read it.
+type techniqueRow struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Tactic    string          `json:"tactic"`
+	Platforms []string        `json:"platforms"`
+	Needs     string          `json:"needs"`
+	Effect    string          `json:"effect"`
+	Achieves  string          `json:"achieves"`
+	Takes     string          `json:"takes"`
+	Success   float64         `json:"success"`
+	Telemetry []string        `json:"telemetry"`
+	Tools     []techniqueTool `json:"tools"`
+	Rules     []techniqueRule `json:"rules"`
+	Blind     []string        `json:"blind_spots"`
+	coverage  scenarios.Coverage
+}
+
+type techniqueTool struct {
+	Name   string          `json:"name"`
+	Events int             `json:"events"`
+	Seen   []string        `json:"log_sources"`
+	Rules  []techniqueRule `json:"rules"`
+}
+
+type techniqueRule struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	Level string `json:"level"`
+	Own   bool   `json:"tagged"`
+}
+
+func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error) {
+	v, err := scenarios.LoadVariant(variant, nil)
+	if err != nil {
+		return nil, err
+	}
+	var chosen []*technique.Technique
+	tactics := map[string]bool{}
+	for _, t := range technique.All() {
+		tactics[t.Tactic] = true
+		if (tactic == "" || t.Tactic == tactic) && (len(ids) == 0 || slices.Contains(ids, t.ID)) {
+			chosen = append(chosen, t)
+		}
+	}
+	if tactic != "" && !tactics[tactic] {
+		var known []string
+		for name := range tactics {
+			known = append(known, name)
+		}
+		slices.Sort(known)
+		return nil, fmt.Errorf("--tactic: no technique has the tactic %q; there are: %s", tactic, strings.Join(known, ", "))
+	}
+	for _, id := range ids {
+		if technique.Find(id) == nil {
+			return nil, fmt.Errorf("the library has no technique %q; 'hemostat technique list' shows those that it has", id)
+		}
+	}
+	covered, err := scenarios.CoverageOf(v, chosen)
+	if err != nil {
+		return nil, exit{exitInternal, err}
+	}
+	rules := func(hits []scenarios.RuleHit) []techniqueRule {
+		out := []techniqueRule{}
+		for _, h := range hits {
+			out = append(out, techniqueRule(h))
+		}
+		return out
+	}
+	rows := []techniqueRow{}
+	for _, c := range covered {
+		t := c.Technique
+		r := techniqueRow{ID: t.ID, Name: t.Name, Tactic: t.Tactic, Platforms: t.Platforms, Needs: t.Needs, Effect: t.Effect, Achieves: t.Achieves,
+			Takes: t.Takes.String(), Success: t.Success, Telemetry: t.Telemetry, Rules: rules(c.Rules()), Blind: append([]string{}, c.Blind()...), coverage: c}
+		for _, tool := range c.Tools {
+			r.Tools = append(r.Tools, techniqueTool{tool.Tool, tool.Events, append([]string{}, tool.Sources...), rules(tool.Rules)})
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func techniqueList() *cobra.Command {
+	var asJSON bool
+	var tactic, variant string
+	c := &cobra.Command{
+		Use: "list", Short: "List the techniques with what telemetry each leaves and which rules see it", Args: cobra.NoArgs,
+		Long: `Lists the attackers' techniques. Each is rehearsed with each of its tools against
+the rules of a variant, so that the table tells what the rules really see: how many
+of the tools, with which rule of the highest level. A tool that no rule sees is a
+blind spot.`,
+		Example: "  hemostat technique list --tactic lateral-movement\n  hemostat technique list --variant mine.yaml --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			rows, err := techniqueRows(variant, tactic, nil)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), rows)
+			}
+			t := newTable(c.OutOrStdout(), "id", "name", "tactic", "telemetry", "tools seen", "rule of the highest level")
+			t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 5, Align: text.AlignRight}, {Number: 6, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft}})
+			blind := 0
+			for _, r := range rows {
+				rule := "-"
+				if len(r.Rules) > 0 {
+					rule = fmt.Sprintf("%s (%s)", r.Rules[0].Title, r.Rules[0].Level)
+				}
+				if len(r.Blind) == len(r.Tools) {
+					blind++
+				}
+				t.AppendRow(table.Row{r.ID, r.Name, r.Tactic, strings.Join(r.Telemetry, ", "), fmt.Sprintf("%d of %d", len(r.Tools)-len(r.Blind), len(r.Tools)), rule})
+			}
+			t.Render()
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d techniques; %d are seen by no rule at all; 'hemostat technique show ID' tells more\n", len(rows), blind)
+			return err
+		},
+	}
+	c.Flags().StringVar(&tactic, "tactic", "", "only techniques of this `TACTIC`")
+	c.Flags().StringVar(&variant, "variant", "default", "whose rules are tried: variant `FILE`, or default")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func techniqueShow() *cobra.Command {
+	var asJSON bool
+	var variant string
+	c := &cobra.Command{
+		Use: "show ID...", Short: "Show techniques: needs, effect, tools, telemetry, rules, blind spots", Args: cobra.MinimumNArgs(1),
+		Example: "  hemostat technique show T1003.001",
+		RunE: func(c *cobra.Command, args []string) error {
+			rows, err := techniqueRows(variant, "", args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), rows)
+			}
+			for _, r := range rows {
+				if _, err := fmt.Fprint(c.OutOrStdout(), r.describe()); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&variant, "variant", "default", "whose rules are tried: variant `FILE`, or default")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (r *techniqueRow) describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", r.ID, r.Name)
+	fmt.Fprintf(&b, "  tactic     %s, on %s\n", r.Tactic, strings.Join(r.Platforms, ", "))
+	fmt.Fprintf(&b, "  needs      %s\n  effect     %s\n", r.Needs, r.Effect)
+	if r.Achieves != "" {
+		fmt.Fprintf(&b, "  goal       can reach the goal %q\n", r.Achieves)
+	}
+	fmt.Fprintf(&b, "  takes      %s, works in %.0f %% of tries of an average operator\n", r.Takes, 100*r.Success)
+	for i, t := range r.Tools {
+		word := ""
+		switch {
+		case i == 0:
+			word = " (the loudest)"
+		case i == len(r.Tools)-1:
+			word = " (the quietest)"
+		}
+		fmt.Fprintf(&b, "  tool       %s%s: %d events in %s\n", t.Name, word, t.Events, strings.Join(t.Seen, ", "))
+		for _, rule := range t.Rules {
+			tag := ""
+			if !rule.Own {
+				tag = ", tagged otherwise"
+			}
+			fmt.Fprintf(&b, "    seen by  %s (%s%s)\n", rule.Title, rule.Level, tag)
+		}
+		if len(t.Rules) == 0 {
+			fmt.Fprintf(&b, "    blind spot: no rule sees it\n")
+		}
+	}
+	return b.String()
+}
