@@ -38,6 +38,7 @@ type Agent struct {
 	retries   int
 	streak    int // failures in a row
 	blocks    int // blocks met in the current stage
+	blocked   int // times that the defence stopped him
 	rounds    int // re-entries after everything was lost
 
 	attempt *technique.Attempt
@@ -77,9 +78,10 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	a.state = technique.NewState(w, actor, o.Hostile)
 	a.state.Skill, a.state.Stealth = spec.Skill.Draw(&setup, 0.5), spec.Stealth.Draw(&setup, 0.3)
 	a.state.Hello = hello(spec.Infrastructure.TLSClient)
+	a.state.PublicCertificate = spec.Infrastructure.Certificate == "public"
 	a.rent(&setup)
 	start := w.Streams().Stream(name, "start")
-	e.Schedule(e.Now()+spec.Start.After.Sample(&start), a, 0)
+	e.Schedule(a.working(e.Now()+spec.Start.After.Sample(&start)), a, 0)
 	return a
 }
 
@@ -260,7 +262,12 @@ func (a *Agent) rest(now time.Duration) {
 	s := a.pace.At(a.ordinal)
 	pause := a.spec.Campaign[a.stage].Pace.Sample(&s)
 	pause = time.Duration(float64(pause) * (0.5 + a.state.Stealth) * (1.3 - 0.6*a.state.Skill))
-	a.engine.Schedule(now+max(pause, time.Second), a, 0)
+	a.engine.Schedule(a.working(now+max(pause, time.Second)), a, 0)
+}
+
+// working puts a moment off until the attacker works.
+func (a *Agent) working(at time.Duration) time.Duration {
+	return a.spec.Hours.Next(a.world.Epoch.Add(at)).Sub(a.world.Epoch)
 }
 
 // failed reacts to a step that did not work; by is the defence's block behind
@@ -270,6 +277,11 @@ func (a *Agent) failed(now time.Duration, r, by world.Refusal) {
 	if by.ByDefence() {
 		a.hindrances = append(a.hindrances, hindrance{by.Action, now})
 		a.Steps[len(a.Steps)-1].BlockedBy = int64(by.Action)
+		a.blocked++
+	}
+	if most := a.spec.GiveUp.Blocks; most > 0 && a.blocked >= most {
+		a.end(now, fmt.Sprintf("gave up after the defence had stopped him %d times", a.blocked))
+		return
 	}
 	limit := a.spec.GiveUp.Failures
 	if limit == 0 {
@@ -433,7 +445,7 @@ func (a *Agent) nextStage(now time.Duration) bool {
 			return false
 		}
 		stage := &a.spec.Campaign[a.stage]
-		if a.needsMissing(stage) || stage.Until != nil && a.holds(*stage.Until) {
+		if a.needsMissing(stage) || stage.When != nil && !a.holds(*stage.When) || stage.Until != nil && a.holds(*stage.Until) {
 			continue
 		}
 		if a.why == "" {
@@ -514,6 +526,8 @@ func (a *Agent) holds(c campaign.Condition) bool {
 		return a.Objective != nil
 	case c.Elevated:
 		return s.Where(true, true) != nil
+	case c.Cloud:
+		return s.CloudAccounts() > 0
 	case c.Credential != "":
 		best, any := s.BestPrivilege()
 		return any && best >= privilege(c.Credential)
@@ -569,6 +583,18 @@ func (a *Agent) Progress() float64 {
 		return part(float64(s.Exfiltrated), g.Exfiltrate.Gigabytes*1e9)
 	case g.Encrypt != nil:
 		return part(float64(len(s.Encrypted)), float64(g.Encrypt.Hosts))
+	case g.Destroy != nil:
+		return part(float64(len(s.Destroyed)), float64(g.Destroy.Hosts))
+	case g.Mine != nil:
+		n := 0
+		for _, h := range s.Mining {
+			if g.Mine.Role == "" || h.Role == g.Mine.Role {
+				n++
+			}
+		}
+		return part(float64(n), float64(max(g.Mine.Count, 1)))
+	case g.Cloud != nil:
+		return part(float64(s.CloudAccounts()), float64(max(g.Cloud.Accounts, 1)))
 	}
 	return 0
 }

@@ -48,6 +48,7 @@ type WorldRef struct {
 type Background struct {
 	Pos   strictyaml.Pos `yaml:"-"`
 	Rate  *float64       `yaml:"rate" doc:"1 is an ordinary company, 0 silence; 1 when absent"`
+	Day   string         `yaml:"day" enum:"ordinary,patch,audit" doc:"kind of day: ordinary when absent, patch for updates everywhere, audit for people who look into everything"`
 	Start string         `yaml:"start" doc:"weekday and time at which the trial begins, such as Tue 08:30"`
 }
 
@@ -144,12 +145,7 @@ func (s *Scenario) check() strictyaml.Faults {
 		return faults
 	}
 	s.Spec = spec
-	var roles []string
-	for _, g := range spec.Hosts {
-		if !slices.Contains(roles, g.Role) {
-			roles = append(roles, g.Role)
-		}
-	}
+	estate := estateOf(spec)
 	if len(s.Attackers) > maxAttacker {
 		add(s.Pos, "attackers", "at most %d attackers are accepted", maxAttacker)
 	}
@@ -161,9 +157,29 @@ func (s *Scenario) check() strictyaml.Faults {
 			add(a.Pos, path+".name", "attacker %q is there twice", a.Name)
 		}
 		names[a.Name] = true
-		faults = append(faults, a.Check(path, roles)...)
+		faults = append(faults, a.Check(path, estate)...)
+		if first := a.Hours.Next(epoch); first.Sub(epoch) > s.Horizon {
+			add(a.Pos, path+".hours", "the scenario is over after %s, before the attacker's working hours begin", s.Horizon)
+		}
 	}
 	return faults
+}
+
+// estateOf is what campaigns are checked against.
+func estateOf(spec *world.Spec) campaign.Estate {
+	e := campaign.Estate{}
+	for _, g := range spec.Hosts {
+		if !slices.Contains(e.Roles, g.Role) {
+			e.Roles = append(e.Roles, g.Role)
+		}
+		if !slices.Contains(e.Platforms, g.OS) {
+			e.Platforms = append(e.Platforms, g.OS)
+		}
+		if g.Role == "web_server" && len(g.Vulnerabilities) > 0 {
+			e.HoleInWeb = true
+		}
+	}
+	return e
 }
 
 func (s *Scenario) world() (*world.Spec, error) {

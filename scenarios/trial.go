@@ -89,7 +89,7 @@ func (t *trial) build() error {
 	if t.scenario.Background.Rate != nil {
 		rate = *t.scenario.Background.Rate
 	}
-	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate})
+	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate, Day: t.scenario.Background.Day})
 	var indicators []string
 	for i := range t.scenario.Attackers {
 		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.hostile})

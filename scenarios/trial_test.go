@@ -29,8 +29,9 @@ func trialOf(t testing.TB, s *Scenario, v *Variant, seed uint64, index int) *rec
 
 func TestEqualSeedsGiveEqualTrials(t *testing.T) {
 	for _, name := range EmbeddedNames() {
-		s, v := ready(t, name)
-		again, w := ready(t, name)
+		quick := Setting{"background.rate", "0.05"}
+		s, v := ready(t, name, quick)
+		again, w := ready(t, name, quick)
 		one, two := trialOf(t, s, v, 7, 3), trialOf(t, again, w, 7, 3)
 		require.Equal(t, one.Digest, two.Digest, "replay with: hemostat run %s --seed 7 --trials 4", name)
 		require.NotEqual(t, one.Digest, trialOf(t, s, v, 8, 3).Digest)

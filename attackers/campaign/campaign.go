@@ -23,6 +23,7 @@ type Attacker struct {
 	Start          Start          `yaml:"start" doc:"when the attack begins"`
 	Goal           Goal           `yaml:"goal" required:"true" doc:"what the attacker is after; reaching it ends the attack"`
 	GiveUp         GiveUp         `yaml:"give_up" doc:"when the price is too high"`
+	Hours          Hours          `yaml:"hours" doc:"working hours of the attacker, on the victims' clock; any time when absent"`
 	Campaign       []Stage        `yaml:"campaign" required:"true" doc:"what the attacker does, stage by stage"`
 }
 
@@ -72,6 +73,8 @@ type Infrastructure struct {
 	Addresses int    `yaml:"addresses" doc:"source addresses; 1 when absent"`
 	Domains   int    `yaml:"domains" doc:"command-and-control domains; 1 when absent"`
 	TLSClient string `yaml:"tls_client" enum:"go,schannel,browser" doc:"TLS client of the tools; go when absent"`
+	// Certificate is what the servers show.
+	Certificate string `yaml:"certificate" enum:"self_signed,public" doc:"certificate of the attacker's servers: self_signed when absent, public for one of a public authority"`
 }
 
 // Start says when the attack begins.
@@ -86,6 +89,36 @@ type Goal struct {
 	Persist    *HostGoal       `yaml:"persist" doc:"a program that starts by itself on hosts of a role"`
 	Exfiltrate *ExfiltrateGoal `yaml:"exfiltrate" doc:"data that has left"`
 	Encrypt    *EncryptGoal    `yaml:"encrypt" doc:"hosts that are encrypted"`
+	Destroy    *EncryptGoal    `yaml:"destroy" doc:"hosts whose data or disk is gone"`
+	Mine       *HostGoal       `yaml:"mine" doc:"hosts that compute for the attacker"`
+	Cloud      *CloudGoal      `yaml:"cloud" doc:"accounts of the cloud directory that are taken over"`
+}
+
+// CloudGoal is a number of cloud accounts.
+type CloudGoal struct {
+	Accounts int `yaml:"accounts" doc:"how many; 1 when absent"`
+}
+
+// Hours are an attacker's working hours.
+type Hours struct {
+	From     int  `yaml:"from" doc:"hour of the day at which work begins, 0 to 23"`
+	To       int  `yaml:"to" doc:"hour of the day at which it ends, up to 24; 0 for no working hours"`
+	Weekends bool `yaml:"weekends" doc:"whether weekends are worked"`
+}
+
+// Next is the first moment from at on (calendar time) that lies in the working hours.
+func (h Hours) Next(at time.Time) time.Time {
+	if h.To == 0 {
+		return at
+	}
+	for range 24 * 14 {
+		weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
+		if at.Hour() >= h.From && at.Hour() < h.To && (h.Weekends || !weekend) {
+			return at
+		}
+		at = at.Truncate(time.Hour).Add(time.Hour)
+	}
+	return at
 }
 
 // HostGoal is a number of hosts of a role.
@@ -115,6 +148,12 @@ func (g Goal) Kind() string {
 		return "exfiltrate"
 	case g.Encrypt != nil:
 		return "encrypt"
+	case g.Destroy != nil:
+		return "destroy"
+	case g.Mine != nil:
+		return "mine"
+	case g.Cloud != nil:
+		return "cloud"
 	}
 	return ""
 }
@@ -126,13 +165,15 @@ func (g Goal) Role() string {
 		return g.Control.Role
 	case g.Persist != nil:
 		return g.Persist.Role
+	case g.Mine != nil:
+		return g.Mine.Role
 	}
 	return ""
 }
 
 func (g Goal) keys() int {
 	n := 0
-	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil} {
+	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil, g.Destroy != nil, g.Mine != nil, g.Cloud != nil} {
 		if given {
 			n++
 		}
@@ -144,6 +185,7 @@ func (g Goal) keys() int {
 type GiveUp struct {
 	After    time.Duration `yaml:"after" doc:"time after the first step; the horizon when absent"`
 	Failures int           `yaml:"failures" doc:"failures in a row; 10 when absent"`
+	Blocks   int           `yaml:"blocks" doc:"times that the defence stopped him; without limit when absent"`
 }
 
 // Stage is one stage of a campaign.
@@ -153,6 +195,7 @@ type Stage struct {
 	Needs     []string          `yaml:"needs" doc:"stages that must have succeeded, else this one is left out"`
 	Do        Moves             `yaml:"do" doc:"a technique, a list to do in any order, or {any: [...]} to choose from"`
 	Try       []Choice          `yaml:"try" doc:"weighted alternatives, one chosen at a time"`
+	When      *Condition        `yaml:"when" doc:"do the stage only if this holds when its turn comes, such as what was found before"`
 	Until     *Condition        `yaml:"until" doc:"repeat the stage until this holds"`
 	Loop      *Loop             `yaml:"loop" doc:"repeat the stage a number of times"`
 	Pace      sim.Dist          `yaml:"pace" doc:"pause after each technique, before stealth lengthens it"`
@@ -219,11 +262,12 @@ type Condition struct {
 	Credential string // privilege
 	Foothold   string // role
 	Elevated   bool
+	Cloud      bool // a session in the cloud that works
 	KnownHosts int
 	Staged     float64 // gigabytes
 }
 
-// ReadYAML reads goal, elevated, or a mapping.
+// ReadYAML reads goal, elevated, cloud, or a mapping.
 func (c *Condition) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 	if n.Kind == yaml.ScalarNode {
 		switch n.Value {
@@ -231,8 +275,10 @@ func (c *Condition) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 			c.Goal = true
 		case "elevated":
 			c.Elevated = true
+		case "cloud":
+			c.Cloud = true
 		default:
-			d.Fault(n, path, "unknown condition %q; accepted: goal, elevated, {credential: {privilege: …}}, {foothold: {role: …}}, {known_hosts: N}, {staged: {gigabytes: N}}", n.Value)
+			d.Fault(n, path, "unknown condition %q; accepted: goal, elevated, cloud, {credential: {privilege: …}}, {foothold: {role: …}}, {known_hosts: N}, {staged: {gigabytes: N}}", n.Value)
 		}
 		return
 	}
@@ -270,7 +316,7 @@ func (Condition) JSONSchema() map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{key: map[string]any{"type": typ}}}
 	}
 	return map[string]any{"anyOf": []any{
-		map[string]any{"type": "string", "enum": []string{"goal", "elevated"}},
+		map[string]any{"type": "string", "enum": []string{"goal", "elevated", "cloud"}},
 		map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{
 			"credential": object("privilege", "string"), "foothold": object("role", "string"),
 			"known_hosts": map[string]any{"type": "integer"}, "staged": object("gigabytes", "number"),
@@ -310,10 +356,31 @@ func (Reaction) JSONSchema() map[string]any {
 	}}
 }
 
-// Check reports what is wrong with a campaign beyond its form. The roles are
-// those that the scenario's world has.
-func (a *Attacker) Check(path string, roles []string) strictyaml.Faults {
-	c := check{path: path, roles: roles, attacker: a}
+// Estate is what a campaign needs to know of the scenario's world.
+type Estate struct {
+	Roles, Platforms []string
+	HoleInWeb        bool // a web server has a vulnerability
+}
+
+// lacks tells what the estate lacks for a technique, or "".
+func (e Estate) lacks(t *technique.Technique) string {
+	has := func(p string) bool { return slices.Contains(e.Platforms, p) || p == "network" || p == "identity" }
+	switch {
+	case !slices.ContainsFunc(t.Platforms, has):
+		return "it needs a host with " + strings.Join(t.Platforms, " or ")
+	case (t.ID == "T1190" || t.ID == "T1595.002") && !slices.Contains(e.Roles, "web_server"):
+		return "it needs a host with the role web_server"
+	case t.ID == "T1190" && !e.HoleInWeb:
+		return "it needs a web_server with a vulnerability"
+	case (t.ID == "T1078" || t.ID == "T1133") && !slices.Contains(e.Roles, "cloud_gateway"):
+		return "it needs a host with the role cloud_gateway"
+	}
+	return ""
+}
+
+// Check reports what is wrong with a campaign beyond its form.
+func (a *Attacker) Check(path string, estate Estate) strictyaml.Faults {
+	c := check{path: path, roles: estate.Roles, estate: estate, attacker: a}
 	c.goal()
 	c.stages()
 	c.needs()
@@ -323,6 +390,7 @@ func (a *Attacker) Check(path string, roles []string) strictyaml.Faults {
 type check struct {
 	path     string
 	roles    []string
+	estate   Estate
 	attacker *Attacker
 	faults   strictyaml.Faults
 	achieves map[string]bool
@@ -335,7 +403,7 @@ func (c *check) fault(p strictyaml.Pos, path, format string, args ...any) {
 func (c *check) goal() {
 	g := c.attacker.Goal
 	if n := g.keys(); n != 1 {
-		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt is expected, %d are given", n)
+		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud is expected, %d are given", n)
 	}
 	if role := g.Role(); role != "" && !slices.Contains(c.roles, role) {
 		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", role, strings.Join(c.roles, ", "))
@@ -345,6 +413,12 @@ func (c *check) goal() {
 	}
 	if g.Encrypt != nil && g.Encrypt.Hosts < 1 {
 		c.fault(g.Pos, ".goal.encrypt.hosts", "1 or more is expected")
+	}
+	if g.Destroy != nil && g.Destroy.Hosts < 1 {
+		c.fault(g.Pos, ".goal.destroy.hosts", "1 or more is expected")
+	}
+	if h := c.attacker.Hours; h.From < 0 || h.To > 24 || h.To < 0 || h.To != 0 && h.From >= h.To {
+		c.fault(c.attacker.Pos, ".hours", "hours of the day are expected, from before to, such as {from: 8, to: 18}")
 	}
 	if i := c.attacker.Infrastructure; i.Addresses < 0 || i.Domains < 0 {
 		c.fault(c.attacker.Pos, ".infrastructure", "numbers of 0 or more are expected")
@@ -370,10 +444,16 @@ func (c *check) stages() {
 	}
 	first := c.attacker.Campaign[0]
 	for _, id := range first.Techniques() {
-		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" && id != "T1110.001" {
+		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" && !fromOutside(t) {
 			c.fault(first.Pos, ".campaign[0]", "the first stage starts with nothing, but %s needs %s; begin with reconnaissance or initial access", id, t.Needs)
 		}
 	}
+}
+
+// fromOutside tells whether a technique can begin a campaign although its tactic is
+// none of those that begin one.
+func fromOutside(t *technique.Technique) bool {
+	return t.ID == "T1110.001" || t.ID == "T1110.003" || t.ID == "T1621" || t.ID == "T1528"
 }
 
 func reaching(kind string) []string {
@@ -402,6 +482,9 @@ func (c *check) stage(path string, s *Stage) {
 		if t == nil {
 			c.fault(s.Pos, path, "unknown technique %q%s", id, closest(id))
 			continue
+		}
+		if lack := c.estate.lacks(t); lack != "" {
+			c.fault(s.Pos, path, "%s can never be done in this world: %s", id, lack)
 		}
 		c.achieves[t.Achieves] = true
 		if t.Tactic == "initial-access" {

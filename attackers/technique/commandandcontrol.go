@@ -200,7 +200,7 @@ func fetchTools(a *Attempt) Progress {
 		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
 	}
 	a.World.Flow(a.Now+time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 3e6, Duration: 4 * time.Second})
-	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, false)
+	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.PublicCertificate)
 	return success("tools fetched to %s", f.Host.Name)
 }
 
@@ -227,7 +227,7 @@ func callHome(a *Attempt) Progress {
 		a.World.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 80, Method: "POST", Host: to.Domain, URI: "/admin/get.php", Agent: "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko", Status: "200", Sent: 600, Received: 900})
 	}
 	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 600 + uint64(a.Rand.IntN(80)), Received: 900 + uint64(a.Rand.IntN(200)), Duration: time.Second})
-	a.World.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, false)
+	a.World.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.PublicCertificate)
 	if a.Round >= a.Count {
 		return success("%d calls home from %s", a.Round+1, f.Host.Name)
 	}

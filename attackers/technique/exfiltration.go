@@ -100,7 +100,7 @@ func send(a *Attempt, to world.Endpoint, tool string) Progress {
 	factor, _ := w.Throttle(world.At(f.Host), to)
 	took := time.Duration(float64(piece) / float64(a.Bytes) * factor * float64(time.Second))
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: a.Process, Sent: piece, Received: piece / 400, Duration: took})
-	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, "CN="+to.Domain, "CN="+to.Domain, a.Technique.ID != "T1041")
+	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.Technique.ID != "T1041" || a.PublicCertificate)
 	w.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 443, Method: "CONNECT", Host: to.Domain, URI: to.Domain + ":443", Agent: "rclone/v1.65.0", Status: "200", Sent: piece, Received: piece / 400})
 	a.Staged -= piece
 	a.Exfiltrated += piece

@@ -156,6 +156,17 @@ func (s *State) cloud() (*world.Account, world.Refusal) {
 	return nil, last
 }
 
+// CloudAccounts counts the accounts whose sessions in the cloud still work.
+func (s *State) CloudAccounts() int {
+	seen := map[*world.Account]bool{}
+	for _, c := range s.Cloud {
+		if s.World.MayLogOn(c.Account, c.Generation).OK() {
+			seen[c.Account] = true
+		}
+	}
+	return len(seen)
+}
+
 func needCloud(s *State) error {
 	if who, _ := s.cloud(); who == nil {
 		return errNoCloud

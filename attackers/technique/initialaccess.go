@@ -65,6 +65,12 @@ var initialAccess = []*Technique{
 		Telemetry: []string{"windows/security 4624", "zeek/conn", "zeek/ssl"}, Tools: []string{"scripted client", "system client"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.95,
 		run: logOnThroughGateway,
 	},
+	{
+		ID: "T1078.002", Name: "Valid Accounts: Domain Accounts", Tactic: "initial-access", Platforms: []string{"windows"},
+		Needs: "an account of one's own: this is an insider", Effect: "a session at a desk",
+		Telemetry: []string{"windows/security 4624", "windows/sysmon 1"}, Tools: []string{"a colleague's desk", "the own desk"}, Takes: sim.LogNormal(2*time.Minute, 0.6), Success: 0.99,
+		run: sitDown,
+	},
 }
 
 func sshServer(h *world.Host) bool {
@@ -268,7 +274,7 @@ func (a *Attempt) phished(p *world.Process, victim *world.Account) Progress {
 		return blocked(r)
 	}
 	w.Flow(a.Now+10*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 400e3, Duration: 3 * time.Second})
-	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, "CN="+c2.Domain, "CN="+c2.Domain, false)
+	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, a.issuer(c2), "CN="+c2.Domain, a.PublicCertificate)
 	a.Now += 15 * time.Second
 	a.implant(h, victim, nil, 0, "Medium")
 	return success("%s opened the attachment at %s", victim.Name, h.Name)

@@ -170,8 +170,12 @@ func hopTool(a *Attempt, f *Foothold, service string) *world.Process {
 	case service == "smb" && a.Tool == "renamed psexec":
 		return a.start(f, world.PsExec.Renamed(`C:\Users\Public\upd.exe`), `upd.exe -accepteula \\`+a.Target.Name+` -s -r sysmgmt cmd.exe`)
 	case a.Tool == "sekurlsa::pth":
-		a.World.WindowsLog(a.Now+time.Second, a.Actor, f.Host, f.Account, "Security 4624", "TargetUserName", a.credentialFor(a.Target).Account.Name, "LogonType", "9", "LogonProcessName", "seclogo", "AuthenticationPackageName", "Negotiate", "KeyLength", "0")
-		return a.start(f, mimikatz, a.text(f, `mimikatz.exe "sekurlsa::pth /user:`+a.credentialFor(a.Target).Account.Name+` /domain:{domain} /ntlm:cc36cf7a8514893efccd332446158b1a" exit`))
+		name := "Administrator" // of a decoy, which no credential fits
+		if c := a.credentialFor(a.Target); c != nil {
+			name = c.Account.Name
+		}
+		a.World.WindowsLog(a.Now+time.Second, a.Actor, f.Host, f.Account, "Security 4624", "TargetUserName", name, "LogonType", "9", "LogonProcessName", "seclogo", "AuthenticationPackageName", "Negotiate", "KeyLength", "0")
+		return a.start(f, mimikatz, a.text(f, `mimikatz.exe "sekurlsa::pth /user:`+name+` /domain:{domain} /ntlm:cc36cf7a8514893efccd332446158b1a" exit`))
 	case a.Tool == "Rubeus ptt":
 		return a.start(f, rubeus, `Rubeus.exe ptt /ticket:C:\Users\Public\t.kirbi`)
 	case service == "dce_rpc":

@@ -22,6 +22,8 @@ type State struct {
 	Domains   []Domain // command-and-control names
 	Domain    int
 	Hello     world.Hello // TLS client of his tools
+	// PublicCertificate tells that his servers show a certificate of a public authority.
+	PublicCertificate bool
 
 	Footholds   []*Foothold
 	Credentials []Credential
@@ -88,6 +90,15 @@ func (s *State) C2() world.Endpoint {
 	}
 	d := s.Domains[s.Domain]
 	return world.Endpoint{Address: d.Address, Domain: d.Name}
+}
+
+// issuer is who signed the certificate of the attacker's server: itself, or a public
+// authority.
+func (s *State) issuer(to world.Endpoint) string {
+	if s.PublicCertificate {
+		return "CN=Public CA"
+	}
+	return "CN=" + to.Domain
 }
 
 // Source is the outside endpoint in use.

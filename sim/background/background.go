@@ -13,6 +13,8 @@ type Config struct {
 	// Rate multiplies how often people and machines act; 1 is an ordinary
 	// company, 0 silence.
 	Rate float64
+	// Day is the kind of day; Ordinary when empty.
+	Day string
 	// Blocked lists accounts that never act. It serves experiments on what one
 	// user's absence changes.
 	Blocked []string
@@ -79,6 +81,7 @@ func Start(e *sim.Engine, w *world.World, c Config) *Background {
 	}
 	b.addPeople()
 	b.addMachines()
+	b.addDay(c.Day)
 	for i := range b.actors {
 		a := &b.actors[i]
 		if a.account != nil && blocked[a.account.Name] {

@@ -251,7 +251,9 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 	}
 	console := b.running(a, world.PowerShell)
 	logon := world.Logon{From: world.At(a.host), To: target, Account: a.account, Type: world.LogonNetwork, Generation: a.account.Generation}
-	switch sim.PickWeighted(s, []float64{1, 10, 5, 8, 2}) {
+	// PsExec, remote PowerShell, scheduled tasks, remote desktop, consoles: most of the
+	// work is done in consoles (assumed; docs/calibration.md).
+	switch sim.PickWeighted(s, []float64{0.3, 1, 0.4, 9, 14}) {
 	case 0:
 		if r := b.connect(a, now, target, 445, "smb", console); !r.OK() {
 			return refused(r)
@@ -279,8 +281,8 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 			return refused(r)
 		}
 		name := sim.Pick(s, []string{`\Maintenance\DiskCleanup`, `\Maintenance\LogRotate`, `\IT\Inventory`, `\IT\CertificateCheck`})
-		w.StartProcess(now, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Schtasks, CommandLine: `schtasks /create /s ` + target.Name + ` /tn "` + name[1:] + `" /tr "C:\ProgramData\it\maintenance.cmd" /sc daily /st 03:00`, Parent: console, Integrity: "High"})
-		w.CreateTask(now+time.Second, a.as, target, a.account, name, `C:\ProgramData\it\maintenance.cmd`, "")
+		w.StartProcess(now, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Schtasks, CommandLine: `schtasks /create /s ` + target.Name + ` /tn "` + name[1:] + `" /tr "C:\Program Files\IT\maintenance.cmd" /sc daily /st 03:00`, Parent: console, Integrity: "High"})
+		w.CreateTask(now+time.Second, a.as, target, a.account, name, `C:\Program Files\IT\maintenance.cmd`, "")
 	case 3:
 		if r := b.connect(a, now, target, 3389, "rdp", b.running(a, world.Mstsc)); !r.OK() {
 			return refused(r)
@@ -296,7 +298,14 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 			w.CreateUser(now, a.as, dc, a.account, fmt.Sprintf("new%04d", s.IntN(10000)))
 			break
 		}
-		w.StartProcess(now, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Quser, CommandLine: "quser /server:" + target.Name, Parent: console})
+		switch s.IntN(4) {
+		case 0:
+			w.StartProcess(now, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Quser, CommandLine: "quser /server:" + target.Name, Parent: console})
+		default:
+			snapIn := sim.Pick(s, []string{"dsa.msc", "services.msc", "eventvwr.msc", "compmgmt.msc", "gpmc.msc"})
+			w.StartProcess(now, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Mmc, CommandLine: `"C:\Windows\system32\mmc.exe" C:\Windows\system32\` + snapIn, Integrity: "High"})
+			w.Flow(now+time.Second, a.as, world.Flow{From: world.At(a.host), To: world.At(target), Port: 135, Service: "dce_rpc", Sent: 30e3, Received: 90e3, Duration: 30 * time.Second})
+		}
 	}
 	return outcome{}
 }
