@@ -441,6 +441,11 @@ func (a *Agent) nextStage(now time.Duration) bool {
 		a.stage++
 		a.tries, a.blocks = 0, 0
 		if a.stage >= len(a.spec.Campaign) {
+			if g := a.spec.Goal.Finish; g != nil && a.Progress() >= 1 {
+				a.Objective, a.lastSuccess = record.At(now), now
+				a.end(now, "the plan is carried out")
+				return false
+			}
 			a.end(now, "the plan is at its end without the goal")
 			return false
 		}
@@ -593,6 +598,18 @@ func (a *Agent) Progress() float64 {
 			}
 		}
 		return part(float64(n), float64(max(g.Mine.Count, 1)))
+	case g.Finish != nil:
+		n := 0
+		for _, ok := range a.succeeded {
+			if ok {
+				n++
+			}
+		}
+		share := g.Finish.Share
+		if share == 0 {
+			share = 1
+		}
+		return part(float64(n), share*float64(len(a.succeeded)))
 	case g.Cloud != nil:
 		return part(float64(s.CloudAccounts()), float64(max(g.Cloud.Accounts, 1)))
 	}
@@ -600,7 +617,7 @@ func (a *Agent) Progress() float64 {
 }
 
 func (a *Agent) checkGoal(now time.Duration) {
-	if a.Progress() < 1 {
+	if a.Progress() < 1 || a.spec.Goal.Finish != nil { // a plan is finished at its end
 		return
 	}
 	a.Objective = record.At(now)

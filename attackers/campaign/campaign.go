@@ -92,6 +92,12 @@ type Goal struct {
 	Destroy    *EncryptGoal    `yaml:"destroy" doc:"hosts whose data or disk is gone"`
 	Mine       *HostGoal       `yaml:"mine" doc:"hosts that compute for the attacker"`
 	Cloud      *CloudGoal      `yaml:"cloud" doc:"accounts of the cloud directory that are taken over"`
+	Finish     *FinishGoal     `yaml:"finish" doc:"the plan itself: it is followed to its end, as in an exercise"`
+}
+
+// FinishGoal is a plan carried out.
+type FinishGoal struct {
+	Share float64 `yaml:"share" doc:"share of the stages that must have worked by the end of the plan; 1 when absent"`
 }
 
 // CloudGoal is a number of cloud accounts.
@@ -154,6 +160,8 @@ func (g Goal) Kind() string {
 		return "mine"
 	case g.Cloud != nil:
 		return "cloud"
+	case g.Finish != nil:
+		return "finish"
 	}
 	return ""
 }
@@ -173,7 +181,7 @@ func (g Goal) Role() string {
 
 func (g Goal) keys() int {
 	n := 0
-	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil, g.Destroy != nil, g.Mine != nil, g.Cloud != nil} {
+	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil, g.Destroy != nil, g.Mine != nil, g.Cloud != nil, g.Finish != nil} {
 		if given {
 			n++
 		}
@@ -403,7 +411,7 @@ func (c *check) fault(p strictyaml.Pos, path, format string, args ...any) {
 func (c *check) goal() {
 	g := c.attacker.Goal
 	if n := g.keys(); n != 1 {
-		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud is expected, %d are given", n)
+		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud, finish is expected, %d are given", n)
 	}
 	if role := g.Role(); role != "" && !slices.Contains(c.roles, role) {
 		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", role, strings.Join(c.roles, ", "))
@@ -413,6 +421,9 @@ func (c *check) goal() {
 	}
 	if g.Encrypt != nil && g.Encrypt.Hosts < 1 {
 		c.fault(g.Pos, ".goal.encrypt.hosts", "1 or more is expected")
+	}
+	if g.Finish != nil && (g.Finish.Share < 0 || g.Finish.Share > 1) {
+		c.fault(g.Pos, ".goal.finish.share", "a share from 0 to 1 is expected")
 	}
 	if g.Destroy != nil && g.Destroy.Hosts < 1 {
 		c.fault(g.Pos, ".goal.destroy.hosts", "1 or more is expected")
@@ -438,7 +449,7 @@ func (c *check) stages() {
 		c.stage(fmt.Sprintf(".campaign[%d]", i), &c.attacker.Campaign[i])
 	}
 	kind := c.attacker.Goal.Kind()
-	reachable := kind == "" || c.achieves[kind] || kind == "control" && c.achieves["foothold"]
+	reachable := kind == "" || kind == "finish" || c.achieves[kind] || kind == "control" && c.achieves["foothold"]
 	if !reachable {
 		c.fault(c.attacker.Goal.Pos, ".goal", "no technique of the campaign can reach the goal %q; those that can: %s", kind, strings.Join(reaching(kind), ", "))
 	}

@@ -13,7 +13,7 @@ import (
 
 func scenarioCommand() *cobra.Command {
 	c := &cobra.Command{Use: "scenario", Short: "List, show and check scenarios"}
-	c.AddCommand(scenarioList(), scenarioShow(), scenarioValidate(), schemaCommand("scenario", scenarios.Schema))
+	c.AddCommand(scenarioList(), scenarioShow(), scenarioValidate(), schemaCommand("scenario", scenarios.Schema), scenarioImport())
 	return c
 }
 
