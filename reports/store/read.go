@@ -214,6 +214,32 @@ func (db *DB) texts(query string, args ...any) ([]string, error) {
 	return out, db.wrap(rows.Err())
 }
 
+// KeptEvent is an event that was kept, with what caused it in truth.
+type KeptEvent struct {
+	JSON         string
+	Attack, Step int
+}
+
+// Events calls f for each event of a trial that was kept, in the order in which
+// sensors delivered them.
+func (db *DB) Events(trialID string, f func(KeptEvent) error) error {
+	rows, err := db.sql.Query("SELECT json, attack, step FROM events WHERE trial_id=? ORDER BY observed, event_id", trialID)
+	if err != nil {
+		return db.wrap(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e KeptEvent
+		if err := rows.Scan(&e.JSON, &e.Attack, &e.Step); err != nil {
+			return db.wrap(err)
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	return db.wrap(rows.Err())
+}
+
 // ErrNoTrial is what Trial returns when nothing fits.
 var ErrNoTrial = errors.New("no such trial")
 
