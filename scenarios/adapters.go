@@ -123,6 +123,12 @@ func sensorsChanged(spec *world.Spec, changes []SensorChange) (*world.Spec, erro
 			if c.Loss != nil {
 				s.Loss = *c.Loss
 			}
+			if c.Skew != nil {
+				s.Skew = *c.Skew
+			}
+			if c.Rotation != nil {
+				s.Rotation = *c.Rotation
+			}
 		}
 		if keep {
 			changed.Sensors = append(changed.Sensors, s)

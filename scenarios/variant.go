@@ -22,6 +22,7 @@ import (
 	"hemostat/sim/analysts"
 	"hemostat/sim/intel"
 	"hemostat/sim/strictyaml"
+	"hemostat/sim/world"
 )
 
 // VariantFile is a variant of the defence. What is absent is the default.
@@ -99,12 +100,14 @@ type IntelFile struct {
 
 // SensorChange changes a sensor of the world.
 type SensorChange struct {
-	Pos      strictyaml.Pos `yaml:"-"`
-	Name     string         `yaml:"name" required:"true" doc:"sensor of the world"`
-	Coverage *float64       `yaml:"coverage" doc:"share of hosts that have it"`
-	Delay    *sim.Dist      `yaml:"delay" doc:"time to delivery"`
-	Loss     *float64       `yaml:"loss" doc:"share of events lost"`
-	Off      bool           `yaml:"off" doc:"the sensor is missing"`
+	Pos      strictyaml.Pos  `yaml:"-"`
+	Name     string          `yaml:"name" required:"true" doc:"sensor of the world"`
+	Coverage *float64        `yaml:"coverage" doc:"share of hosts that have it"`
+	Delay    *sim.Dist       `yaml:"delay" doc:"time to delivery"`
+	Loss     *float64        `yaml:"loss" doc:"share of events lost"`
+	Skew     *sim.Dist       `yaml:"skew" doc:"how far a host's clock is off, drawn once a host"`
+	Rotation *world.Rotation `yaml:"rotation" doc:"when logs are rotated and nothing is collected"`
+	Off      bool            `yaml:"off" doc:"the sensor is missing"`
 }
 
 // ServicesFile sets the mean service times of the stages.

@@ -253,7 +253,7 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 	logon := world.Logon{From: world.At(a.host), To: target, Account: a.account, Type: world.LogonNetwork, Generation: a.account.Generation}
 	// PsExec, remote PowerShell, scheduled tasks, remote desktop, consoles: most of the
 	// work is done in consoles (assumed; docs/calibration.md).
-	switch sim.PickWeighted(s, []float64{0.3, 1, 0.4, 9, 14}) {
+	switch sim.PickWeighted(s, []float64{0.15, 0.5, 0.15, 9, 14}) {
 	case 0:
 		if r := b.connect(a, now, target, 445, "smb", console); !r.OK() {
 			return refused(r)

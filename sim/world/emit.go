@@ -13,17 +13,18 @@ import (
 func (w *World) begin(now time.Duration, kind *event.Kind, h *Host, a *Actor, fields int) *event.Event {
 	id := uint64(a.index)<<32 | uint64(a.next)
 	a.next++
+	w.now = now
 	sensor := h.sensors[kind.Channel]
 	if sensor == nil || !h.Agent && onHost(kind.Channel) {
 		return nil
 	}
 	draws := sensor.draws.At(id)
-	if draws.Bool(sensor.Loss) {
+	if draws.Bool(sensor.Loss) || onHost(kind.Channel) && sensor.rotating(h, now) {
 		w.dropped++
 		return nil
 	}
 	e := w.arena.New(fields + 4)
-	e.ID, e.Time, e.Observed = id, now, now+sensor.Delay.Sample(&draws)
+	e.ID, e.Time, e.Observed = id, max(0, now+sensor.clockOf(h)), now+sensor.Delay.Sample(&draws)
 	e.Sensor, e.Host, e.Source = sensor.Name, h.Name, kind.Source
 	if kind.EventID != "" {
 		e.Set(event.EventID, kind.EventID)
@@ -43,7 +44,7 @@ func onHost(c event.Channel) bool {
 func (w *World) finish(e *event.Event, a *Actor) {
 	w.events++
 	if a.Label.Malicious() {
-		w.ledger.Record(e.ID, a.Label, e.Time)
+		w.ledger.Record(e.ID, a.Label, w.now) // when it was, whatever the host's clock says
 	}
 	w.Deliver(e)
 }

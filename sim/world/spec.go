@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"hemostat/sim"
 	"hemostat/sim/event"
@@ -99,6 +100,15 @@ type SensorSpec struct {
 	Coverage *float64       `yaml:"coverage" doc:"share of those hosts that have it, 0 to 1; 1 when absent"`
 	Delay    sim.Dist       `yaml:"delay" doc:"time from an event to its delivery"`
 	Loss     float64        `yaml:"loss" doc:"share of events that never arrive, 0 to 1"`
+	Skew     sim.Dist       `yaml:"skew" doc:"how far a host's clock is off, drawn once a host, ahead or behind; none when absent"`
+	Rotation Rotation       `yaml:"rotation" doc:"when logs are rotated and nothing is collected"`
+}
+
+// Rotation is when a host's log is rotated: for a while nothing is collected. Each host
+// has its own phase.
+type Rotation struct {
+	Every time.Duration `yaml:"every" doc:"time between two rotations; none when absent"`
+	Gap   time.Duration `yaml:"gap" doc:"how long nothing is collected"`
 }
 
 //go:embed worlds/*.yaml
@@ -381,6 +391,9 @@ func (c *specCheck) sensors() {
 		}
 		if s.Loss < 0 || s.Loss > 1 {
 			c.fault(s.Pos, path+".loss", "a share from 0 to 1 is expected, not %g", s.Loss)
+		}
+		if r := s.Rotation; r.Every < 0 || r.Gap < 0 || r.Gap > 0 && r.Gap >= r.Every {
+			c.fault(s.Pos, path+".rotation", "a gap shorter than the time between rotations is expected, such as {every: 24h, gap: 40s}")
 		}
 		if s.Coverage != nil && (*s.Coverage < 0 || *s.Coverage > 1) {
 			c.fault(s.Pos, path+".coverage", "a share from 0 to 1 is expected, not %g", *s.Coverage)

@@ -131,6 +131,26 @@ type Sensor struct {
 	Delay sim.Dist
 	Loss  float64
 	draws sim.Stream
+
+	skew     []time.Duration // of each host's clock, nil when all are right
+	rotation Rotation
+}
+
+// rotating tells whether the host's log is being rotated.
+func (s *Sensor) rotating(h *Host, now time.Duration) bool {
+	if s.rotation.Every <= 0 {
+		return false
+	}
+	phase := time.Duration(h.machine % uint64(s.rotation.Every))
+	return (now+phase)%s.rotation.Every < s.rotation.Gap
+}
+
+// clockOf is how far a host's clock is ahead.
+func (s *Sensor) clockOf(h *Host) time.Duration {
+	if s.skew == nil || h.Index >= len(s.skew) {
+		return 0
+	}
+	return s.skew[h.Index]
 }
 
 // Actor is whoever causes events. Its events are numbered by itself, so that
@@ -175,6 +195,7 @@ type World struct {
 	quarantine map[fileKey]*effect
 	effects    map[uint64]*effect
 	domainSID  string
+	now        time.Duration // of the event that is being written
 	events     uint64
 	dropped    uint64
 	spare      map[*Zone]netip.Addr
@@ -346,7 +367,17 @@ func (w *World) buildData(spec *Spec) {
 
 func (w *World) buildSensors(spec *Spec) {
 	for _, s := range spec.Sensors {
-		sensor := &Sensor{Name: s.Name, Delay: s.Delay, Loss: s.Loss, draws: w.streams.Stream("sensor "+s.Name, "delivery")}
+		sensor := &Sensor{Name: s.Name, Delay: s.Delay, Loss: s.Loss, rotation: s.Rotation, draws: w.streams.Stream("sensor "+s.Name, "delivery")}
+		if !s.Skew.IsZero() {
+			sensor.skew = make([]time.Duration, len(w.Hosts))
+			clocks := w.streams.Stream("sensor "+s.Name, "skew")
+			for i := range sensor.skew {
+				r := clocks.At(uint64(i))
+				if sensor.skew[i] = s.Skew.Sample(&r); r.Bool(0.5) {
+					sensor.skew[i] = -sensor.skew[i]
+				}
+			}
+		}
 		w.Sensors = append(w.Sensors, sensor)
 		coverage := 1.0
 		if s.Coverage != nil {
