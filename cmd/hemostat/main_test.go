@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,6 +32,33 @@ func TestCommands(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			// same-alerts DB FILE holds the alerts of a database against those that replay printed.
+			"same-alerts": func(ts *testscript.TestScript, _ bool, args []string) {
+				db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
+				ts.Check(err)
+				defer db.Close()
+				rows, err := db.Query("SELECT detector||' '||title FROM alerts ORDER BY 1")
+				ts.Check(err)
+				var run, replayed []string
+				for rows.Next() {
+					var s string
+					ts.Check(rows.Scan(&s))
+					run = append(run, s)
+				}
+				ts.Check(rows.Err())
+				for line := range strings.Lines(ts.ReadFile(args[1])) {
+					var a struct{ Detector, Title string }
+					ts.Check(json.Unmarshal([]byte(line), &a))
+					if a.Title != "" {
+						replayed = append(replayed, a.Detector+" "+a.Title)
+					}
+				}
+				slices.Sort(replayed)
+				slices.Sort(run)
+				if len(run) == 0 || !slices.Equal(run, replayed) {
+					ts.Fatalf("the run raised %d alerts, replay %d, or others:\n%v\n%v", len(run), len(replayed), run, replayed)
+				}
+			},
 			// alter FILE SQL changes a database behind the program's back.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))

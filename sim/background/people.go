@@ -2,6 +2,7 @@ package background
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"hemostat/sim"
@@ -72,7 +73,26 @@ func (b *Background) browse(a *actor, now time.Duration, s *sim.Stream) outcome 
 	w.Flow(now, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Process: browser, Sent: sent, Received: received, Duration: s.Between(time.Second, time.Minute)})
 	w.TLS(now, a.as, world.At(a.host), to, 443, where.name, world.BrowserHello, "", "", true)
 	w.ProxyRequest(now, a.as, world.Request{From: world.At(a.host), To: to, Port: 443, Method: "CONNECT", Host: where.name, URI: where.name + ":443", Agent: browserAgent, Status: "200", Sent: sent, Received: received, User: a.account.Name})
+	b.loadParts(a, now, s, browser)
 	return b.slowed(a, to)
+}
+
+// loadParts is what a page brings along: a process for its contents, and parts from
+// other places, most of whose names are asked for first.
+func (b *Background) loadParts(a *actor, now time.Duration, s *sim.Stream, browser *world.Process) {
+	w := b.world
+	w.StartProcess(now+time.Second, a.as, world.Start{Host: a.host, Account: a.account, Binary: world.Edge, CommandLine: `"` + world.Edge.Path + `" --type=renderer --lang=en-US --renderer-client-id=` + fmt.Sprint(s.IntN(900)), Parent: browser, Integrity: "Low"})
+	for range 3 + s.IntN(3) {
+		part := b.sites[s.IntN(len(siteNames))]
+		to := world.Endpoint{Address: part.address, Domain: part.name}
+		if s.Bool(0.7) {
+			w.Resolve(now+time.Second, a.as, a.host, browser, part.name, "A", part.address)
+		}
+		if w.Reach(world.At(a.host), to, 443).OK() {
+			w.Flow(now+time.Second, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Process: browser, Sent: 2e3, Received: uint64(s.LogNormal(2e4, 1.4)), Duration: 3 * time.Second})
+			w.TLS(now+time.Second, a.as, world.At(a.host), to, 443, part.name, world.BrowserHello, "", "", true)
+		}
+	}
 }
 
 const browserAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Safari/537.36 Edg/121.0.2277.128"
@@ -195,7 +215,7 @@ func (b *Background) writeDocument(a *actor, now time.Duration, s *sim.Stream) o
 func (b *Background) unlock(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w := b.world
 	l := world.Logon{From: world.At(a.host), To: a.host, Account: a.account, Type: world.LogonInteractive, Generation: a.account.Generation, Keep: true}
-	mistypes := a.trait * a.trait * a.trait * a.trait * 0.6
+	mistypes := math.Pow(a.trait, 12) * 0.6
 	at := now
 	for range 4 {
 		if !s.Bool(mistypes) {
