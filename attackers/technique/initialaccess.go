@@ -211,14 +211,14 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 		folder = `C:\Users\` + who.Name + `\AppData\Local\Temp\`
 	}
 	name := sim.Pick(&a.Rand, []string{"OneDriveUpdater.exe", "svcupdate.exe", "tmp4a1.exe", "teamsync.exe", "dbghost.exe"})
-	file, starter := world.Dropped(folder+name, &a.Rand), world.PowerShell
-	if a.Rand.Bool(0.3 + 0.7*a.Stealth) { // a signed program that loads the attacker's library
-		file, starter = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost
+	file, starter, library := world.Dropped(folder+name, &a.Rand), world.PowerShell, "version.dll"
+	if a.Rand.Bool(a.quiet()) { // a signed program that loads a library of its own vendor's name
+		file, starter, library = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost, "viewcore.dll"
 	}
 	shell := &world.Process{Host: h, PID: 4000, Binary: starter, CommandLine: starter.Path, Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}
 	a.World.CreateFile(a.Now, a.Actor, shell, file.Path)
 	i := a.World.Plant(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: file, CommandLine: `"` + file.Path + `"`, Integrity: integrity, Parent: shell})
-	a.World.LoadImage(a.Now+3*time.Second, a.Actor, i.Process, &world.Binary{Path: folder + "version.dll", OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
+	a.World.LoadImage(a.Now+3*time.Second, a.Actor, i.Process, &world.Binary{Path: folder + library, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
 	i.Files = []string{file.Path}
 	f := &Foothold{Host: h, Account: who, Implant: i, Via: via, Port: port, Since: a.Now, Elevated: i.Elevated}
 	a.gain(f)

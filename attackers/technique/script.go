@@ -175,7 +175,7 @@ func child(b *world.Binary, line string) move {
 	}}
 }
 
-// service runs a program as SYSTEM below services or a given parent.
+// asSystem runs a program as SYSTEM below services or a given parent.
 func asSystem(parent, b *world.Binary, line string) move {
 	return move{"windows/sysmon 1", func(a *Attempt, f *Foothold) world.Refusal {
 		from := &world.Process{Host: f.Host, PID: 812, Binary: parent, CommandLine: parent.Path, Integrity: "System", GUID: "{00000000-0000-0000-0000-00000000032c}"}
@@ -226,14 +226,6 @@ func (a *Attempt) last(f *Foothold) *world.Process {
 func file(path string) move {
 	return move{"windows/sysmon 11", func(a *Attempt, f *Foothold) world.Refusal {
 		return a.World.CreateFile(a.Now, a.Actor, a.last(f), a.text(f, path))
-	}}
-}
-
-// remove deletes a file.
-func remove(path string) move {
-	return move{"windows/sysmon 23", func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.DeleteFile(a.Now, a.Actor, a.last(f), a.text(f, path))
-		return world.Refusal{}
 	}}
 }
 
@@ -322,10 +314,10 @@ func (a *Attempt) texts(f *Foothold, pairs []string) []string {
 	return out
 }
 
-// query asks for a name; an empty answer is one that does not exist.
-func query(name, kind, answer string) move {
+// query asks for the address of a name; an empty answer is one that does not exist.
+func query(name, answer string) move {
 	return move{"zeek/dns, windows/sysmon 22", func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), a.text(f, name), kind, a.text(f, answer))
+		a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), a.text(f, name), "A", a.text(f, answer))
 		return world.Refusal{}
 	}}
 }

@@ -64,15 +64,14 @@ func (t *Technique) Ready(s *State) error {
 	return t.ready(s)
 }
 
-// Begin starts an attempt: the tool is chosen by stealth (a stealthy operator
-// prefers the later, quieter ones), and whether the operator blunders is drawn.
+// Begin starts an attempt: the tool is chosen by stealth and skill (the quieter ones
+// come later), and whether the operator blunders is drawn.
 func (t *Technique) Begin(s *State, options map[string]string, now time.Duration, r sim.Stream) *Attempt {
 	a := &Attempt{State: s, Technique: t, Options: options, Now: now, Rand: r.For("run")}
 	draw := r.For("tool")
 	if n := len(t.Tools); n > 0 {
-		quiet := 0.25 + 0.75*s.Stealth
 		at := 0
-		for at < n-1 && draw.Bool(quiet*0.9) {
+		for at < n-1 && draw.Bool(s.quiet()) {
 			at++
 		}
 		a.Tool = t.Tools[at]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 
 	"hemostat/reports/compare"
 	"hemostat/reports/store"
+	"hemostat/scenarios"
 )
 
 func compareCommand() *cobra.Command {
@@ -152,9 +154,29 @@ func (s side) sample() (*compare.Sample, error) {
 		return nil, fmt.Errorf("no trials of variant %q in %s; it has: %s", s.filter.Variant, s.file, strings.Join(known, ", "))
 	}
 	sample := compare.NewSample(s.filter.Variant, n)
+	if sample.Settings, err = settingsOf(db, s.filter.Variant); err != nil {
+		return nil, err
+	}
 	return sample, db.Outcomes(s.filter, func(o *store.Outcome) error {
 		return sample.Add(&o.Trial, o.Seed, o.ScenarioDigest)
 	})
+}
+
+// settingsOf is what a recorded variant sets in the scenarios.
+func settingsOf(db *store.DB, variant string) (string, error) {
+	texts, err := db.VariantTexts(variant)
+	if err != nil || len(texts) == 0 {
+		return "", err
+	}
+	var identity struct{ Scenario []scenarios.Setting }
+	if err := json.Unmarshal([]byte(texts[0]), &identity); err != nil {
+		return "", fmt.Errorf("variant %q as it is recorded: %w", variant, err)
+	}
+	var out []string
+	for _, s := range identity.Scenario {
+		out = append(out, s.Path+"="+s.Value)
+	}
+	return strings.Join(out, " "), nil
 }
 
 // tallies reads how techniques and detectors did in every n-th trial.

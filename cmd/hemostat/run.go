@@ -67,7 +67,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&o.trials, "trials", 10, "trials of each scenario and variant")
+	f.IntVar(&o.trials, "trials", 5, "trials of each scenario and variant")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE`, or default; may be repeated")
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")

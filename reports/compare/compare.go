@@ -41,12 +41,17 @@ type Row struct {
 // Found tells whether the table as a whole shows this difference.
 func (r Row) Found() bool { return r.PAdjusted < alpha }
 
-// Better is 1 when the candidate was found better, -1 when worse, else 0.
+// Better is 1 when the candidate was found better, -1 when worse, else 0. Of times the
+// number of pairs decides, as in the test.
 func (r Row) Better() int {
+	direction := r.Difference
+	if r.Metric.Kind == Time {
+		direction = r.Effect
+	}
 	switch {
 	case !r.Found():
 		return 0
-	case r.Difference*float64(r.Metric.Better) > 0:
+	case direction*float64(r.Metric.Better) > 0:
 		return 1
 	}
 	return -1
@@ -115,6 +120,9 @@ func (r *Result) warn(baseline, candidate *Sample) {
 	if left := baseline.Len() + candidate.Len() - 2*r.Pairs; left > 0 {
 		r.warnf("%d trials have no counterpart in the other variant and are left out", left)
 	}
+	if baseline.Settings != candidate.Settings {
+		r.warnf("the variants set different things in the scenarios (%s; %s): pairs share their luck, but not the scenario", settingsOr(baseline.Settings), settingsOr(candidate.Settings))
+	}
 	if baseline.Errors+candidate.Errors > 0 {
 		r.warnf("trials of status error are left out: %d of the baseline, %d of the candidate", baseline.Errors, candidate.Errors)
 	}
@@ -124,6 +132,13 @@ func (r *Result) warn(baseline, candidate *Sample) {
 	if r.Pairs < 10 {
 		r.warnf("only %d pairs: intervals are wide, and a test finds large effects only", r.Pairs)
 	}
+}
+
+func settingsOr(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
 }
 
 // disagreements warns where scenarios found opposite directions: then the row over
@@ -204,7 +219,9 @@ func (r *Row) rates(before, after []float64) {
 
 // times shows medians, for which "never" is later than any time, and the
 // difference of means restricted to the horizon, which is where trials are
-// censored, so that within pairs it is a plain mean.
+// censored, so that within pairs it is a plain mean. The test asks in how many pairs
+// the candidate was slower or faster, for which "never" is slower than any time: a
+// few very long times do not drown the many short ones.
 func (r *Row) times(before, after, horizon []float64) {
 	slower, faster := 0, 0
 	differences := make([]float64, len(before))
@@ -220,6 +237,10 @@ func (r *Row) times(before, after, horizon []float64) {
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Median(before, alpha), n), side(stats.Median(after, alpha), n)
 	r.means(differences)
+	r.P = math.NaN()
+	if n > 1 {
+		r.P = stats.SignTest(slower, faster)
+	}
 	r.Effect = float64(slower-faster) / float64(n)
 }
 

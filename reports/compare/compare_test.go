@@ -110,6 +110,10 @@ func TestWhatCannotBeComparedIsSaid(t *testing.T) {
 	c.trials[2].ScenarioDigest = "another"
 	_, err = Compare(b, c)
 	require.ErrorContains(t, err, "is not the same")
+	c.Settings = "attackers[0].skill=0.9"
+	r, err = Compare(b, c)
+	require.NoError(t, err, "variants that set different things in a scenario are to be compared")
+	require.Contains(t, r.Warnings[0], "set different things")
 	b, c = samples(t, 4)
 	add(t, c, &record.Trial{Scenario: "s", Index: 2, Status: "ok", Horizon: 1})
 	_, err = Compare(b, c)

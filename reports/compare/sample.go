@@ -33,6 +33,9 @@ type Observation struct {
 type Sample struct {
 	Variant string
 	Errors  int // trials of status error, which are left out
+	// Settings are what the variant sets in the scenarios. Two variants that set
+	// different things are to be compared although their scenarios differ by that.
+	Settings string
 
 	trials []Observation
 	values []float64 // the block that the next values come from
@@ -106,7 +109,7 @@ func match(baseline, candidate *Sample) ([]pair, error) {
 			if b.Horizon != c.Horizon {
 				return nil, fmt.Errorf("scenario %s has a horizon of %s in one variant and %s in the other; such trials cannot be compared", b.Scenario, duration(float64(b.Horizon)), duration(float64(c.Horizon)))
 			}
-			if b.ScenarioDigest != c.ScenarioDigest {
+			if b.ScenarioDigest != c.ScenarioDigest && baseline.Settings == candidate.Settings {
 				return nil, fmt.Errorf("scenario %s is not the same in %q and %q (digests %.12s and %.12s): their trials faced different days; run both against one state of it, or choose runs with --run", b.Scenario, baseline.Variant, candidate.Variant, b.ScenarioDigest, c.ScenarioDigest)
 			}
 			pairs = append(pairs, pair{b, c})

@@ -191,6 +191,11 @@ func (db *DB) ScenarioText(name, digest string) (string, error) {
 	return texts[0], nil
 }
 
+// VariantTexts are the recorded texts of a variant, one for each state of it.
+func (db *DB) VariantTexts(name string) ([]string, error) {
+	return db.texts("SELECT json FROM variants WHERE variant=? ORDER BY digest", name)
+}
+
 // Variants lists the variants that have trials.
 func (db *DB) Variants() ([]string, error) {
 	return db.texts("SELECT DISTINCT variant FROM trials ORDER BY 1")

@@ -46,9 +46,10 @@ func (w *World) WindowsLog(now time.Duration, a *Actor, h *Host, by *Account, id
 	if e == nil {
 		return
 	}
-	if l.channel == event.ChannelSecurity {
+	switch l.channel {
+	case event.ChannelSecurity:
 		w.subject(e, by, h, h.logonID(by))
-	} else if l.channel == event.ChannelSysmon {
+	case event.ChannelSysmon:
 		e.Set(event.UtcTime, w.UTC(now))
 		e.Set(event.User, w.UserName(by))
 	}
