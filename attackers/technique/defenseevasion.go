@@ -28,8 +28,8 @@ var defenseEvasion = []*Technique{
 		ID: "T1562.004", Name: "Impair Defenses: Disable or Modify System Firewall", Tactic: "defense-evasion", Effect: "the host's own firewall lets everything in",
 		Takes: quick, Success: 0.96,
 		script: &script{at: anywhere, variants: []variant{
-			by("off", either(cmd(world.Netsh, `netsh advfirewall set allprofiles state off`), sh(world.UFW, "ufw disable"))),
 			by("one rule", either(cmd(world.Netsh, `netsh advfirewall firewall add rule name="Core Networking" dir=in action=allow program="C:\Users\Public\agent.exe" enable=yes`), sh(world.Iptables, "iptables -F"))),
+			by("off", either(cmd(world.Netsh, `netsh advfirewall set allprofiles state off`), sh(world.UFW, "ufw disable"))),
 		}},
 	},
 	{

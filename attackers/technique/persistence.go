@@ -126,9 +126,9 @@ var persistence = []*Technique{
 		ID: "T1547.004", Name: "Boot or Logon Autostart Execution: Winlogon Helper DLL", Tactic: "persistence", Effect: "the attacker's program starts with every logon", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("PowerShell", powershell(`Set-ItemProperty "HKCU:\Software\Microsoft\Windows NT\CurrentVersion\Winlogon" "Shell" "explorer.exe, C:\Users\Public\agent.exe" -Force`)),
 			by("userinit", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v Userinit /t REG_SZ /d "C:\Windows\system32\userinit.exe,C:\Users\Public\agent.exe" /f`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\Userinit`, `C:\Windows\system32\userinit.exe,C:\Users\Public\agent.exe`)),
 			by("shell", registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\Shell`, `explorer.exe, C:\Users\Public\agent.exe`)),
+			by("PowerShell", powershell(`Set-ItemProperty "HKCU:\Software\Microsoft\Windows NT\CurrentVersion\Winlogon" "Shell" "explorer.exe, C:\Users\Public\agent.exe" -Force`)),
 		}},
 	},
 	{

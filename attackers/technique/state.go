@@ -94,7 +94,7 @@ func (s *State) C2() world.Endpoint {
 
 // quiet is how likely the attacker passes over a louder tool for a quieter one: it
 // takes the wish and the skill.
-func (s *State) quiet() float64 { return 0.1 + 0.45*s.Stealth + 0.4*s.Skill }
+func (s *State) quiet() float64 { return 0.4*s.Stealth + 0.6*s.Skill }
 
 // issuer is who signed the certificate of the attacker's server: itself, or a public
 // authority.

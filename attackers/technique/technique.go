@@ -64,15 +64,18 @@ func (t *Technique) Ready(s *State) error {
 	return t.ready(s)
 }
 
-// Begin starts an attempt: the tool is chosen by stealth and skill (the quieter ones
-// come later), and whether the operator blunders is drawn.
+// Begin starts an attempt: the tool is chosen by stealth and skill, and whether the
+// operator blunders is drawn. Tools stand in the order of noise, loudest first; the
+// choice is binomial, each louder one passed over with probability quiet.
 func (t *Technique) Begin(s *State, options map[string]string, now time.Duration, r sim.Stream) *Attempt {
 	a := &Attempt{State: s, Technique: t, Options: options, Now: now, Rand: r.For("run")}
 	draw := r.For("tool")
 	if n := len(t.Tools); n > 0 {
 		at := 0
-		for at < n-1 && draw.Bool(s.quiet()) {
-			at++
+		for range n - 1 {
+			if draw.Bool(s.quiet()) {
+				at++
+			}
 		}
 		a.Tool = t.Tools[at]
 		if want := options["tool"]; slices.Contains(t.Tools, want) {

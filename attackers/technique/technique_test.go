@@ -185,6 +185,22 @@ func TestSkilledOperatorsSmellDecoys(t *testing.T) {
 	require.Greater(t, touched(0), 4*touched(1))
 }
 
+func TestTheSkilledAndTheStealthyChooseQuieterTools(t *testing.T) {
+	x := Find("T1566.001")
+	mean := func(skill, stealth float64) float64 {
+		s := &State{Skill: skill, Stealth: stealth}
+		at := 0
+		for i := range 1000 {
+			at += slices.Index(x.Tools, x.Begin(s, nil, 0, sim.NewStreams(1, uint64(i)).Stream("step", "x")).Tool)
+		}
+		return float64(at) / 1000
+	}
+	require.Greater(t, mean(0.9, 0.5), mean(0.1, 0.5)+1)
+	require.Greater(t, mean(0.5, 0.9), mean(0.5, 0.1)+0.5)
+	require.Zero(t, mean(0, 0))
+	require.Equal(t, float64(len(x.Tools)-1), mean(1, 1))
+}
+
 func TestEventsOfAnAttackAreInTheLedgerAndNoOthers(t *testing.T) {
 	s, ledger := lab(t, "", "")
 	mine := map[uint64]bool{}

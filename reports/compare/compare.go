@@ -36,13 +36,15 @@ type Row struct {
 	// P tests that there is no difference; PAdjusted holds for the whole table.
 	P, PAdjusted float64
 	Effect       float64
+	// Later and Sooner count the pairs of a time in which the candidate was.
+	Later, Sooner int
 }
 
 // Found tells whether the table as a whole shows this difference.
 func (r Row) Found() bool { return r.PAdjusted < alpha }
 
 // Better is 1 when the candidate was found better, -1 when worse, else 0. Of times the
-// number of pairs decides, as in the test.
+// ranks decide, as in the test.
 func (r Row) Better() int {
 	direction := r.Difference
 	if r.Metric.Kind == Time {
@@ -219,29 +221,38 @@ func (r *Row) rates(before, after []float64) {
 
 // times shows medians, for which "never" is later than any time, and the
 // difference of means restricted to the horizon, which is where trials are
-// censored, so that within pairs it is a plain mean. The test asks in how many pairs
-// the candidate was slower or faster, for which "never" is slower than any time: a
-// few very long times do not drown the many short ones.
+// censored, so that within pairs it is a plain mean. The test ranks the differences
+// of pairs by their size: a few very long times do not drown the many short ones, and
+// many of seconds do not outvote those of hours.
 func (r *Row) times(before, after, horizon []float64) {
-	slower, faster := 0, 0
 	differences := make([]float64, len(before))
+	var moved []float64
 	for i := range before {
-		differences[i] = min(after[i], horizon[i]) - min(before[i], horizon[i])
+		d := min(after[i], horizon[i]) - min(before[i], horizon[i])
+		differences[i] = d
 		switch {
-		case after[i] > before[i]:
-			slower++
-		case after[i] < before[i]:
-			faster++
+		case d > 0:
+			r.Later++
+		case d < 0:
+			r.Sooner++
+		default:
+			continue
 		}
+		moved = append(moved, d)
 	}
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Median(before, alpha), n), side(stats.Median(after, alpha), n)
 	r.means(differences)
-	r.P = math.NaN()
-	if n > 1 {
-		r.P = stats.SignTest(slower, faster)
+	switch {
+	case n < 2:
+		r.P = math.NaN()
+	case len(moved) == 0:
+		r.P = 1
+	default:
+		t := stats.SignedRank(moved, make([]float64, len(moved)))
+		all := float64(len(moved)) * float64(len(moved)+1) / 2
+		r.P, r.Effect = t.TwoSided, 2*t.Statistic/all-1
 	}
-	r.Effect = float64(slower-faster) / float64(n)
 }
 
 func (r *Row) counts(before, after []float64) {

@@ -36,6 +36,26 @@ func samples(t *testing.T, n int) (*Sample, *Sample) {
 	return baseline, candidate
 }
 
+func TestFewLongTrialsDoNotDecideATime(t *testing.T) {
+	baseline, candidate := NewSample("old", 40), NewSample("new", 0)
+	for i := range 40 {
+		before, after := int64(10e9), int64(60e9)
+		if i < 5 { // the baseline blundered for long
+			before, after = int64(3600e9+i), int64(20e9)
+		}
+		add(t, baseline, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 7200e9, Detected: true, TimeToDetect: &before})
+		add(t, candidate, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 7200e9, Detected: true, TimeToDetect: &after})
+	}
+	r, err := Compare(baseline, candidate)
+	require.NoError(t, err)
+	row := find(t, r, "time_to_detect")
+	require.Negative(t, row.Difference)
+	require.Positive(t, row.Effect)
+	require.Equal(t, []int{35, 5}, []int{row.Later, row.Sooner})
+	require.Equal(t, -1, row.Better())
+	require.Equal(t, "later in 35 pairs, sooner in 5", row.Change())
+}
+
 func find(t *testing.T, r *Result, metric string) Row {
 	t.Helper()
 	for _, x := range r.Rows {

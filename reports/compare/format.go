@@ -197,13 +197,17 @@ func (r Row) Chance() string {
 }
 
 // Change is the difference in words: ~ where none was found, "cannot say" where
-// nothing can be said.
+// nothing can be said. Of a time whose mean does not show what the pairs do, because a
+// few long trials decide it, the pairs are told instead.
 func (r Row) Change() string {
 	if math.IsNaN(r.Difference) || math.IsNaN(r.PAdjusted) {
 		return "cannot say"
 	}
 	if !r.Found() {
 		return "~"
+	}
+	if r.Metric.Kind == Time && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
+		return fmt.Sprintf("later in %d pairs, sooner in %d", r.Later, r.Sooner)
 	}
 	return fmt.Sprintf("%s [%s, %s]", r.Metric.Signed(r.Difference), r.Metric.Signed(r.Lo), r.Metric.Signed(r.Hi))
 }
