@@ -2,6 +2,7 @@ package attackers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"hemostat/attackers/campaign"
@@ -348,9 +349,27 @@ func (a *Agent) reenter(now time.Duration, lost world.Refusal) {
 		a.visits[i] = 0
 		a.succeeded[i] = false
 	}
-	a.why = "every foothold is lost, so in again from outside with another address"
+	a.why = "every foothold is lost, so in again from outside with another address" + a.suspect()
 	a.waiting = true
 	a.engine.Schedule(now+time.Duration(float64(20*time.Minute)*s.Exp()), a, 0)
+}
+
+// suspect lets the attacker ask himself what gave him away. The better he is, the
+// likelier he comes upon the tools that worked last on the hosts that he has lost,
+// and does not use them again. It returns what he concludes.
+func (a *Agent) suspect() string {
+	s := a.pace.For("suspect").At(uint64(a.rounds))
+	var watched []string
+	for i := len(a.Steps) - 1; i >= 0 && len(watched) < 3; i-- {
+		x := a.Steps[i]
+		if x.Succeeded && s.Bool(a.state.Skill) && a.state.Distrust(technique.Find(x.Technique), x.Tool) {
+			watched = append(watched, x.Tool)
+		}
+	}
+	if len(watched) == 0 {
+		return ""
+	}
+	return "; he takes " + strings.Join(watched, ", ") + " for watched"
 }
 
 // react takes the stage's next reaction to being blocked that is possible.
@@ -416,6 +435,12 @@ func (a *Agent) adapt(reaction campaign.Reaction, r world.Refusal) (bool, time.D
 			s.Avoid[target.Name] = true
 		}
 		a.why = fmt.Sprintf("blocked (%s), so another host", r.Reason)
+	case "change_tool":
+		last, pinned := a.Steps[len(a.Steps)-1], a.spec.Campaign[a.stage].With["tool"]
+		if pinned != "" || !s.Distrust(technique.Find(last.Technique), last.Tool) {
+			return false, 0
+		}
+		a.why = fmt.Sprintf("blocked (%s), so with another tool than %s", r.Reason, last.Tool)
 	case "slow_down":
 		if s.Slowdown > 30 {
 			return false, 0

@@ -70,11 +70,7 @@ func TestABlockedAttackerAdaptsAndIsContainedByTheLastBlock(t *testing.T) {
 		}), 0)
 	}
 	s.engine.Run(12 * time.Hour)
-	var why []string
-	for _, x := range s.agent.Steps {
-		why = append(why, x.Why)
-	}
-	story := strings.Join(why, "\n")
+	story := s.story()
 	require.Contains(t, story, "from another address")
 	require.Contains(t, story, "more slowly")
 	require.Contains(t, story, "after a pause")
@@ -92,6 +88,60 @@ func TestAnAttackerWhoFailsAloneIsNotContained(t *testing.T) {
 	require.True(t, s.agent.Done())
 	_, _, ok := s.agent.Containment()
 	require.False(t, ok)
+}
+
+func TestABlockedToolIsNotUsedAgain(t *testing.T) {
+	s := act(t, 1, strings.NewReplacer("    with: {tool: hydra}\n", "", "[change_address, slow_down, {wait: 5m}]", "[change_tool, change_address]").Replace(guesser))
+	for _, h := range s.world.Hosts {
+		h.Weak = false
+	}
+	addresses, _ := s.agent.Indicators()
+	s.engine.Schedule(2*time.Minute, sim.HandlerFunc(func(now time.Duration) {
+		s.world.Apply(now, world.Action{ID: 1, Kind: "block_ip", Params: map[string]string{"source_ip": addresses[0]}})
+	}), 0)
+	s.engine.Run(12 * time.Hour)
+	blocked := ""
+	for _, x := range s.agent.Steps {
+		if blocked != "" && x.Technique == "T1110.001" {
+			require.NotEqual(t, blocked, x.Tool)
+		}
+		if x.BlockedBy == 1 && blocked == "" {
+			blocked = x.Tool
+		}
+	}
+	require.NotEmpty(t, blocked)
+	require.Contains(t, s.story(), "with another tool than "+blocked)
+}
+
+func TestTheSkilledTakeToolsForWatchedAfterALoss(t *testing.T) {
+	returned := 0
+	for seed := range uint64(20) {
+		s := act(t, seed, strings.NewReplacer("skill: 0.9", "skill: 1", "  - {id: never, needs: [ghost], do: T1018}\n", "", "  - {id: ghost, needs: [never], do: T1018}\n", "").Replace(mover))
+		for i := range 12 {
+			s.engine.Schedule(time.Duration(i+1)*20*time.Minute, sim.HandlerFunc(func(now time.Duration) {
+				for _, x := range s.agent.Steps {
+					if x.Host != "" {
+						s.world.Apply(now, world.Action{ID: 1, Kind: "isolate_host", Params: map[string]string{"host": x.Host}})
+					}
+				}
+			}), 0)
+		}
+		s.engine.Run(12 * time.Hour)
+		if strings.Contains(s.story(), "in again from outside") {
+			returned++
+			require.Contains(t, s.story(), "for watched")
+		}
+	}
+	require.Positive(t, returned)
+}
+
+// story is why the attacker did what he did.
+func (s *stage) story() string {
+	var why []string
+	for _, x := range s.agent.Steps {
+		why = append(why, x.Why)
+	}
+	return strings.Join(why, "\n")
 }
 
 const mover = `name: mover

@@ -338,7 +338,7 @@ type Reaction struct {
 	Wait time.Duration
 }
 
-var reactionKinds = []string{"change_address", "change_credential", "change_host", "slow_down", "give_up"}
+var reactionKinds = []string{"change_address", "change_credential", "change_host", "change_tool", "slow_down", "give_up"}
 
 // ReadYAML reads a name or {wait: 30m}.
 func (r *Reaction) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {

@@ -29,6 +29,8 @@ type State struct {
 	Credentials []Credential
 	Known       []*world.Host // hosts that he has found
 	Avoid       map[string]bool
+	// Watched are the tools that he believes the defence knows, by technique.
+	Watched map[string][]string
 
 	Cloud []CloudSession
 
@@ -90,6 +92,19 @@ func (s *State) C2() world.Endpoint {
 	}
 	d := s.Domains[s.Domain]
 	return world.Endpoint{Address: d.Address, Domain: d.Name}
+}
+
+// Distrust takes a tool of a technique for watched from now on; false means that
+// nothing else is left, or that it was already.
+func (s *State) Distrust(t *Technique, tool string) bool {
+	if !slices.Contains(t.Tools, tool) || slices.Contains(s.Watched[t.ID], tool) || len(s.Watched[t.ID])+1 >= len(t.Tools) {
+		return false
+	}
+	if s.Watched == nil {
+		s.Watched = map[string][]string{}
+	}
+	s.Watched[t.ID] = append(s.Watched[t.ID], tool)
+	return true
 }
 
 // quiet is how likely the attacker passes over a louder tool for a quieter one: it

@@ -66,18 +66,23 @@ func (t *Technique) Ready(s *State) error {
 
 // Begin starts an attempt: the tool is chosen by stealth and skill, and whether the
 // operator blunders is drawn. Tools stand in the order of noise, loudest first; the
-// choice is binomial, each louder one passed over with probability quiet.
+// choice is binomial, each louder one passed over with probability quiet. Tools that
+// he believes to be watched are left out.
 func (t *Technique) Begin(s *State, options map[string]string, now time.Duration, r sim.Stream) *Attempt {
 	a := &Attempt{State: s, Technique: t, Options: options, Now: now, Rand: r.For("run")}
 	draw := r.For("tool")
-	if n := len(t.Tools); n > 0 {
+	if len(t.Tools) > 0 {
+		tools := t.Tools
+		if watched := s.Watched[t.ID]; len(watched) > 0 {
+			tools = slices.DeleteFunc(slices.Clone(tools), func(x string) bool { return slices.Contains(watched, x) })
+		}
 		at := 0
-		for range n - 1 {
+		for range len(tools) - 1 {
 			if draw.Bool(s.quiet()) {
 				at++
 			}
 		}
-		a.Tool = t.Tools[at]
+		a.Tool = tools[at]
 		if want := options["tool"]; slices.Contains(t.Tools, want) {
 			a.Tool = want
 		}
