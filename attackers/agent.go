@@ -602,13 +602,7 @@ func (a *Agent) Progress() float64 {
 		}
 		return part(float64(len(n)), float64(max(g.Control.Count, 1)))
 	case g.Persist != nil:
-		n := 0
-		for _, h := range s.Persisted {
-			if g.Persist.Role == "" || h.Role == g.Persist.Role {
-				n++
-			}
-		}
-		return part(float64(n), float64(max(g.Persist.Count, 1)))
+		return part(ofRole(s.Persisted, g.Persist.Role), float64(max(g.Persist.Count, 1)))
 	case g.Exfiltrate != nil:
 		return part(float64(s.Exfiltrated), g.Exfiltrate.Gigabytes*1e9)
 	case g.Encrypt != nil:
@@ -616,13 +610,7 @@ func (a *Agent) Progress() float64 {
 	case g.Destroy != nil:
 		return part(float64(len(s.Destroyed)), float64(g.Destroy.Hosts))
 	case g.Mine != nil:
-		n := 0
-		for _, h := range s.Mining {
-			if g.Mine.Role == "" || h.Role == g.Mine.Role {
-				n++
-			}
-		}
-		return part(float64(n), float64(max(g.Mine.Count, 1)))
+		return part(ofRole(s.Mining, g.Mine.Role), float64(max(g.Mine.Count, 1)))
 	case g.Finish != nil:
 		n := 0
 		for _, ok := range a.succeeded {
@@ -654,4 +642,15 @@ func (a *Agent) end(now time.Duration, reason string) {
 	a.done = true
 	a.Ended = record.At(now)
 	a.EndReason = reason
+}
+
+// ofRole counts the hosts of a role; the empty role is any.
+func ofRole(hosts []*world.Host, role string) float64 {
+	n := 0
+	for _, h := range hosts {
+		if role == "" || h.Role == role {
+			n++
+		}
+	}
+	return float64(n)
 }
