@@ -2,6 +2,7 @@ package attackers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,10 +38,11 @@ type Agent struct {
 	queue     []string
 	tries     int // attempts in the current stage
 	retries   int
-	streak    int // failures in a row
-	blocks    int // blocks met in the current stage
-	blocked   int // times that the defence stopped him
-	rounds    int // re-entries after everything was lost
+	streak    int  // failures in a row
+	blocks    int  // blocks met in the current stage
+	blocked   int  // times that the defence stopped him
+	rounds    int  // re-entries after everything was lost
+	reviving  bool // waits for his program to start by itself
 
 	attempt *technique.Attempt
 	ordinal uint64
@@ -157,6 +159,20 @@ func (a *Agent) Containment() (action uint64, at time.Duration, ok bool) {
 	return last.action, last.at, true
 }
 
+// Holding lists the hosts that the attacker can use now.
+func (a *Agent) Holding() []*world.Host {
+	var hosts []*world.Host
+	for _, f := range a.state.Footholds {
+		if !slices.Contains(hosts, f.Host) && a.state.Usable(f).OK() {
+			hosts = append(hosts, f.Host)
+		}
+	}
+	return hosts
+}
+
+// Exfiltrated is how many bytes the attacker has carried away.
+func (a *Agent) Exfiltrated() uint64 { return a.state.Exfiltrated }
+
 // LastSuccess is when the attacker last got something done.
 func (a *Agent) LastSuccess() time.Duration { return a.lastSuccess }
 
@@ -166,6 +182,10 @@ func (a *Agent) Handle(now time.Duration, _ uint64) {
 		return
 	}
 	a.waiting = false
+	if a.reviving {
+		a.revive(now)
+		return
+	}
 	if a.Started == nil {
 		a.Started = record.At(now)
 	}
@@ -337,6 +357,11 @@ func (a *Agent) reenter(now time.Duration, lost world.Refusal) {
 	}
 	a.rounds++
 	s := a.pace.For("reentry").At(uint64(a.rounds))
+	if len(a.state.Settled()) > 0 && a.rounds < mostRevivals { // his program starts again by itself, perhaps
+		a.reviving, a.waiting = true, true
+		a.engine.Schedule(now+time.Duration(float64(40*time.Minute)*s.Exp()), a, 0)
+		return
+	}
 	worth := 0.35 + 0.4*a.state.Skill - 0.2*float64(a.rounds)
 	if !s.Bool(worth) {
 		a.end(now, "lost every foothold and does not come back")
@@ -352,6 +377,29 @@ func (a *Agent) reenter(now time.Duration, lost world.Refusal) {
 	a.why = "every foothold is lost, so in again from outside with another address" + a.suspect()
 	a.waiting = true
 	a.engine.Schedule(now+time.Duration(float64(20*time.Minute)*s.Exp()), a, 0)
+}
+
+// mostRevivals bounds how often an attacker waits for his program to come back.
+const mostRevivals = 5
+
+// revive goes on where a program of the attacker has started by itself, or comes
+// in again from outside when none has.
+func (a *Agent) revive(now time.Duration) {
+	a.reviving = false
+	h := a.state.Revive(now, a.pace.For("revival").At(uint64(a.rounds)))
+	if h == nil {
+		a.rounds = max(a.rounds, mostRevivals)
+		a.reenter(now, a.lostTo())
+		return
+	}
+	a.streak = 0
+	a.lastSuccess = now
+	a.hindrances = nil
+	a.why = "every foothold was lost, but his program has started again on " + h.Name
+	if len(a.queue) == 0 && len(a.Steps) > 0 {
+		a.queue = []string{a.Steps[len(a.Steps)-1].Technique}
+	}
+	a.rest(now)
 }
 
 // suspect lets the attacker ask himself what gave him away. The better he is, the
@@ -602,7 +650,7 @@ func (a *Agent) Progress() float64 {
 		}
 		return part(float64(len(n)), float64(max(g.Control.Count, 1)))
 	case g.Persist != nil:
-		return part(ofRole(s.Persisted, g.Persist.Role), float64(max(g.Persist.Count, 1)))
+		return part(ofRole(s.Settled(), g.Persist.Role), float64(max(g.Persist.Count, 1)))
 	case g.Exfiltrate != nil:
 		return part(float64(s.Exfiltrated), g.Exfiltrate.Gigabytes*1e9)
 	case g.Encrypt != nil:

@@ -261,9 +261,9 @@ func (p *Pipeline) Answer(now time.Duration, id int, approved bool, by string) b
 }
 
 // ActionDone is the result of an action.
-func (p *Pipeline) ActionDone(now time.Duration, id int64, ok, changed bool, detail string) {
+func (p *Pipeline) ActionDone(now time.Duration, id int64, result response.Result) {
 	p.now = max(p.now, now)
-	p.engine.Done(now, id, ok, changed, detail)
+	p.engine.Done(now, id, result)
 }
 
 // NextWake is when Advance has something to do; false means not before the next

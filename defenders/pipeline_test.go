@@ -52,11 +52,13 @@ type hand struct {
 }
 
 func (h *hand) Start(_ time.Duration, a response.ActionRequest) { h.did = append(h.did, a) }
-func (h *hand) Undo(_ time.Duration, id int64) bool             { h.gone = append(h.gone, id); return true }
+func (h *hand) Observe(time.Duration, int64) bool               { return true }
+
+func (h *hand) Undo(_ time.Duration, id int64) bool { h.gone = append(h.gone, id); return true }
 
 func (h *hand) settle(now time.Duration) {
 	for i := 0; i < len(h.did); i++ {
-		h.p.ActionDone(now, h.did[i].ID, true, true, "done")
+		h.p.ActionDone(now, h.did[i].ID, response.Result{OK: true, Changed: true, Detail: "done"})
 	}
 	h.did = h.did[:0]
 }

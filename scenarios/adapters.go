@@ -38,6 +38,7 @@ type actuator struct {
 	pipeline *defenders.Pipeline
 	hostile  *world.Hostile
 	wake     func()
+	requests map[int64]world.Action
 	// applied is when each action took effect, and whether it hit the innocent.
 	applied  map[int64]time.Duration
 	onBenign map[int64]bool
@@ -46,35 +47,42 @@ type actuator struct {
 // Start implements response.Actuator. Luck belongs to the request's key, so two
 // variants that take the same action share it.
 func (a *actuator) Start(now time.Duration, r response.ActionRequest) {
-	luck := a.world.Streams().Stream("actuator", r.Key)
-	took, fails, err := world.ActionLatency(r.Kind, &luck)
-	if err != nil {
-		fails = true
-	}
-	a.engine.Schedule(now+took, sim.HandlerFunc(func(now time.Duration) {
-		if fails {
-			detail := "the action failed"
-			if err != nil {
-				detail = err.Error()
-			}
-			a.pipeline.ActionDone(now, r.ID, false, false, detail)
-			a.wake()
-			return
-		}
-		action := world.Action{ID: uint64(r.ID), Kind: r.Kind, Params: r.Params}
-		justified := a.hostile.Justified(a.world, action)
-		result := a.world.Apply(now, action)
-		if result.OK && result.Changed {
-			a.applied[r.ID] = now
-			a.onBenign[r.ID] = !justified
-		}
-		a.pipeline.ActionDone(now, r.ID, result.OK, result.Changed, result.Detail)
+	stream := a.world.Streams().Stream("actuator", r.Key)
+	action := world.Action{ID: uint64(r.ID), Kind: r.Kind, Params: r.Params}
+	a.requests[r.ID] = action
+	luck, err := world.ActionLuck(r.Kind, &stream)
+	a.engine.Schedule(now+luck.Takes, sim.HandlerFunc(func(now time.Duration) {
+		a.pipeline.ActionDone(now, r.ID, a.carryOut(now, r.ID, action, luck, err))
 		a.wake()
 	}), 0)
 }
 
+func (a *actuator) carryOut(now time.Duration, id int64, action world.Action, luck world.Luck, err error) response.Result {
+	switch {
+	case err != nil:
+		return response.Result{Detail: err.Error()}
+	case luck.Fails:
+		return response.Result{Detail: "the action failed"}
+	case luck.Silent:
+		return response.Result{OK: true, Changed: true, Detail: action.Kind + " was reported done"}
+	}
+	justified := a.hostile.Justified(a.world, action)
+	result := a.world.Apply(now, action)
+	if result.OK && result.Changed {
+		a.applied[id] = now
+		a.onBenign[id] = !justified
+	}
+	return response.Result{OK: result.OK, Changed: result.Changed, Detail: result.Detail, Accounts: result.Found["account"], Addresses: result.Found["address"]}
+}
+
 // Undo implements response.Actuator.
 func (a *actuator) Undo(_ time.Duration, action int64) bool { return a.world.Undo(uint64(action)) }
+
+// Observe implements response.Actuator.
+func (a *actuator) Observe(_ time.Duration, action int64) bool {
+	request, known := a.requests[action]
+	return known && a.world.Observe(request)
+}
 
 // approver puts the response's questions to the simulated people.
 type approver struct {

@@ -1,8 +1,9 @@
 package scenarios
 
 import (
-	"math"
+	"bytes"
 	"sort"
+	"strings"
 	"time"
 
 	"hemostat/attackers"
@@ -31,13 +32,16 @@ func (t *trial) outcome() (*record.Trial, error) {
 		CollateralSeconds: t.background.Collateral().UserSeconds, Events: t.kept,
 	}
 	t.alerts(r)
-	t.responses(r)
+	if err := t.responses(r); err != nil {
+		return nil, err
+	}
 	t.stages(r)
 	for i, a := range t.agents {
 		r.Attacks = append(r.Attacks, t.attack(r, i+1, a))
 	}
 	t.steps(r)
 	t.total(r)
+	t.price(r)
 	return r, r.Seal()
 }
 
@@ -60,12 +64,12 @@ func (t *trial) alerts(r *record.Trial) {
 	}
 }
 
-func (t *trial) responses(r *record.Trial) {
+func (t *trial) responses(r *record.Trial) error {
 	engine := t.pipeline.Engine()
 	for _, a := range engine.Actions {
 		x := record.Action{Action: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: a.Kind, Target: a.Target,
 			Status: a.Status, Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
-			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID]}
+			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID], Predicted: a.Predicted}
 		if a.Status == response.Succeeded {
 			r.ActionsTotal++
 		}
@@ -78,7 +82,8 @@ func (t *trial) responses(r *record.Trial) {
 	waited := int64(0)
 	for _, a := range engine.Approvals {
 		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: a.Action, Target: a.Target,
-			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a)}
+			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a),
+			Confidence: a.Confidence, Predicted: a.Disruption}
 		r.ApprovalsAsked++
 		if a.Answered != nil {
 			x.Waited = (*a.Answered - a.Asked).Seconds()
@@ -87,9 +92,17 @@ func (t *trial) responses(r *record.Trial) {
 		}
 		r.Approvals = append(r.Approvals, x)
 	}
-	for _, e := range engine.Audit {
-		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Detail: e.Detail})
+	var text bytes.Buffer
+	for i := range engine.Audit {
+		e := &engine.Audit[i]
+		text.Reset()
+		if err := response.WriteAudit(&text, engine.Audit[i:i+1]); err != nil {
+			return err
+		}
+		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Detail: e.Detail,
+			Hash: e.Hash, Line: strings.TrimSpace(text.String())})
 	}
+	return nil
 }
 
 func timeOf(d *time.Duration) record.Time {
@@ -216,7 +229,6 @@ func (t *trial) total(r *record.Trial) {
 	r.Coherence = t.coherence(r)
 	if len(r.Attacks) == 0 {
 		r.Outcome = record.OutcomeNone
-		r.Score = t.score(r, record.Attack{Outcome: record.OutcomeNone})
 		return
 	}
 	last := r.Attacks[0]
@@ -246,7 +258,6 @@ func (t *trial) total(r *record.Trial) {
 	r.TimeToDetect, r.TimeToEnrich = since(last.Detected), since(last.Enriched)
 	r.TimeToRespond, r.TimeToContain = since(last.FirstAction), since(last.Contained)
 	r.TimeToObjective, r.TimeToRestore = since(last.ObjectiveReached), since(last.Restored)
-	r.Score = t.score(r, last)
 }
 
 // coherence is the share of incidents whose way from detection over enrichment
@@ -296,26 +307,4 @@ func (t *trial) coherence(r *record.Trial) float64 {
 		return 0
 	}
 	return float64(quick) / float64(total)
-}
-
-// score is 100 for a day without harm and without cost, 0 for the worst: harm is
-// 1 when the attacker reached his goal and his progress towards it otherwise;
-// disruption is the working time that the defence cost, 1 from a tenth of all; effort is
-// people's time against one analyst for the whole trial. docs/metrics.md gives
-// the weights.
-func (t *trial) score(r *record.Trial, a record.Attack) float64 {
-	harm := 0.6 * a.Progress
-	if a.ObjectiveReached != nil {
-		harm = 1
-	}
-	people := 0.0
-	for _, account := range t.world.Accounts {
-		if account.Home != nil {
-			people++
-		}
-	}
-	hours := t.scenario.Horizon.Hours()
-	disruption := min(1, r.CollateralSeconds/3600/max(1, people*hours)*10)
-	effort := min(1, t.staff.Minutes/60/max(1, hours)/4)
-	return math.Round(1000*(1-min(1, 0.6*harm+0.35*disruption+0.05*effort))) / 10
 }

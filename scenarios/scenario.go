@@ -28,6 +28,7 @@ type Scenario struct {
 	Horizon     time.Duration       `yaml:"horizon" required:"true" doc:"how long a trial lasts"`
 	Background  Background          `yaml:"background" doc:"ordinary users, services and machines"`
 	Attackers   []campaign.Attacker `yaml:"attackers" doc:"the attackers; none for a day without attack"`
+	Cost        CostWeights         `yaml:"cost" doc:"what harm, disruption and operations are worth"`
 
 	File  string      `yaml:"-"`
 	Text  []byte      `yaml:"-"`
@@ -108,6 +109,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 		return nil, faults.Err()
 	}
 	faults = append(faults, s.check()...)
+	faults = append(faults, s.Cost.check()...)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}

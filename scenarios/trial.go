@@ -46,6 +46,7 @@ type trial struct {
 	agents     []*attackers.Agent
 	staff      *analysts.Staff
 	actuator   *actuator
+	exposed    exposure
 	pipeline   *defenders.Pipeline
 
 	inFlight []*event.Event
@@ -97,6 +98,10 @@ func (t *trial) build() error {
 		addresses, domains := a.Indicators()
 		indicators = append(append(indicators, addresses...), domains...)
 	}
+	if len(t.agents) > 0 {
+		t.exposed.trial = t
+		t.engine.Schedule(exposureStep, &t.exposed, 0)
+	}
 	return t.defend(indicators)
 }
 
@@ -115,7 +120,7 @@ func (t *trial) defend(indicators []string) error {
 	}
 	reflexes := t.variant.reflex()
 	reflexes.KnownBad = certain
-	t.actuator = &actuator{engine: &t.engine, world: t.world, hostile: &t.hostile, wake: t.wake, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
+	t.actuator = &actuator{engine: &t.engine, world: t.world, hostile: &t.hostile, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
 	asker := &approver{world: t.world, hostile: &t.hostile}
 	var detectors []sentinel.Detector
 	if t.variant.runs("sigma") {

@@ -1,12 +1,15 @@
 package scenarios
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,6 +37,7 @@ type VariantFile struct {
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
+	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
 	Detectors   []string       `yaml:"detectors" doc:"which detectors run: sigma, reflex; both when absent"`
 	HOTL        HOTLFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    ResponseFile   `yaml:"response" doc:"policy of the response"`
@@ -134,26 +138,59 @@ type Variant struct {
 	hotl      analysts.Config
 	feeds     []intel.Config
 	services  defenders.Services
+	embedded  bool // the variant comes with the program
+}
+
+//go:embed variants
+var variants embed.FS
+
+// EmbeddedVariants lists the variants that come with the program, beside default.
+func EmbeddedVariants() []string {
+	entries, err := fs.ReadDir(variants, "variants")
+	if err != nil {
+		panic("scenarios: embedded variants are unreadable: " + err.Error())
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".yaml"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// VariantText returns the text of a variant, embedded or in a file.
+func VariantText(nameOrFile string) (data []byte, inside bool, err error) {
+	switch {
+	case nameOrFile == "" || nameOrFile == "default":
+		return []byte(DefaultVariant), true, nil
+	case slices.Contains(EmbeddedVariants(), nameOrFile):
+		data, err = variants.ReadFile("variants/" + nameOrFile + ".yaml")
+		return data, true, err
+	}
+	if data, err = os.ReadFile(nameOrFile); err != nil {
+		err = fmt.Errorf("variant %s: %w; embedded: default, %s", nameOrFile, err, strings.Join(EmbeddedVariants(), ", "))
+	}
+	return data, false, err
 }
 
 // DefaultVariant is the text of the variant with nothing changed.
 const DefaultVariant = "name: default\n"
 
 // variantKeys are the top-level keys that a setting for variants may begin with.
-var variantKeys = []string{"rules", "without_rules", "pipelines", "playbooks", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
+var variantKeys = []string{"rules", "without_rules", "pipelines", "playbooks", "playbooks_over", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
 
 // LoadVariant reads a variant from a file, or the default for "" or "default".
 // Settings whose path begins with a key of variants change it; the others are
 // kept for the scenarios. A variant with settings is named after them.
 func LoadVariant(file string, set []Setting) (*Variant, error) {
-	data := []byte(DefaultVariant)
-	name := "default variant"
-	if file != "" && file != "default" {
-		var err error
-		if data, err = os.ReadFile(file); err != nil {
-			return nil, fmt.Errorf("variant %s: %w", file, err)
-		}
-		name = file
+	data, inside, err := VariantText(file)
+	if err != nil {
+		return nil, err
+	}
+	name := cmp.Or(file, "default")
+	if inside {
+		name += " variant"
 	}
 	var own, scenario []Setting
 	for _, s := range set {
@@ -163,30 +200,29 @@ func LoadVariant(file string, set []Setting) (*Variant, error) {
 			scenario = append(scenario, s)
 		}
 	}
-	data, err := apply(name, data, own)
-	if err != nil {
+	if data, err = apply(name, data, own); err != nil {
 		return nil, err
 	}
-	return parseVariant(name, data, set, scenario)
+	return parseVariant(name, data, inside, set, scenario)
 }
 
 // VariantSources lists the files and folders that a variant file reads, as they stand
 // in it: rules, pipelines, playbooks.
 func VariantSources(file string) ([]string, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("variant %s: %w", file, err)
+	data, inside, err := VariantText(file)
+	if err != nil || inside {
+		return nil, err
 	}
 	var v VariantFile
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks})
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over})
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
-func parseVariant(file string, data []byte, all, scenario []Setting) (*Variant, error) {
-	v := &Variant{Scenario: scenario}
+func parseVariant(file string, data []byte, inside bool, all, scenario []Setting) (*Variant, error) {
+	v := &Variant{Scenario: scenario, embedded: inside}
 	if err := strictyaml.Decode(file, data, &v.file); err != nil {
 		return nil, err
 	}
@@ -299,34 +335,58 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 
 // loadPlaybooks reads the playbooks and returns a digest of their files.
 func (v *Variant) loadPlaybooks(base string) (string, error) {
-	var fsys fs.FS = response.Embedded
-	dir := response.EmbeddedDir
-	switch p := v.file.Playbooks; p {
-	case "", "embedded":
-	case "none":
-		return "none", nil
-	default:
-		if !filepath.IsAbs(p) {
-			p = filepath.Join(base, p)
+	digest := sha256.New()
+	read := func(key, p string) ([]*response.Playbook, error) {
+		fsys, dir, err := v.folder(base, key, p)
+		if err != nil {
+			return nil, err
 		}
-		fsys, dir = os.DirFS(filepath.Dir(p)), filepath.Base(p)
-		if info, err := os.Stat(p); err != nil || !info.IsDir() {
-			return "", fmt.Errorf("%s:%d: playbooks: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, p)
+		books, err := response.Load(fsys, dir, strictyaml.Decode)
+		for _, b := range books {
+			digest.Write([]byte(b.Digest))
 		}
+		return books, err
 	}
 	var err error
-	if v.playbooks, err = response.Load(fsys, dir, strictyaml.Decode); err != nil {
-		return "", err
+	if v.file.Playbooks != "none" {
+		if v.playbooks, err = read("playbooks", cmp.Or(v.file.Playbooks, "embedded")); err != nil {
+			return "", err
+		}
 	}
-	h := sha256.New()
-	for _, p := range v.playbooks {
-		data, err := fs.ReadFile(fsys, p.File)
+	if v.file.Over != "" {
+		over, err := read("playbooks_over", v.file.Over)
 		if err != nil {
 			return "", err
 		}
-		h.Write(data)
+		for _, b := range over {
+			if at := slices.IndexFunc(v.playbooks, func(other *response.Playbook) bool { return other.ID == b.ID }); at >= 0 {
+				v.playbooks[at] = b
+			} else {
+				v.playbooks = append(v.playbooks, b)
+			}
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// folder finds a folder of playbooks: the program's, one beside an embedded
+// variant, or one on disk relative to the variant's file.
+func (v *Variant) folder(base, key, p string) (fs.FS, string, error) {
+	switch {
+	case p == "embedded":
+		return response.Embedded, response.EmbeddedDir, nil
+	case v.embedded:
+		if info, err := fs.Stat(variants, path.Join("variants", p)); err == nil && info.IsDir() {
+			return variants, path.Join("variants", p), nil
+		}
+	}
+	if !filepath.IsAbs(p) {
+		p = filepath.Join(base, p)
+	}
+	if info, err := os.Stat(p); err != nil || !info.IsDir() {
+		return nil, "", fmt.Errorf("%s:%d: %s: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, key, p)
+	}
+	return os.DirFS(filepath.Dir(p)), filepath.Base(p), nil
 }
 
 // seal computes what the variant's identity is: its file with defaults, its

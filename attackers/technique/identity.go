@@ -189,7 +189,7 @@ func (a *Attempt) inCloud(note string, act func(*world.Account)) Progress {
 	}
 	act(who)
 	if a.Technique.Achieves == "persist" && who.Home != nil {
-		a.Persisted = append(a.Persisted, who.Home)
+		a.Persisted = append(a.Persisted, &world.Autostart{Host: who.Home, Attack: a.Actor.Label.Attack})
 	}
 	return success("as %s: %s", who.Name, note)
 }

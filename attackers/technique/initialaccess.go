@@ -402,6 +402,9 @@ func exploitWeb(a *Attempt) Progress {
 	if a.Round < a.Count {
 		return again(time.Duration(float64(3*time.Second) * (0.4 + a.Rand.Exp()) * a.Slowdown))
 	}
+	if r := w.Patched(h); !r.OK() {
+		return blocked(r)
+	}
 	if a.failed || len(h.Vulnerabilities) == 0 {
 		return failure("%s has no hole that fits", h.Name)
 	}

@@ -214,8 +214,8 @@ func (a *Attempt) persist(f *Foothold, file string) Progress {
 	if f.Implant != nil {
 		f.Implant.Files = append(f.Implant.Files, file)
 	}
-	if !slices.Contains(a.Persisted, f.Host) {
-		a.Persisted = append(a.Persisted, f.Host)
+	if !slices.Contains(a.Settled(), f.Host) {
+		a.Persisted = append(a.Persisted, a.World.Settle(f.Host, a.Actor.Label.Attack, file))
 	}
 	return success("settled on %s", f.Host.Name)
 }

@@ -39,7 +39,7 @@ type State struct {
 	Encrypted   []*world.Host
 	Destroyed   []*world.Host
 	Mining      []*world.Host
-	Persisted   []*world.Host
+	Persisted   []*world.Autostart
 	Slowdown    float64 // factor on his own pace, 1 or more
 }
 
@@ -162,6 +162,37 @@ func (s *State) gain(f *Foothold) {
 	s.Footholds = append(s.Footholds, f)
 	s.Hostile.MarkHost(f.Host.Name)
 	s.learn(f.Host)
+}
+
+// Settled are the hosts whose autostart still works.
+func (s *State) Settled() []*world.Host {
+	var hosts []*world.Host
+	for _, p := range s.Persisted {
+		if s.World.Starts(p).OK() && !slices.Contains(hosts, p.Host) {
+			hosts = append(hosts, p.Host)
+		}
+	}
+	return hosts
+}
+
+// Revive lets an attacker's program that starts by itself come up again on a host
+// that he has lost, if it can call home. It returns the host, or nil.
+func (s *State) Revive(now time.Duration, r sim.Stream) *world.Host {
+	for _, h := range s.Settled() {
+		if s.On(h) || !s.World.Reach(world.At(h), s.C2(), 443).OK() {
+			continue
+		}
+		a := &Attempt{State: s, Now: now, Rand: r}
+		if h.Windows() {
+			a.implant(h, h.Owner, nil, 0, "Medium")
+		} else {
+			i := s.World.Plant(now, s.Actor, world.Start{Host: h, Binary: world.UnixProgram("/tmp/.agent"), CommandLine: "/tmp/.agent"})
+			i.Files = []string{"/tmp/.agent"}
+			s.gain(&Foothold{Host: h, Implant: i, Since: now})
+		}
+		return h
+	}
+	return nil
 }
 
 // learn adds hosts to what the attacker knows.

@@ -92,8 +92,8 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 	ask := &response.HOTL{Required: true, Ask: "reached", Timeout: 10 * time.Minute, OnTimeout: "deny"}
 	c.books = map[Level]*response.Playbook{
 		Shaped: {ID: "cascade_shape", Inputs: input, Limits: response.Limits{Key: "zone"}, Steps: []response.Step{
-			{ID: "shape", Action: "traffic_shaping", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"},
-			{ID: "lure", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"},
+			response.Step{ID: "shape", Action: "traffic_shaping", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"}.Automatically(),
+			response.Step{ID: "lure", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically(),
 		}},
 		Isolated: {ID: "cascade_isolate", Inputs: input, Limits: response.Limits{Key: "zone"}, Steps: []response.Step{
 			{ID: "isolate", Action: "zone_isolation", Risk: response.High, With: zoneParam, TTL: hold, HOTL: ask, OnFailure: "continue"},

@@ -41,10 +41,10 @@ func NewRestoration(o RestorationOptions) *Restoration {
 	if o.Quiet == 0 {
 		o.Quiet = 45 * time.Minute
 	}
-	return &Restoration{options: o, book: &response.Playbook{ID: "restoration", Steps: []response.Step{{
-		ID: "rebuild", Action: "restore_host", Risk: response.Medium, With: map[string]any{"host": "${item}"},
+	return &Restoration{options: o, book: &response.Playbook{ID: "restoration", Steps: []response.Step{response.Step{
+		ID: "rebuild", Action: "restore_from_backup", Risk: response.Medium, With: map[string]any{"host": "${item}"},
 		ForEach: "${fusion.hosts}", MaxParallel: 4, Timeout: 6 * time.Hour, OnFailure: "continue",
-	}}}}
+	}.Automatically()}}}
 }
 
 // Watch begins to watch an incident.

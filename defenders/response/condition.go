@@ -1,8 +1,11 @@
 package response
 
 import (
+	"cmp"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,16 +43,25 @@ type FusionView struct {
 	IntelHits  int      `expr:"intel_hits"`
 	Hosts      []string `expr:"hosts"`
 	Accounts   []string `expr:"accounts"`
+	Sources    []string `expr:"sources"`
 	Techniques []string `expr:"techniques"`
 }
 
-// StepView is what expressions see as steps.ID.
+// StepView is what expressions see as steps.ID, and ${steps.ID.…} names.
 type StepView struct {
-	Status string `expr:"status"`
+	Status    string   `expr:"status"`
+	Accounts  []string `expr:"accounts"`  // found by evidence
+	Addresses []string `expr:"addresses"` // found by evidence
+}
+
+// EstateView is what expressions see as estate.
+type EstateView struct {
+	Zones []string `expr:"zones"`
 }
 
 // Env is the environment of every expression.
 type Env struct {
+	Estate EstateView          `expr:"estate"`
 	Alert  AlertView           `expr:"alert"`
 	Fusion FusionView          `expr:"fusion"`
 	Steps  map[string]StepView `expr:"steps"`
@@ -61,7 +73,7 @@ func compile(text string) (*vm.Program, error) {
 	if text == "" {
 		return nil, nil
 	}
-	p, err := expr.Compile(text, expr.Env(Env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
+	p, err := expr.Compile(text, expr.Env(&Env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
 	if err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
@@ -73,7 +85,7 @@ func holds(p *vm.Program, env *Env) (bool, error) {
 	if p == nil {
 		return true, nil
 	}
-	v, err := expr.Run(p, *env)
+	v, err := expr.Run(p, env)
 	if err != nil {
 		return false, err
 	}
@@ -87,7 +99,7 @@ func viewOf(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
 			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
 			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
 		},
-		Fusion: FusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Techniques: in.Techniques},
+		Fusion: FusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Sources: in.Sources, Techniques: in.Techniques},
 		Steps:  map[string]StepView{},
 	}
 }
@@ -108,13 +120,36 @@ var lookups = map[string]func(*Env) any{
 	"alert.process_id":  func(e *Env) any { return e.Alert.ProcessID },
 	"alert.file_hash":   func(e *Env) any { return e.Alert.FileHash },
 	"alert.rule_id":     func(e *Env) any { return e.Alert.RuleID },
+	"estate.zones":      func(e *Env) any { return e.Estate.Zones },
 	"fusion.confidence": func(e *Env) any { return strconv.FormatFloat(e.Fusion.Confidence, 'g', -1, 64) },
 	"fusion.hosts":      func(e *Env) any { return e.Fusion.Hosts },
 	"fusion.accounts":   func(e *Env) any { return e.Fusion.Accounts },
+	"fusion.sources":    func(e *Env) any { return e.Fusion.Sources },
 	"fusion.techniques": func(e *Env) any { return e.Fusion.Techniques },
 }
 
 func knownPath(name string) bool { return lookups[name] != nil }
+
+// stepPath splits steps.ID.field; false when the name is none.
+func stepPath(name string) (id, field string, ok bool) {
+	rest, found := strings.CutPrefix(name, "steps.")
+	if !found {
+		return "", "", false
+	}
+	id, field, ok = strings.Cut(rest, ".")
+	return id, field, ok && slices.Contains([]string{"status", "accounts", "addresses"}, field)
+}
+
+// stepsIn lists the steps that an expression looks at.
+func stepsIn(text string) []string {
+	var ids []string
+	for _, m := range stepNames.FindAllStringSubmatch(text, -1) {
+		ids = append(ids, cmp.Or(m[1], m[2]))
+	}
+	return ids
+}
+
+var stepNames = regexp.MustCompile(`\bsteps(?:\.([A-Za-z_]\w*)|\[["']([^"']+)["']\])`)
 
 func paths() []string {
 	var out []string
@@ -142,7 +177,7 @@ func variables(text string) []string {
 	}
 }
 
-// scope resolves ${…}: item, then inputs, then severity, then alert and fusion.
+// scope resolves ${…}: item, then inputs, severity, alert and fusion, then steps.
 type scope struct {
 	env    *Env
 	inputs map[string]any
@@ -160,6 +195,17 @@ func (s scope) value(name string) (any, error) {
 		v = s.env.Alert.Severity
 	case knownPath(name):
 		v = lookups[name](s.env)
+	default:
+		if id, field, ok := stepPath(name); ok {
+			switch view := s.env.Steps[id]; field {
+			case "status":
+				v = view.Status
+			case "accounts":
+				v = view.Accounts
+			case "addresses":
+				v = view.Addresses
+			}
+		}
 	}
 	switch v := v.(type) {
 	case nil:
@@ -268,7 +314,7 @@ func (p *Playbook) take(env *Env) (map[string]any, error) {
 
 func fits(v any, kind string) bool {
 	if l, ok := v.([]string); ok {
-		return kind == "account[]" && len(l) > 0
+		return strings.HasSuffix(kind, "[]") && len(l) > 0
 	}
 	text, ok := v.(string)
 	if !ok || text == "" {
@@ -281,8 +327,14 @@ func fits(v any, kind string) bool {
 	case "int":
 		_, err := strconv.ParseUint(text, 0, 64)
 		return err == nil
-	case "account[]":
-		return false
+	case "number":
+		_, err := strconv.ParseFloat(text, 64)
+		return err == nil
+	case "hash":
+		_, err := hex.DecodeString(text)
+		return err == nil
+	case "domain":
+		return strings.Contains(text, ".") && !strings.ContainsAny(text, " /:")
 	}
-	return true
+	return !strings.HasSuffix(kind, "[]")
 }

@@ -24,6 +24,7 @@ type world struct {
 	asked   []Question
 	undone  []int64
 	active  map[int64]bool
+	seen    map[int64]bool
 }
 
 func (w *world) Start(_ time.Duration, a ActionRequest) { w.started = append(w.started, a) }
@@ -33,6 +34,8 @@ func (w *world) Undo(_ time.Duration, action int64) bool {
 	delete(w.active, action)
 	return true
 }
+
+func (w *world) Observe(_ time.Duration, action int64) bool { return w.seen[action] }
 
 func decode(file string, data []byte, into any) error {
 	d := yaml.NewDecoder(strings.NewReader(string(data)))
@@ -90,9 +93,9 @@ func TestApprovedActionsRunInOrderAndAreUndoneOnce(t *testing.T) {
 	require.True(t, e.Answer(time.Minute, 1, true, "ann"))
 	require.Equal(t, "block_ip", w.started[0].Kind)
 	require.Equal(t, map[string]string{"source_ip": "203.0.113.5"}, w.started[0].Params)
-	e.Done(2*time.Minute, 1, true, true, "blocked")
+	e.Done(2*time.Minute, 1, Result{OK: true, Changed: true, Detail: "blocked"})
 	require.Equal(t, "alert_soc", w.started[1].Kind)
-	e.Done(2*time.Minute, 2, true, false, "told")
+	e.Done(2*time.Minute, 2, Result{OK: true, Changed: false, Detail: "told"})
 	require.Equal(t, "block_ip succeeded, alert_soc succeeded", statuses(e))
 	require.Equal(t, 1, e.Active())
 	for range 3 {
@@ -137,13 +140,13 @@ func TestDenialTimeoutAndEscalationAreToldApart(t *testing.T) {
 func TestFailuresAreRetriedThenFail(t *testing.T) {
 	e, w := engine(t, Policy{Approval: "none"}, book(t, fmt.Sprintf(block, "deny")))
 	fire(e, 0)
-	e.Done(time.Second, 1, false, false, "no")
+	e.Done(time.Second, 1, Result{OK: false, Changed: false, Detail: "no"})
 	require.Len(t, w.started, 1)
 	e.Advance(5 * time.Second)
 	require.Len(t, w.started, 1, "not before its backoff")
 	e.Advance(6 * time.Second)
 	require.Len(t, w.started, 2)
-	e.Done(7*time.Second, 1, false, false, "no again")
+	e.Done(7*time.Second, 1, Result{OK: false, Changed: false, Detail: "no again"})
 	require.Equal(t, "block_ip failed, alert_soc pending", statuses(e), "always runs after a failure")
 	require.Equal(t, 2, e.Actions[0].Attempts)
 	require.Zero(t, e.Active())
@@ -155,7 +158,7 @@ steps: [{id: a, action: block_ip, with: {source_ip: "${alert.source_ip}"}, timeo
 	fire(e, 0)
 	e.Advance(10 * time.Second)
 	require.Equal(t, "block_ip failed", statuses(e))
-	e.Done(time.Minute, 1, true, true, "at last")
+	e.Done(time.Minute, 1, Result{OK: true, Changed: true, Detail: "at last"})
 	require.Equal(t, []int64{1}, w.undone)
 }
 
@@ -164,8 +167,8 @@ func TestARepeatedAlertHasOneEffect(t *testing.T) {
 	fire(e, 0)
 	fire(e, time.Second)
 	require.Len(t, w.started, 1)
-	e.Done(2*time.Second, 1, true, true, "")
-	e.Done(2*time.Second, 2, true, false, "")
+	e.Done(2*time.Second, 1, Result{OK: true, Changed: true, Detail: ""})
+	e.Done(2*time.Second, 2, Result{OK: true, Changed: false, Detail: ""})
 	fire(e, 11*time.Minute) // after the cooldown: the block is in force and its time is extended
 	require.Equal(t, "block_ip succeeded, alert_soc succeeded, block_ip succeeded, alert_soc pending", statuses(e))
 	e.Advance(61 * time.Minute)
@@ -180,10 +183,10 @@ inputs: {users: {type: "account[]", from: fusion.accounts}}
 steps: [{id: r, action: credential_rotation, for_each: "${users}", max_parallel: 2, with: {user: "${item}"}}]`))
 	fire(e, 0)
 	require.Len(t, w.started, 2)
-	e.Done(time.Second, 1, true, true, "")
+	e.Done(time.Second, 1, Result{OK: true, Changed: true, Detail: ""})
 	require.Len(t, w.started, 3)
-	e.Done(time.Second, 2, false, false, "")
-	e.Done(time.Second, 3, true, true, "")
+	e.Done(time.Second, 2, Result{OK: false, Changed: false, Detail: ""})
+	e.Done(time.Second, 3, Result{OK: true, Changed: true, Detail: ""})
 	require.Equal(t, "credential_rotation succeeded, credential_rotation failed, credential_rotation succeeded", statuses(e))
 	require.False(t, e.Busy(1))
 }
@@ -204,7 +207,7 @@ limits: {exempt: ["role:workstation"]}
 steps: [{id: i, action: isolate_host, with: {host: "${alert.host}"}, hotl: {required: true, timeout: 1m, on_timeout: deny}}]`))
 	fire(e, 0)
 	require.Empty(t, w.started)
-	require.Contains(t, fmt.Sprint(e.Audit), "step_limited")
+	require.Contains(t, fmt.Sprint(e.Audit), "step_ended limited")
 	e, w = engine(t, Policy{Approval: "none"}, book(t, `trigger: {any: [T1110]}
 limits: {max_disruption: 3}
 steps: [{id: i, action: isolate_host, ttl: 8h, with: {host: "${alert.host}"}, hotl: {required: true, timeout: 1m, on_timeout: deny}}]`))
@@ -229,6 +232,8 @@ steps:
 `))
 	fire(e, 0)
 	e.Answer(time.Second, 1, false, "")
+	require.Empty(t, w.started, "medium risk asks too, without hotl in the file")
+	e.Answer(2*time.Second, 2, true, "")
 	require.Equal(t, "traffic_shaping", w.started[0].Kind)
 }
 
@@ -269,8 +274,8 @@ steps:
   - {id: b, action: traffic_shaping, with: {zone: "${alert.zone}"}}
 `))
 	fire(e, 0)
-	e.Done(1, 1, true, true, "")
-	e.Done(2, 2, true, true, "")
+	e.Done(1, 1, Result{OK: true, Changed: true, Detail: ""})
+	e.Done(2, 2, Result{OK: true, Changed: true, Detail: ""})
 	require.Equal(t, 2, e.Restore(time.Minute, 1))
 	require.Equal(t, []int64{2, 1}, w.undone)
 	e.Advance(5 * time.Hour)
@@ -308,7 +313,7 @@ func TestRunsEndAndEffectsAreUndoneOnce(t *testing.T) {
 						if ok {
 							w.active[id] = true
 						}
-						e.Done(now, id, ok, ok, "")
+						e.Done(now, id, Result{OK: ok, Changed: ok})
 					}
 					done++
 				}
@@ -352,19 +357,19 @@ steps:
   - {id: a, action: dance}
   - {id: b, action: isolate_host, risk: low, with: {hst: H1}}
   - {id: b, action: block_ip, with: {source_ip: "${unknown}"}, ttl: 1h, retry: {max: 99}}
-  - {id: c, action: alert_soc, ttl: 1h}
+  - {id: c, action: alert_soc, ttl: 1h, with: {severity: low}}
   - {id: d, action: block_ip, if: now() > 5, with: {source_ip: "${item}"}, hotl: {required: true, timeout: 5m, on_timeout: escalate}}
 `)},
-		"p/b.yaml": {Data: []byte(head + "id: y\ntrigger: {}\nsteps: [{id: a, action: alert_soc}]\n")},
+		"p/b.yaml": {Data: []byte(head + "id: y\ntrigger: {}\nsteps: [{id: a, action: alert_soc, with: {severity: low}}]\n")},
 		"p/c.yaml": {Data: []byte(head + "id: y\ntrigger: {}\nsteps: []\n")},
-		"p/d.yaml": {Data: []byte(head + "id: y\ntrigger: {}\nsteps: [{id: a, action: alert_soc}]\n")},
+		"p/d.yaml": {Data: []byte(head + "id: y\ntrigger: {}\nsteps: [{id: a, action: alert_soc, with: {severity: low}}]\n")},
 		"e/x.txt":  {Data: []byte("no playbook")},
 	}
 	_, err := Load(fs, "p", decode)
 	for _, want := range []string{
 		`"sorcery" is no ATT&CK id`, "trigger.when: the expression does not compile", `nothing is called "alert.nothing"`, `limits.key: no input is called "z"`,
 		`unknown action "dance"; accepted: alert_soc`, "may raise it, not lower it", `takes no parameter "hst"; accepted: host, allow`,
-		`the step id "b" is used twice`, "${unknown} is neither an input", "0 to 10 is accepted, not 99", "cannot be undone, so a ttl means nothing",
+		`the step id "b" is used twice`, "${unknown} is neither an input", "isolate_host needs the parameter host", "0 to 10 is accepted, not 99", "cannot be undone, so a ttl means nothing",
 		"unknown name now", "${item} stands for something only with for_each", "on_timeout: escalate needs escalate_to",
 		"a playbook needs at least one step", `the id "y" is used by p/b.yaml too`,
 	} {
@@ -390,7 +395,7 @@ func TestMetricsOfTwoEnginesDoNotCollide(t *testing.T) {
 		for _, f := range families {
 			names = append(names, f.GetName())
 		}
-		require.Equal(t, []string{"response_actions_executed_total", "response_execution_seconds", "response_hotl_requests_total", "response_playbooks_executed_total"}, names)
+		require.Equal(t, []string{"response_actions_executed_total", "response_execution_seconds", "response_hotl_outcome_total", "response_hotl_requests_total", "response_hotl_wait_seconds", "response_playbooks_executed_total", "response_verify_failed_total"}, names)
 	}
 	reg := prometheus.NewRegistry()
 	_, err := New(Options{Registry: reg})

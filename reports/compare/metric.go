@@ -52,6 +52,10 @@ var Metrics = []Metric{
 	{"approvals_asked", Count, -1, 100, func(t *record.Trial) float64 { return float64(t.ApprovalsAsked) }, "questions to people"},
 	{"approval_wait", Count, -1, 86_400, wait, "seconds that questions waited for their answers"},
 	{"coherence", Count, 1, 1, func(t *record.Trial) float64 { return t.Coherence }, "share of incidents that were acted on within 5 s, 0 to 1"},
+	{"bytes_lost", Count, -1, 100e9, func(t *record.Trial) float64 { return float64(t.BytesLost) }, "bytes that the attackers carried out of the estate"},
+	{"harm", Count, -1, 5000, func(t *record.Trial) float64 { return t.Harm }, "what the attack cost, in hours of work"},
+	{"disruption", Count, -1, 5000, func(t *record.Trial) float64 { return t.Disruption }, "ordinary work that the defence cost, in hours"},
+	{"operations", Count, -1, 500, func(t *record.Trial) float64 { return t.Operations }, "effort of the defence itself, in hours"},
 	{"score", Count, 1, 100, func(t *record.Trial) float64 { return t.Score }, "0 to 100"},
 }
 

@@ -12,13 +12,14 @@ import (
 
 const trialColumns = `trial_id, scenario, variant, trial_index, status, error, outcome, detected, responded, contained, objective_reached,
  time_to_detect, time_to_enrich, time_to_respond, time_to_contain, time_to_objective, time_to_restore, horizon, events_total, events_malicious, events_lost,
- events_queue_dropped, alerts_total, alerts_false, actions_total, actions_on_benign, collateral_user_seconds, approvals_asked, approval_wait, coherence, score, digest`
+ events_queue_dropped, alerts_total, alerts_false, actions_total, actions_on_benign, collateral_user_seconds, approvals_asked, approval_wait, coherence, score, digest, harm, disruption, operations, stake, bytes_lost`
 
 func scanTrial(rows *sql.Rows) (record.Trial, error) {
 	var t record.Trial
 	err := rows.Scan(&t.TrialID, &t.Scenario, &t.Variant, &t.Index, &t.Status, &t.Error, &t.Outcome, &t.Detected, &t.Responded, &t.Contained, &t.ObjectiveReached,
 		&t.TimeToDetect, &t.TimeToEnrich, &t.TimeToRespond, &t.TimeToContain, &t.TimeToObjective, &t.TimeToRestore, &t.Horizon, &t.EventsTotal, &t.EventsMalicious, &t.EventsLost,
-		&t.EventsQueueDropped, &t.AlertsTotal, &t.AlertsFalse, &t.ActionsTotal, &t.ActionsOnBenign, &t.CollateralSeconds, &t.ApprovalsAsked, &t.ApprovalWait, &t.Coherence, &t.Score, &t.Digest)
+		&t.EventsQueueDropped, &t.AlertsTotal, &t.AlertsFalse, &t.ActionsTotal, &t.ActionsOnBenign, &t.CollateralSeconds, &t.ApprovalsAsked, &t.ApprovalWait, &t.Coherence, &t.Score, &t.Digest,
+		&t.Harm, &t.Disruption, &t.Operations, &t.Stake, &t.BytesLost)
 	return t, err
 }
 
@@ -77,7 +78,7 @@ type Outcome struct {
 
 const outcomeColumns = `trial_id, scenario, variant, trial_index, seed, scenario_digest, variant_digest, status, outcome, detected, contained, objective_reached,
  time_to_detect, time_to_respond, time_to_contain, time_to_objective, horizon, events_total, events_malicious, alerts_false, actions_on_benign,
- collateral_user_seconds, approvals_asked, approval_wait, coherence, score`
+ collateral_user_seconds, approvals_asked, approval_wait, coherence, score, harm, disruption, operations, bytes_lost`
 
 // Outcomes calls f for each trial's outcome, ordered by scenario, seed and index.
 // The outcome is valid until f returns.
@@ -103,7 +104,8 @@ func (db *DB) Outcomes(filter Filter, f func(*Outcome) error) error {
 		t := &o.Trial
 		if err := rows.Scan(&t.TrialID, &t.Scenario, &t.Variant, &t.Index, &seed, &o.ScenarioDigest, &o.VariantDigest, &t.Status, &t.Outcome, &t.Detected, &t.Contained, &t.ObjectiveReached,
 			&t.TimeToDetect, &t.TimeToRespond, &t.TimeToContain, &t.TimeToObjective, &t.Horizon, &t.EventsTotal, &t.EventsMalicious, &t.AlertsFalse, &t.ActionsOnBenign,
-			&t.CollateralSeconds, &t.ApprovalsAsked, &t.ApprovalWait, &t.Coherence, &t.Score); err != nil {
+			&t.CollateralSeconds, &t.ApprovalsAsked, &t.ApprovalWait, &t.Coherence, &t.Score,
+			&t.Harm, &t.Disruption, &t.Operations, &t.BytesLost); err != nil {
 			return db.wrap(fmt.Errorf("trial %s: %w", t.TrialID, err))
 		}
 		o.Seed = uint64(seed)
@@ -323,16 +325,22 @@ func (db *DB) details(t *record.Trial) error {
 			t.Alerts = append(t.Alerts, a)
 			return json.Unmarshal([]byte(evidence), &t.Alerts[len(t.Alerts)-1].Evidence)
 		}),
-		read("SELECT approval,incident,playbook,step,action,target,asked,answered,closed,outcome,approver,justified,waited_seconds FROM approvals WHERE trial_id=? ORDER BY approval", func(r *sql.Rows) error {
+		read("SELECT approval,incident,playbook,step,action,target,asked,answered,closed,outcome,approver,justified,waited_seconds,confidence,disruption_predicted FROM approvals WHERE trial_id=? ORDER BY approval", func(r *sql.Rows) error {
 			var a record.Approval
-			err := r.Scan(&a.Approval, &a.Incident, &a.Playbook, &a.Step, &a.Action, &a.Target, &a.Asked, &a.Answered, &a.Closed, &a.Outcome, &a.Approver, &a.Just, &a.Waited)
+			err := r.Scan(&a.Approval, &a.Incident, &a.Playbook, &a.Step, &a.Action, &a.Target, &a.Asked, &a.Answered, &a.Closed, &a.Outcome, &a.Approver, &a.Just, &a.Waited, &a.Confidence, &a.Predicted)
 			t.Approvals = append(t.Approvals, a)
 			return err
 		}),
-		read("SELECT action,incident,playbook,step,kind,target,status,detail,requested,started,ended,undone,attempts,on_benign FROM actions WHERE trial_id=? ORDER BY action", func(r *sql.Rows) error {
+		read("SELECT action,incident,playbook,step,kind,target,status,detail,requested,started,ended,undone,attempts,on_benign,disruption_predicted,disruption_realised FROM actions WHERE trial_id=? ORDER BY action", func(r *sql.Rows) error {
 			var a record.Action
-			err := r.Scan(&a.Action, &a.Incident, &a.Playbook, &a.Step, &a.Kind, &a.Target, &a.Status, &a.Detail, &a.Asked, &a.Started, &a.Ended, &a.Undone, &a.Attempts, &a.OnBenign)
+			err := r.Scan(&a.Action, &a.Incident, &a.Playbook, &a.Step, &a.Kind, &a.Target, &a.Status, &a.Detail, &a.Asked, &a.Started, &a.Ended, &a.Undone, &a.Attempts, &a.OnBenign, &a.Predicted, &a.Realised)
 			t.Actions = append(t.Actions, a)
+			return err
+		}),
+		read("SELECT time,incident,playbook,step,what,detail,hash,json FROM audit WHERE trial_id=? ORDER BY line", func(r *sql.Rows) error {
+			var a record.AuditEntry
+			err := r.Scan(&a.Time, &a.Incident, &a.Playbook, &a.Step, &a.What, &a.Detail, &a.Hash, &a.Line)
+			t.Audit = append(t.Audit, a)
 			return err
 		}),
 		read("SELECT incident,stage,started,ended FROM stages WHERE trial_id=? ORDER BY rowid", func(r *sql.Rows) error {

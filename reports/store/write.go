@@ -76,12 +76,13 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 		if err := forgetError(tx, t.TrialID); err != nil {
 			return err
 		}
-		result, err := tx.Exec("INSERT OR IGNORE INTO trials VALUES ("+marks(36)+")",
+		result, err := tx.Exec("INSERT OR IGNORE INTO trials VALUES ("+marks(41)+")",
 			t.TrialID, id.Run, t.Scenario, t.Variant, t.Index, int64(id.Seed), id.ScenarioDigest, id.VariantDigest, t.Status, t.Error, t.Outcome,
 			t.Detected, t.Responded, t.Contained, t.ObjectiveReached,
 			t.TimeToDetect, t.TimeToEnrich, t.TimeToRespond, t.TimeToContain, t.TimeToObjective, t.TimeToRestore,
 			t.Horizon, t.EventsTotal, t.EventsMalicious, t.EventsLost, t.EventsQueueDropped, t.AlertsTotal, t.AlertsFalse, t.ActionsTotal, t.ActionsOnBenign,
-			t.CollateralSeconds, t.ApprovalsAsked, t.ApprovalWait, t.Coherence, t.Score, t.Digest)
+			t.CollateralSeconds, t.ApprovalsAsked, t.ApprovalWait, t.Coherence, t.Score, t.Digest,
+			t.Harm, t.Disruption, t.Operations, t.Stake, t.BytesLost)
 		if err != nil {
 			return err
 		}
@@ -116,21 +117,21 @@ func putRows(tx *sql.Tx, t *record.Trial) error {
 		}
 		return []any{a.Alert, a.Time, a.EventTime, a.Detector, a.RuleID, a.Title, a.Technique, a.Severity, a.Confidence, a.Host, a.User, a.Source, string(evidence), a.Incident, a.Attack, a.Step}
 	})
-	b.table("approvals", 14, len(t.Approvals), func(i int) []any {
+	b.table("approvals", 16, len(t.Approvals), func(i int) []any {
 		a := &t.Approvals[i]
-		return []any{a.Approval, a.Incident, a.Playbook, a.Step, a.Action, a.Target, a.Asked, a.Answered, a.Closed, a.Outcome, a.Approver, a.Just, a.Waited}
+		return []any{a.Approval, a.Incident, a.Playbook, a.Step, a.Action, a.Target, a.Asked, a.Answered, a.Closed, a.Outcome, a.Approver, a.Just, a.Waited, a.Confidence, a.Predicted}
 	})
-	b.table("actions", 15, len(t.Actions), func(i int) []any {
+	b.table("actions", 17, len(t.Actions), func(i int) []any {
 		a := &t.Actions[i]
-		return []any{a.Action, a.Incident, a.Playbook, a.Step, a.Kind, a.Target, a.Status, a.Detail, a.Asked, a.Started, a.Ended, a.Undone, a.Attempts, a.OnBenign}
+		return []any{a.Action, a.Incident, a.Playbook, a.Step, a.Kind, a.Target, a.Status, a.Detail, a.Asked, a.Started, a.Ended, a.Undone, a.Attempts, a.OnBenign, a.Predicted, a.Realised}
 	})
 	b.table("stages", 5, len(t.Stages), func(i int) []any {
 		s := &t.Stages[i]
 		return []any{s.Incident, s.Stage, s.Started, s.Ended}
 	})
-	b.table("audit", 8, len(t.Audit), func(i int) []any {
+	b.table("audit", 10, len(t.Audit), func(i int) []any {
 		a := &t.Audit[i]
-		return []any{i, a.Time, a.Incident, a.Playbook, a.Step, a.What, a.Detail}
+		return []any{i, a.Time, a.Incident, a.Playbook, a.Step, a.What, a.Detail, a.Hash, a.Line}
 	})
 	b.table("cost", 4, len(t.Cost), func(i int) []any {
 		c := &t.Cost[i]

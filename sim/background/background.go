@@ -20,12 +20,19 @@ type Config struct {
 	Blocked []string
 }
 
-// Collateral is what the defence cost honest people.
+// Collateral is what the defence, and the attack, cost honest people.
 type Collateral struct {
 	// UserSeconds is working time lost to things that did not work.
 	UserSeconds float64
 	// Attempts counts honest activities; Failed those that the defence stopped.
 	Attempts, Failed int
+	// ByAction is the work lost to each action of the defence, in seconds of one
+	// person: people's time as in UserSeconds, work that had to be done again, and
+	// the flows of services and customers.
+	ByAction map[uint64]float64
+	// Idle is working time lost at hosts that the attacker has encrypted or wiped,
+	// in seconds.
+	Idle float64
 }
 
 // Background runs the honest actors of one trial.
@@ -56,6 +63,8 @@ type actor struct {
 	ordinal uint64
 	trait   float64 // per-actor propensity, such as mistyping
 	site    site
+	worth   time.Duration // of one flow of a service or customer, in work of a person
+	known   int           // generation of the account's credential that its owner knows
 }
 
 // outcome is what came of an activity: refused by the defence, and how much of
@@ -63,6 +72,7 @@ type actor struct {
 type outcome struct {
 	refusal world.Refusal
 	slowed  time.Duration
+	by      uint64 // action that slowed it
 }
 
 func refused(r world.Refusal) outcome { return outcome{refusal: r} }
@@ -79,6 +89,7 @@ func Start(e *sim.Engine, w *world.World, c Config) *Background {
 	for _, name := range c.Blocked {
 		blocked[name] = true
 	}
+	b.collateral.ByAction = map[uint64]float64{}
 	b.addPeople()
 	b.addMachines()
 	b.addDay(c.Day)
@@ -111,12 +122,19 @@ func (b *Background) Handle(now time.Duration, arg uint64) {
 	a.ordinal++
 	s := a.stream.At(a.ordinal)
 	result := outcome{}
+	wait := b.wait(a, now)
+	atWork := a.account != nil && a.account.Home == a.host
 	if a.host == nil || !a.host.Encrypted {
 		result = a.act(b, a, now, &s)
+	} else if atWork {
+		b.collateral.Idle += min(wait, longestLoss).Seconds()
 	}
-	wait := b.wait(a, now)
-	if a.account != nil && a.account.Home == a.host {
+	switch {
+	case atWork:
+		b.renewed(a)
 		b.charge(result, wait)
+	case a.worth > 0 && result.refusal.ByDefence():
+		b.collateral.ByAction[result.refusal.Action] += min(a.worth, wait).Seconds()
 	}
 	b.engine.Schedule(now+wait, b, arg)
 }
@@ -130,10 +148,50 @@ func (b *Background) charge(o outcome, wait time.Duration) {
 	switch {
 	case o.refusal.ByDefence():
 		b.collateral.Failed++
-		b.collateral.UserSeconds += min(wait, longestLoss).Seconds()
+		b.lose(o.refusal.Action, min(wait, longestLoss))
 	case o.slowed > 0:
-		b.collateral.UserSeconds += min(o.slowed, wait).Seconds()
+		b.lose(o.by, min(o.slowed, wait))
 	}
+}
+
+func (b *Background) lose(action uint64, lost time.Duration) {
+	b.collateral.UserSeconds += lost.Seconds()
+	b.collateral.ByAction[action] += lost.Seconds()
+}
+
+// passwordReset is what a person loses when a credential is renewed under him: a
+// call to the help desk (an assumption, docs/calibration.md).
+const passwordReset = 15 * time.Minute
+
+// renewed charges a person once for each new credential.
+func (b *Background) renewed(a *actor) {
+	if g := a.account.Generation; g != a.known {
+		a.known = g
+		b.lose(b.world.Rotated(a.account), passwordReset)
+	}
+}
+
+// WorkHours is the ordinary work of a world over a horizon, in hours of one
+// person: that of its people, each for his activity on the day curve and at most
+// in full, and the flows of customers and services at what they are worth. It
+// depends on the world, the calendar and the rate alone.
+func WorkHours(w *world.World, epoch time.Time, horizon time.Duration, rate float64) float64 {
+	const step = 10 * time.Minute
+	people, services := 0, 0
+	for _, a := range w.Accounts {
+		if a.Home != nil {
+			people++
+		}
+		if a.Privilege == world.Service {
+			services++
+		}
+	}
+	hours := 0.0
+	for at := time.Duration(0); at < horizon; at += step {
+		hours += min(1, dayCurve(epoch.Add(at))*rate) * min(step, horizon-at).Hours()
+	}
+	flows := float64(len(w.WithRole("web_server")))*visitWorth.Hours()/visitorGap.Hours() + float64(services)*serviceWorth.Hours()/serviceGap.Hours()
+	return hours*float64(people) + flows*rate*horizon.Hours()
 }
 
 // wait is the time to the actor's next activity.

@@ -19,6 +19,13 @@ const (
 	backupEvery = 20 * time.Minute
 )
 
+// What a flow that fails is worth, in work of a person: a customer who goes away,
+// a job of a service that must be run again. Both are assumptions.
+const (
+	visitWorth   = time.Minute
+	serviceWorth = 3 * time.Minute
+)
+
 func (b *Background) addMachines() {
 	w := b.world
 	pollers := b.sites[len(siteNames):]
@@ -38,14 +45,14 @@ func (b *Background) addMachines() {
 		}
 	}
 	for _, h := range b.webs {
-		b.add(actor{act: (*Background).visit, host: h, gap: visitorGap}, "visitors of "+h.Name)
+		b.add(actor{act: (*Background).visit, host: h, gap: visitorGap, worth: visitWorth}, "visitors of "+h.Name)
 	}
 	for _, h := range append(append([]*world.Host{}, w.WithRole("ssh_gateway")...), b.webs...) {
 		b.add(actor{act: (*Background).guess, host: h, gap: guessGap}, "guessers at "+h.Name)
 	}
 	for _, account := range w.Accounts {
 		if account.Privilege == world.Service {
-			b.add(actor{act: (*Background).serve, account: account, gap: serviceGap}, "service "+account.Name)
+			b.add(actor{act: (*Background).serve, account: account, gap: serviceGap, worth: serviceWorth}, "service "+account.Name)
 		}
 	}
 	for _, h := range w.WithRole("backup_server") {

@@ -106,7 +106,7 @@ func (b *Background) running(a *actor, binary *world.Binary) *world.Process {
 // slowed charges part of a person's time when traffic is shaped on the way.
 func (b *Background) slowed(a *actor, to world.Endpoint) outcome {
 	if factor, action := b.world.Throttle(world.At(a.host), to); action != 0 {
-		return outcome{slowed: time.Duration((factor - 1) * float64(2*time.Second))}
+		return outcome{slowed: time.Duration((factor - 1) * float64(2*time.Second)), by: action}
 	}
 	return outcome{}
 }

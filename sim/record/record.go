@@ -74,7 +74,14 @@ type Trial struct {
 	ApprovalWait       Time    `json:"approval_wait"` // sum over answered requests
 	Coherence          float64 `json:"coherence"`
 	Score              float64 `json:"score"`
-	Digest             string  `json:"digest"`
+	// The parts of the score, in hours of one person's work; docs/metrics.md.
+	Harm       float64 `json:"harm"`
+	Disruption float64 `json:"disruption"`
+	Operations float64 `json:"operations"`
+	Stake      float64 `json:"stake"`
+	// BytesLost is what the attackers carried out of the estate.
+	BytesLost int64  `json:"bytes_lost"`
+	Digest    string `json:"digest"`
 
 	Attacks   []Attack      `json:"attacks"`
 	Steps     []Step        `json:"steps"`
@@ -163,6 +170,10 @@ type Approval struct {
 	Approver string  `json:"approver"`
 	Just     bool    `json:"justified"` // in truth: the target was the attackers'
 	Waited   float64 `json:"waited_seconds"`
+	// Confidence and Predicted are what the person was shown: the incident's score,
+	// and the disruption expected.
+	Confidence float64 `json:"confidence"`
+	Predicted  float64 `json:"disruption_predicted"`
 }
 
 // Action is one action of the defence.
@@ -181,6 +192,10 @@ type Action struct {
 	Undone   Time   `json:"undone"`
 	Attempts int    `json:"attempts"`
 	OnBenign bool   `json:"on_benign"` // in truth
+	// Predicted and Realised are the disruption that was expected, criticality times
+	// hours, and that came, in hours of one person's work.
+	Predicted float64 `json:"disruption_predicted"`
+	Realised  float64 `json:"disruption_realised"`
 }
 
 // Stage is when one stage of the pipeline worked on an incident.
@@ -191,7 +206,7 @@ type Stage struct {
 	Ended    Time   `json:"ended"`
 }
 
-// AuditEntry is one line of the response's audit log.
+// AuditEntry is one line of the response's audit log, as JSON, chained by hashes.
 type AuditEntry struct {
 	Time     int64  `json:"time"`
 	Incident int    `json:"incident"`
@@ -199,6 +214,8 @@ type AuditEntry struct {
 	Step     string `json:"step"`
 	What     string `json:"what"`
 	Detail   string `json:"detail"`
+	Hash     string `json:"hash"`
+	Line     string `json:"-"` // the whole entry; the hash stands for it in the digest
 }
 
 // Cost is wall-clock time, which is never part of a digest.

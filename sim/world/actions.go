@@ -42,45 +42,101 @@ type limit struct {
 // docs/calibration.md.
 type actionKind struct {
 	latency    sim.Dist
-	failure    float64
-	needsAgent bool // works through the endpoint agent
+	failure    float64 // share of attempts that fail and say so
+	silent     float64 // share that are reported done and have no effect
+	needsAgent bool    // works through the endpoint agent
 	apply      func(w *World, now time.Duration, a Action, e *effect) Result
 }
 
 var actionKinds = map[string]actionKind{
-	"alert_soc":              {sim.Fixed(time.Second), 0, false, (*World).noEffect},
-	"rate_limit":             {sim.LogNormal(3*time.Second, 0.8), 0.01, false, (*World).rateLimit},
-	"block_ip":               {sim.LogNormal(5*time.Second, 0.8), 0.01, false, (*World).blockAddress},
-	"block_egress":           {sim.LogNormal(5*time.Second, 0.8), 0.01, false, (*World).blockEgress},
-	"sinkhole_domain":        {sim.LogNormal(8*time.Second, 0.8), 0.01, false, (*World).sinkhole},
-	"deploy_honeypot":        {sim.LogNormal(40*time.Second, 0.6), 0.03, false, (*World).deployHoneypot},
-	"deploy_decoys":          {sim.LogNormal(60*time.Second, 0.6), 0.03, false, (*World).deployDecoys},
-	"isolate_host":           {sim.LogNormal(20*time.Second, 1), 0.04, true, (*World).isolateHost},
-	"zone_isolation":         {sim.LogNormal(15*time.Second, 0.8), 0.02, false, (*World).isolateZone},
-	"traffic_shaping":        {sim.LogNormal(8*time.Second, 0.8), 0.01, false, (*World).shapeZone},
-	"snapshot_memory":        {sim.LogNormal(4*time.Minute, 0.5), 0.05, true, (*World).snapshot},
-	"kill_malicious_process": {sim.LogNormal(6*time.Second, 0.8), 0.05, true, (*World).killProcess},
-	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, true, (*World).quarantineFiles},
-	"traffic_capture":        {sim.Fixed(2 * time.Minute), 0.02, false, (*World).noEffect},
-	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, false, (*World).revoke},
-	"credential_rotation":    {sim.LogNormal(20*time.Second, 0.8), 0.02, false, (*World).rotate},
-	"session_termination":    {sim.LogNormal(8*time.Second, 0.8), 0.03, false, (*World).endSessions},
-	"forensic_analysis":      {sim.LogNormal(25*time.Minute, 0.6), 0.02, true, (*World).analyse},
-	"restore_host":           {sim.LogNormal(45*time.Minute, 0.4), 0, false, (*World).restore},
+	"alert_soc":              {sim.Fixed(time.Second), 0, 0, false, (*World).noEffect},
+	"rate_limit":             {sim.LogNormal(3*time.Second, 0.8), 0.01, 0.005, false, (*World).rateLimit},
+	"block_ip":               {sim.LogNormal(5*time.Second, 0.8), 0.01, 0.005, false, (*World).blockAddress},
+	"block_egress":           {sim.LogNormal(5*time.Second, 0.8), 0.01, 0.005, false, (*World).blockEgress},
+	"sinkhole_domain":        {sim.LogNormal(8*time.Second, 0.8), 0.01, 0.01, false, (*World).sinkhole},
+	"deploy_honeypot":        {sim.LogNormal(40*time.Second, 0.6), 0.03, 0, false, (*World).deployHoneypot},
+	"deploy_decoys":          {sim.LogNormal(60*time.Second, 0.6), 0.03, 0, false, (*World).deployDecoys},
+	"isolate_host":           {sim.LogNormal(20*time.Second, 1), 0.04, 0.02, true, (*World).isolateHost},
+	"zone_isolation":         {sim.LogNormal(15*time.Second, 0.8), 0.02, 0.01, false, (*World).isolateZone},
+	"traffic_shaping":        {sim.LogNormal(8*time.Second, 0.8), 0.01, 0, false, (*World).shapeZone},
+	"snapshot_memory":        {sim.LogNormal(4*time.Minute, 0.5), 0.05, 0, true, (*World).snapshot},
+	"kill_malicious_process": {sim.LogNormal(6*time.Second, 0.8), 0.05, 0.02, true, (*World).killProcess},
+	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, 0, true, (*World).quarantineFiles},
+	"traffic_capture":        {sim.Fixed(2 * time.Minute), 0.02, 0, false, (*World).noEffect},
+	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).revoke},
+	"disable_account":        {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).disable},
+	"remove_persistence":     {sim.LogNormal(6*time.Minute, 0.6), 0.05, 0, true, (*World).removePersistence},
+	"patch_service":          {sim.LogNormal(25*time.Minute, 0.5), 0.05, 0, false, (*World).patch},
+	"credential_rotation":    {sim.LogNormal(20*time.Second, 0.8), 0.02, 0, false, (*World).rotate},
+	"session_termination":    {sim.LogNormal(8*time.Second, 0.8), 0.03, 0.01, false, (*World).endSessions},
+	"forensic_analysis":      {sim.LogNormal(25*time.Minute, 0.6), 0.02, 0, true, (*World).analyse},
+	"restore_from_backup":    {sim.LogNormal(45*time.Minute, 0.4), 0, 0, false, (*World).restore},
 }
 
 // ActionKinds lists the actions that the world knows, sorted.
 func ActionKinds() []string { return slices.Sorted(maps.Keys(actionKinds)) }
 
-// ActionLatency draws how long an action takes to have its effect and whether it
-// fails by itself.
-func ActionLatency(kind string, s *sim.Stream) (time.Duration, bool, error) {
+// Luck is what chance makes of one attempt at an action.
+type Luck struct {
+	Takes  time.Duration // until it has its effect
+	Fails  bool          // it does not work, and says so
+	Silent bool          // it is reported done and has no effect
+}
+
+// ActionLuck draws the luck of an attempt.
+func ActionLuck(kind string, s *sim.Stream) (Luck, error) {
 	k, ok := actionKinds[kind]
 	if !ok {
-		return 0, false, fmt.Errorf("unknown action %q", kind)
+		return Luck{}, fmt.Errorf("unknown action %q", kind)
 	}
-	took := k.latency.Sample(s)
-	return took, s.Bool(k.failure), nil
+	l := Luck{Takes: k.latency.Sample(s)}
+	l.Fails = s.Bool(k.failure)
+	l.Silent = !l.Fails && s.Bool(k.silent)
+	return l, nil
+}
+
+// Observe tells whether what an action is for is the case now: the host does not
+// answer, the source is silent, the process is gone. Actions of which nothing can
+// be seen are taken at their word.
+func (w *World) Observe(a Action) bool {
+	h, who, z := w.Host(a.Params["host"]), w.Account(a.Params["user"]), w.zone(a.Params["zone"])
+	switch a.Kind {
+	case "rate_limit":
+		_, limited := w.limits[a.Params["source_ip"]]
+		return limited
+	case "block_ip":
+		return w.addresses[a.Params["source_ip"]] != nil
+	case "block_egress":
+		return h != nil && (h.egress != nil || h.isolated != nil)
+	case "sinkhole_domain":
+		return w.sinkholes[a.Params["domain"]] != nil
+	case "isolate_host":
+		return h != nil && h.isolated != nil
+	case "zone_isolation":
+		return z != nil && z.isolated != nil
+	case "traffic_shaping":
+		return z != nil && z.shaped != nil
+	case "kill_malicious_process":
+		return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.Alive() && h.meant(i, a.Params["pid"]) })
+	case "revoke_credentials", "disable_account":
+		return who != nil && who.revoked != nil
+	case "session_termination":
+		return who != nil && !slices.ContainsFunc(w.Hosts, func(h *Host) bool {
+			return slices.ContainsFunc(h.Sessions, func(s *Session) bool { return s.Account == who })
+		})
+	case "patch_service":
+		return h != nil && h.patched != nil
+	case "deploy_honeypot", "deploy_decoys":
+		return w.effects[a.ID] != nil
+	}
+	return true
+}
+
+// meant tells whether a process number points to an implant: an intruder's programs
+// on a host hang together, and without a number each is meant.
+func (h *Host) meant(i *Implant, pid string) bool {
+	n, err := strconv.ParseUint(pid, 0, 32)
+	return err != nil || h.hostile[uint32(n)] == i.Attack
 }
 
 // Apply does what an action does, at the moment when it takes effect.
@@ -312,10 +368,9 @@ func (w *World) snapshot(_ time.Duration, a Action, _ *effect) Result {
 // number every one that the agent knows is ended.
 func (w *World) killProcess(_ time.Duration, a Action, e *effect) Result {
 	h := w.Host(a.Params["host"])
-	pid, err := strconv.ParseUint(a.Params["pid"], 0, 32)
 	killed := 0
 	for _, i := range h.Implants {
-		if i.Alive() && (err != nil || h.hostile[uint32(pid)] == i.Attack) {
+		if i.Alive() && h.meant(i, a.Params["pid"]) {
 			i.killed = e
 			killed++
 		}
@@ -372,6 +427,78 @@ func (w *World) revoke(_ time.Duration, a Action, e *effect) Result {
 		w.replaceCredential(who, e)
 	}
 	return done("%s can log on nowhere", who.Name)
+}
+
+// disable shuts an account without ending what it is logged on to.
+func (w *World) disable(_ time.Duration, a Action, e *effect) Result {
+	who := w.Account(a.Params["user"])
+	if who == nil {
+		return failed("no account %q", a.Params["user"])
+	}
+	if who.revoked != nil {
+		return already("%s was shut before", who.Name)
+	}
+	who.revoked = e
+	e.undo = func() { who.revoked = nil }
+	return done("%s is disabled; its sessions go on", who.Name)
+}
+
+func (w *World) removePersistence(_ time.Duration, a Action, e *effect) Result {
+	h := w.Host(a.Params["host"])
+	n := 0
+	for _, s := range h.Autostarts {
+		if s.removed == nil {
+			s.removed = e
+			n++
+		}
+	}
+	if n == 0 {
+		return already("nothing starts by itself on %s that should not", h.Name)
+	}
+	return done("%d hostile autostarts removed from %s", n, h.Name)
+}
+
+func (w *World) patch(_ time.Duration, a Action, e *effect) Result {
+	h := w.Host(a.Params["host"])
+	if h == nil {
+		return failed("no host %q", a.Params["host"])
+	}
+	if len(h.Vulnerabilities) == 0 || h.patched != nil {
+		return already("%s has no hole that is known", h.Name)
+	}
+	h.patched = e
+	return done("%s is patched", h.Name)
+}
+
+// Patched is the refusal of an exploit on a host that was patched meanwhile.
+func (w *World) Patched(h *Host) Refusal {
+	if h.patched != nil {
+		return refusedBy("patched", h.patched)
+	}
+	return Refusal{}
+}
+
+// Autostart is a hostile program that a host starts by itself.
+type Autostart struct {
+	Host    *Host
+	Attack  int32
+	File    string // "" in the cloud
+	removed *effect
+}
+
+// Settle makes a host start an attacker's program by itself.
+func (w *World) Settle(h *Host, attack int32, file string) *Autostart {
+	s := &Autostart{Host: h, Attack: attack, File: file}
+	h.Autostarts = append(h.Autostarts, s)
+	return s
+}
+
+// Starts tells whether an autostart still works.
+func (w *World) Starts(s *Autostart) Refusal {
+	if s.removed != nil {
+		return refusedBy("persistence_removed", s.removed)
+	}
+	return w.Quarantined(s.Host, s.File)
 }
 
 func (w *World) rotate(_ time.Duration, a Action, e *effect) Result {
@@ -444,6 +571,11 @@ func (w *World) restore(_ time.Duration, a Action, e *effect) Result {
 			i.killed = e
 		}
 	}
-	h.Implants, h.Encrypted, h.Agent = nil, false, true
+	for _, s := range h.Autostarts {
+		if s.removed == nil {
+			s.removed = e
+		}
+	}
+	h.Implants, h.Autostarts, h.Encrypted, h.Agent = nil, nil, false, true
 	return done("%s is rebuilt from its image", h.Name)
 }

@@ -96,6 +96,9 @@ func (w *World) rotations(who *Account, e *effect) {
 	w.rotated[who.Index] = e
 }
 
+// Rotated is the action that last replaced an account's credential, or 0.
+func (w *World) Rotated(who *Account) uint64 { return w.rotatedBy(who) }
+
 func (w *World) rotatedBy(who *Account) uint64 {
 	if e := w.rotated[who.Index]; e != nil {
 		return e.action

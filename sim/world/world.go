@@ -63,12 +63,15 @@ type Host struct {
 	// Sessions of accounts that are logged on now, by account.
 	Sessions []*Session
 	// Implants are the attackers' running processes.
-	Implants  []*Implant
-	Encrypted bool
-	Agent     bool // the endpoint agent runs
+	Implants []*Implant
+	// Autostarts are hostile programs that the host starts by itself.
+	Autostarts []*Autostart
+	Encrypted  bool
+	Agent      bool // the endpoint agent runs
 
 	isolated *effect
 	egress   *effect
+	patched  *effect
 	sensors  [event.NumChannels]*Sensor
 	hostile  map[uint32]int32 // attack by number of each process that an attacker started
 	machine  uint64           // hash that identifiers of this host start from

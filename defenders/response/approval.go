@@ -1,0 +1,183 @@
+package response
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// question is a request for approval that is open.
+type question struct {
+	node      *node
+	record    *ApprovalRecord
+	q         Question
+	escalated bool
+	held      bool // kept open past its time
+}
+
+// ask puts the questions of a step. The second of two approvers is somebody of
+// the second line, so that nobody approves twice.
+func (e *Engine) ask(now time.Duration, n *node) {
+	role := "tier1"
+	for range approvers(n.step) {
+		e.put(now, n, role, false)
+		role = "tier2"
+	}
+}
+
+func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
+	r, s := n.run, n.step
+	var targets []string
+	var params map[string]string
+	for _, t := range n.tasks {
+		if t.record == nil {
+			targets = append(targets, t.target)
+			if params == nil {
+				params = t.params
+			}
+		}
+	}
+	timeout := defaultAnswer
+	if s.HOTL != nil {
+		timeout = s.HOTL.Timeout
+	}
+	disruption := n.disruption(e)
+	record := &ApprovalRecord{ID: len(e.Approvals) + 1, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, Params: params,
+		Action: s.Action, Target: strings.Join(targets, ","), Asked: now, Outcome: Pending, Approver: role, Confidence: r.incident.Score, Disruption: disruption}
+	q := Question{ID: record.ID, Role: role, Action: s.Action, Target: record.Target, Params: params, Risk: s.Risk, Confidence: r.incident.Score,
+		Disruption: disruption, Severity: r.incident.Severity, Deadline: now + timeout,
+		Key: r.playbook.ID + "/" + s.ID + "/" + record.Target + "/" + role}
+	w := &question{node: n, record: record, q: q, escalated: escalated}
+	e.Approvals = append(e.Approvals, record)
+	e.waiting[record.ID] = w
+	n.asked = append(n.asked, w)
+	e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "approval_asked",
+		Detail: r.redact(fmt.Sprintf("%s about %s of %s", role, s.Action, record.Target)), Evidence: e.evidence(r, disruption)})
+	e.at(q.Deadline, timer{kind: timerApproval, id: int64(record.ID)})
+	if e.OnApproval != nil {
+		e.OnApproval(now, record)
+	}
+	if e.options.Approver != nil {
+		e.options.Approver.Ask(now, q)
+	}
+}
+
+// evidence is what the approver was shown.
+func (e *Engine) evidence(r *run, disruption float64) string {
+	in := r.incident
+	return fmt.Sprintf("confidence %.2f, severity %s, %d alerts, techniques %s, predicted disruption %.1f", in.Score, in.Severity, in.Count, strings.Join(in.Techniques, " "), disruption)
+}
+
+// Answer is a person's word on a question. An answer after the time is over, or
+// to a question that is no longer open, changes nothing and is false.
+func (e *Engine) Answer(now time.Duration, id int, approved bool, by string) bool {
+	w := e.waiting[id]
+	if w == nil {
+		if id > 0 && id <= len(e.Approvals) {
+			e.late(now, e.Approvals[id-1], by)
+		}
+		return false
+	}
+	outcome := Denied
+	if approved {
+		outcome = Approved
+	}
+	e.decide(now, w, outcome, by)
+	return true
+}
+
+// late notes an answer that nobody waits for. A question that had timed out was
+// answered too late.
+func (e *Engine) late(now time.Duration, rec *ApprovalRecord, by string) {
+	if rec.Outcome == TimedOut {
+		rec.Outcome, rec.Answered, rec.Approver = TooLate, &now, by
+	}
+	e.metrics.outcome(rec.Action, TooLate, now-rec.Asked)
+	e.audit(now, AuditEntry{Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_too_late", Status: TooLate, Detail: by, Waited: now - rec.Asked})
+}
+
+// decide closes a question and carries its run on.
+func (e *Engine) decide(now time.Duration, w *question, outcome, by string) {
+	e.shut(now, w, outcome, by)
+	n := w.node
+	switch outcome {
+	case Approved:
+		n.approved++
+	case Escalated:
+		e.put(now, n, n.step.HOTL.EscalateTo, true)
+		return
+	default:
+		if n.refused == "" {
+			n.refused = outcome
+		}
+		e.withdraw(now, n) // the other of two approvers need not answer any more
+	}
+	e.advance(now, n.run)
+}
+
+// shut writes down what came of a question.
+func (e *Engine) shut(now time.Duration, w *question, outcome, by string) {
+	rec := w.record
+	delete(e.waiting, rec.ID)
+	rec.Outcome, rec.Closed = outcome, &now
+	if outcome == Approved || outcome == Denied {
+		rec.Answered, rec.Approver = &now, by
+	}
+	e.metrics.request(rec.Action, outcome == Approved)
+	e.metrics.outcome(rec.Action, outcome, now-rec.Asked)
+	e.audit(now, AuditEntry{Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_" + outcome, Status: outcome, Detail: by, Waited: now - rec.Asked})
+	if e.OnApproval != nil {
+		e.OnApproval(now, rec)
+	}
+}
+
+// withdraw takes back the open questions of a step that will not run.
+func (e *Engine) withdraw(now time.Duration, n *node) { e.withdrawAs(now, n, Withdrawn) }
+
+func (e *Engine) withdrawAs(now time.Duration, n *node, outcome string) {
+	for _, w := range n.asked {
+		if e.waiting[w.record.ID] == w {
+			e.shut(now, w, outcome, "withdrawn")
+			if outcome == TimedOut && n.refused == "" {
+				n.refused = TimedOut
+			}
+		}
+	}
+}
+
+func (e *Engine) approvalTimeout(now time.Duration, id int) {
+	w := e.waiting[id]
+	if w == nil {
+		return
+	}
+	h := w.node.step.HOTL
+	switch {
+	case h == nil:
+	case h.OnTimeout == "escalate" && !w.escalated:
+		e.decide(now, w, Escalated, h.EscalateTo)
+		return
+	case h.OnTimeout == "approve_if":
+		if ok, err := holds(w.node.step.approveIf, &w.node.run.env); ok && err == nil {
+			e.decide(now, w, Approved, "rule: "+h.ApproveIf)
+			return
+		}
+	case !w.node.run.overdue && (h.OnTimeout == "hold" || h.OnTimeout == "escalate" && h.Then == "hold"):
+		if !w.held { // it stays open until somebody answers or the run's deadline is over
+			w.held = true
+			e.audit(now, AuditEntry{Incident: w.record.Incident, Playbook: w.record.Playbook, Step: w.record.Step, What: "approval_held", Detail: w.record.Approver})
+		}
+		return
+	}
+	e.decide(now, w, TimedOut, "")
+}
+
+// Waiting lists the open questions by id, for those who show them.
+func (e *Engine) Waiting() []int {
+	var ids []int
+	for id := range e.waiting {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

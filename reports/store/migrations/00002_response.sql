@@ -1,0 +1,24 @@
+-- +goose Up
+ALTER TABLE trials ADD COLUMN harm REAL NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN disruption REAL NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN operations REAL NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN stake REAL NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN bytes_lost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE approvals ADD COLUMN confidence REAL NOT NULL DEFAULT 0;
+ALTER TABLE approvals ADD COLUMN disruption_predicted REAL NOT NULL DEFAULT 0;
+ALTER TABLE actions ADD COLUMN disruption_predicted REAL NOT NULL DEFAULT 0;
+ALTER TABLE actions ADD COLUMN disruption_realised REAL NOT NULL DEFAULT 0;
+ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN json TEXT NOT NULL DEFAULT '';
+-- +goose Down
+ALTER TABLE audit DROP COLUMN json;
+ALTER TABLE audit DROP COLUMN hash;
+ALTER TABLE actions DROP COLUMN disruption_realised;
+ALTER TABLE actions DROP COLUMN disruption_predicted;
+ALTER TABLE approvals DROP COLUMN disruption_predicted;
+ALTER TABLE approvals DROP COLUMN confidence;
+ALTER TABLE trials DROP COLUMN bytes_lost;
+ALTER TABLE trials DROP COLUMN stake;
+ALTER TABLE trials DROP COLUMN operations;
+ALTER TABLE trials DROP COLUMN disruption;
+ALTER TABLE trials DROP COLUMN harm;
