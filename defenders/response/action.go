@@ -307,6 +307,7 @@ type effect struct {
 type holder struct {
 	run     *run
 	expires time.Duration // 0 for until restored
+	keep    bool          // restoration leaves it alone
 	gen     int
 }
 
@@ -334,6 +335,7 @@ func (e *Engine) hold(now time.Duration, t *task) {
 		r.effects = append(r.effects, h)
 	}
 	ttl := t.node.step.TTL
+	x.keep = x.keep || t.node.step.Keep
 	if ttl == 0 {
 		x.expires = 0
 		x.gen++
@@ -408,7 +410,8 @@ func (e *Engine) compensate(now time.Duration, r *run) {
 }
 
 // Restore lets go of what is in force for an incident, the latest first, and
-// returns how many actions were undone. What another incident holds too stays.
+// returns how many actions were undone. What another incident holds too stays, and
+// what a step keeps until its ttl.
 func (e *Engine) Restore(now time.Duration, incident int) int {
 	return e.RestoreOnly(now, incident, nil)
 }
@@ -423,7 +426,7 @@ func (e *Engine) RestoreOnly(now time.Duration, incident int, accept func(a *Act
 			continue
 		}
 		for _, x := range slices.Clone(h.holders) {
-			if x.run.incident.ID == incident && e.letGo(now, h, x, "restored", "the threat is gone") {
+			if x.run.incident.ID == incident && !x.keep && e.letGo(now, h, x, "restored", "the threat is gone") {
 				undone++
 			}
 		}

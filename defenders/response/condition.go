@@ -12,6 +12,7 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
+	"golang.org/x/net/publicsuffix"
 
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/sentinel"
@@ -116,6 +117,13 @@ var lookups = map[string]func(*Env) any{
 	"alert.source_ip":   func(e *Env) any { return e.Alert.SourceIP },
 	"alert.source_host": func(e *Env) any { return e.Alert.SourceHost },
 	"alert.destination": func(e *Env) any { return e.Alert.Destination },
+	"alert.registered_domain": func(e *Env) any {
+		d, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimSuffix(strings.ToLower(e.Alert.Domain), "."))
+		if err != nil { // an address, or a name without a dot
+			return ""
+		}
+		return d
+	},
 	"alert.domain":      func(e *Env) any { return e.Alert.Domain },
 	"alert.process_id":  func(e *Env) any { return e.Alert.ProcessID },
 	"alert.file_hash":   func(e *Env) any { return e.Alert.FileHash },

@@ -229,7 +229,7 @@ func (c *checker) group(s *Step, where string) {
 		name  string
 		given bool
 	}{{"with", len(s.With) > 0}, {"hotl", s.HOTL != nil}, {"ttl", s.TTL != 0}, {"retry", s.Retry != (Retry{})}, {"for_each", s.ForEach != ""},
-		{"verify", s.Verify != nil}, {"risk", s.Risk != ""}, {"timeout", s.Timeout != 0}} {
+		{"verify", s.Verify != nil}, {"risk", s.Risk != ""}, {"timeout", s.Timeout != 0}, {"keep", s.Keep}} {
 		if x.given {
 			c.add(s.line, s.column, where+"."+x.name, "it belongs to a step with an action, not to a group")
 		}
@@ -333,6 +333,9 @@ func (c *checker) action(s *Step, where string) {
 	c.variables(s, s.ForEach, where+".for_each")
 	if s.TTL > 0 && !kind.Undo {
 		c.add(s.line, s.column, where+".ttl", "%s cannot be undone, so a ttl means nothing", s.Action)
+	}
+	if s.Keep && s.TTL == 0 {
+		c.add(s.line, s.column, where+".keep", "keep needs a ttl, or the action would stay for ever")
 	}
 	if min(s.TTL, s.Timeout, s.Retry.Backoff, s.Retry.MaxBackoff) < 0 {
 		c.add(s.line, s.column, where, "times above 0 are expected for ttl, timeout and retry")

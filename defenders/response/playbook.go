@@ -72,6 +72,7 @@ type Step struct {
 	ForEach     string         `yaml:"for_each" doc:"list to go through, such as ${users}; ${item} is the current one"`
 	MaxParallel int            `yaml:"max_parallel" doc:"how many of for_each run at once; all when absent"`
 	TTL         time.Duration  `yaml:"ttl" doc:"time after which the action is undone; never when absent"`
+	Keep        bool           `yaml:"keep" doc:"restoration leaves the action in force until its ttl is over"`
 	Timeout     time.Duration  `yaml:"timeout" doc:"time after which an attempt counts as failed; 30m when absent"`
 	Retry       Retry          `yaml:"retry" doc:"whether a failed attempt is repeated"`
 	Verify      *Verify        `yaml:"verify" doc:"the effect must be observed; the action's word is not enough"`

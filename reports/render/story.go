@@ -179,17 +179,24 @@ func alerts(t *record.Trial) []line {
 func approval(a *record.Approval) []line {
 	question := fmt.Sprintf("may %s be done to %s? (%s/%s, incident %d)", a.Action, orNobody(a.Target), a.Playbook, a.Step, a.Incident)
 	out := []line{{a.Asked, 3, "asks", question}}
-	if a.Answered != nil {
-		verdict := "yes"
-		if a.Outcome == "denied" {
-			verdict = "no"
+	about := fmt.Sprintf("%s on %s", a.Action, orNobody(a.Target))
+	switch {
+	case a.Closed == nil:
+	case a.Outcome == "approved" || a.Outcome == "denied":
+		verdict := map[string]string{"approved": "yes", "denied": "no"}[a.Outcome]
+		if (a.Outcome == "approved") != a.Just {
+			verdict += ", which was wrong,"
 		}
-		if a.Outcome == "approved" != a.Just {
-			verdict += ", which was wrong"
+		out = append(out, line{*a.Closed, 4, "answer", fmt.Sprintf("%s to %s, from %s after %s", verdict, about, a.Approver, spoken(time.Duration(*a.Closed-a.Asked)))})
+	case a.Outcome == "withdrawn":
+		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("about %s nobody needs to answer any more: withdrawn", about)})
+	case a.Outcome == "escalated":
+		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: escalated", about)})
+	default:
+		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: timed out", about)})
+		if a.Answered != nil {
+			out = append(out, line{*a.Answered, 4, "late", fmt.Sprintf("%s answers about %s, after %s: too late", a.Approver, about, spoken(time.Duration(*a.Answered-a.Asked)))})
 		}
-		out = append(out, line{*a.Answered, 4, "answer", fmt.Sprintf("%s to %s on %s, from %s after %s", verdict, a.Action, orNobody(a.Target), a.Approver, spoken(time.Duration(*a.Answered-a.Asked)))})
-	} else if a.Closed != nil {
-		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s on %s: %s", a.Action, orNobody(a.Target), strings.ReplaceAll(a.Outcome, "_", " "))})
 	}
 	return out
 }

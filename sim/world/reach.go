@@ -2,6 +2,7 @@ package world
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -80,11 +81,22 @@ func (w *World) Reach(from, to Endpoint, port int) Refusal {
 		}
 	}
 	if to.Domain != "" {
-		if s := w.sinkholes[to.Domain]; s != nil {
+		if s := w.sinkholed(to.Domain); s != nil {
 			return refusedBy("domain_sinkholed", s)
 		}
 	}
 	return Refusal{}
+}
+
+// sinkholed is the effect that covers a name: it, or a name above it.
+func (w *World) sinkholed(name string) *effect {
+	for len(w.sinkholes) > 0 && name != "" {
+		if s := w.sinkholes[name]; s != nil {
+			return s
+		}
+		_, name, _ = strings.Cut(name, ".")
+	}
+	return nil
 }
 
 // Permitted tells whether the estate's own flows allow a connection, whatever
