@@ -18,7 +18,7 @@ import (
 // has the formulas.
 type CostWeights struct {
 	Pos        strictyaml.Pos `yaml:"-"`
-	Objective  *float64       `yaml:"objective" doc:"harm when an attacker reaches his goal, in ordinary work of the horizon; 1 when absent"`
+	Objective  *float64       `yaml:"objective" doc:"harm when every attacker reaches his goal, in ordinary work of the horizon; each of several counts for an equal part; 1 when absent"`
 	Compromise *float64       `yaml:"compromise" doc:"harm when attackers could use the whole estate all the time, in ordinary work of the horizon; 1 when absent"`
 	Data       *float64       `yaml:"data" doc:"harm when as much data is lost as the goal asks for (5 GB where it asks for none), in ordinary work of the horizon; 0.5 when absent"`
 	Contained  *float64       `yaml:"contained" doc:"share of the lost work that is charged while a host or account that is truly the attacker's is cut off; 0.2 when absent"`
@@ -98,10 +98,10 @@ func (s *Scenario) dataGoal() float64 {
 
 // stake is what a scenario is about, in hours of work: the ordinary work of the
 // horizon, and what the attackers could gain. It follows from world and scenario
-// alone; a day without attack has the stake of one attacker who is after no data.
+// alone; a day without attack has the stake of an attacker who is after no data.
 func (t *trial) stake(work float64) float64 {
 	w := t.scenario.Cost
-	stake := work + float64(max(1, len(t.scenario.Attackers)))*or(w.Objective, 1)*work
+	stake := work + or(w.Objective, 1)*work
 	if t.scenario.dataGoal() > 0 {
 		stake += or(w.Data, 0.5) * work
 	}
@@ -118,7 +118,7 @@ func (t *trial) price(r *record.Trial) {
 		if a.ObjectiveReached != nil {
 			reached = 1
 		}
-		r.Harm += reached * or(w.Objective, 1) * work
+		r.Harm += reached * or(w.Objective, 1) * work / float64(len(r.Attacks))
 		r.BytesLost += int64(t.agents[i].Exfiltrated())
 	}
 	goal := t.scenario.dataGoal()

@@ -14,16 +14,51 @@ type question struct {
 	q         Question
 	escalated bool
 	held      bool // kept open past its time
+	// followers are steps of other runs that wait for the same answer.
+	followers []*node
 }
 
 // ask puts the questions of a step. The second of two approvers is somebody of
 // the second line, so that nobody approves twice.
 func (e *Engine) ask(now time.Duration, n *node) {
+	if w := e.sameQuestion(n); w != nil {
+		w.followers = append(w.followers, n)
+		n.follows = w
+		e.audit(now, AuditEntry{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_shared",
+			Detail: fmt.Sprintf("%s/%s asks the same already", w.record.Playbook, w.record.Step)})
+		return
+	}
 	role := "tier1"
 	for range approvers(n.step) {
 		e.put(now, n, role, false)
 		role = "tier2"
 	}
+}
+
+// sameQuestion is an open question of another run about the same action on the
+// same targets: people are asked once. Steps with two approvers ask for
+// themselves.
+func (e *Engine) sameQuestion(n *node) *question {
+	if approvers(n.step) > 1 {
+		return nil
+	}
+	w := e.subjects[subject(n)]
+	if w == nil || e.waiting[w.record.ID] != w || w.node.run == n.run || approvers(w.node.step) > 1 {
+		return nil
+	}
+	return w
+}
+
+// subject names what a step's question is about.
+func subject(n *node) string {
+	var b strings.Builder
+	b.WriteString(n.step.Action)
+	for _, t := range n.tasks {
+		if t.record == nil {
+			b.WriteString(" " + t.key())
+		}
+	}
+	return b.String()
 }
 
 func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
@@ -51,6 +86,7 @@ func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
 	w := &question{node: n, record: record, q: q, escalated: escalated}
 	e.Approvals = append(e.Approvals, record)
 	e.waiting[record.ID] = w
+	e.subjects[subject(n)] = w
 	n.asked = append(n.asked, w)
 	e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "approval_asked",
 		Detail: r.redact(fmt.Sprintf("%s about %s of %s", role, s.Action, record.Target)), Evidence: e.evidence(r, disruption)})
@@ -101,6 +137,7 @@ func (e *Engine) late(now time.Duration, rec *ApprovalRecord, by string) {
 func (e *Engine) decide(now time.Duration, w *question, outcome, by string) {
 	e.shut(now, w, outcome, by)
 	n := w.node
+	defer e.tell(now, w, outcome)
 	switch outcome {
 	case Approved:
 		n.approved++
@@ -116,10 +153,38 @@ func (e *Engine) decide(now time.Duration, w *question, outcome, by string) {
 	e.advance(now, n.run)
 }
 
+// tell carries an answer on to the steps of other runs that waited for it; those
+// that got none ask for themselves.
+func (e *Engine) tell(now time.Duration, w *question, outcome string) {
+	followers := w.followers
+	w.followers = nil
+	for _, n := range followers {
+		if n.follows != w || n.status != Pending || n.run.ended {
+			continue
+		}
+		n.follows = nil
+		switch outcome {
+		case Approved:
+			n.approved++
+		case Denied:
+			n.refused = Denied
+		default:
+			e.ask(now, n)
+			continue
+		}
+		e.audit(now, AuditEntry{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_" + outcome, Status: outcome,
+			Detail: fmt.Sprintf("by the answer to %s/%s", w.record.Playbook, w.record.Step)})
+		e.advance(now, n.run)
+	}
+}
+
 // shut writes down what came of a question.
 func (e *Engine) shut(now time.Duration, w *question, outcome, by string) {
 	rec := w.record
 	delete(e.waiting, rec.ID)
+	if about := subject(w.node); e.subjects[about] == w {
+		delete(e.subjects, about)
+	}
 	rec.Outcome, rec.Closed = outcome, &now
 	if outcome == Approved || outcome == Denied {
 		rec.Answered, rec.Approver = &now, by
@@ -136,9 +201,11 @@ func (e *Engine) shut(now time.Duration, w *question, outcome, by string) {
 func (e *Engine) withdraw(now time.Duration, n *node) { e.withdrawAs(now, n, Withdrawn) }
 
 func (e *Engine) withdrawAs(now time.Duration, n *node, outcome string) {
+	n.follows = nil
 	for _, w := range n.asked {
 		if e.waiting[w.record.ID] == w {
 			e.shut(now, w, outcome, "withdrawn")
+			defer e.tell(now, w, Withdrawn)
 			if outcome == TimedOut && n.refused == "" {
 				n.refused = TimedOut
 			}

@@ -152,26 +152,27 @@ type Engine struct {
 	// allowed.
 	OnApproval func(now time.Duration, a *ApprovalRecord)
 
-	options Options
-	books   []*Playbook // highest precedence first
-	zones   []string
-	timers  timerHeap
-	seq     uint64
-	last    map[string]time.Duration   // start by playbook and key, for cooldowns
-	told    map[string]time.Duration   // start whose cooldown was reported
-	starts  map[string][]time.Duration // starts in the last hour by playbook
-	running map[string]*run            // by playbook and key
-	open    int                        // runs that go on
-	perCase map[int]int                // runs that go on, by incident
-	queued  []*run                     // runs that wait for room
-	effects map[string]*effect         // in force, by action and target
-	byCase  map[int][]*effect
-	waiting map[int]*question
-	flight  map[int64]*task
-	targets map[string]*claim
-	metrics *metrics
-	chain   []byte
-	nextRun int
+	options  Options
+	books    []*Playbook // highest precedence first
+	zones    []string
+	timers   timerHeap
+	seq      uint64
+	last     map[string]time.Duration   // start by playbook and key, for cooldowns
+	told     map[string]time.Duration   // start whose cooldown was reported
+	starts   map[string][]time.Duration // starts in the last hour by playbook
+	running  map[string]*run            // by playbook and key
+	open     int                        // runs that go on
+	perCase  map[int]int                // runs that go on, by incident
+	queued   []*run                     // runs that wait for room
+	effects  map[string]*effect         // in force, by action and target
+	byCase   map[int][]*effect
+	waiting  map[int]*question
+	subjects map[string]*question // open questions by what they are about
+	flight   map[int64]*task
+	targets  map[string]*claim
+	metrics  *metrics
+	chain    []byte
+	nextRun  int
 }
 
 // New makes an engine. Without an actuator every run is a dry run.
@@ -186,7 +187,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{options: o, books: slices.Clone(o.Playbooks), metrics: m,
 		last: map[string]time.Duration{}, told: map[string]time.Duration{}, starts: map[string][]time.Duration{}, running: map[string]*run{}, perCase: map[int]int{},
-		effects: map[string]*effect{}, byCase: map[int][]*effect{}, waiting: map[int]*question{}, flight: map[int64]*task{}, targets: map[string]*claim{}}
+		effects: map[string]*effect{}, byCase: map[int][]*effect{}, waiting: map[int]*question{}, subjects: map[string]*question{}, flight: map[int64]*task{}, targets: map[string]*claim{}}
 	if o.Inventory != nil {
 		e.zones = o.Inventory.Zones()
 	}

@@ -54,6 +54,7 @@ type node struct {
 	left     int
 	running  int
 	asked    []*question
+	follows  *question // of another run, whose answer counts here too
 	approved int
 	refused  string // denied or timed_out
 	orphan   bool   // its group ended without it (join: any)
@@ -165,7 +166,7 @@ func (r *run) reachable(n *node) bool { return reach(r.root, n) }
 func reach(at, want *node) bool {
 	for _, c := range at.children {
 		if c == want {
-			return c.refused == "" && len(c.asked) == 0
+			return c.refused == "" && len(c.asked) == 0 && c.follows == nil
 		}
 		if c.children != nil && reach(c, want) {
 			return true
@@ -346,7 +347,7 @@ func (e *Engine) leaf(now time.Duration, n *node) bool {
 		e.conclude(now, n, Skipped)
 		return true
 	}
-	if len(n.asked) == 0 && !e.condition(now, n) {
+	if len(n.asked) == 0 && n.follows == nil && n.approved == 0 && n.refused == "" && !e.condition(now, n) {
 		e.conclude(now, n, Skipped)
 		return true
 	}
@@ -354,11 +355,8 @@ func (e *Engine) leaf(now time.Duration, n *node) bool {
 		return true
 	}
 	if e.needsApproval(s) {
-		if len(n.asked) == 0 {
+		if len(n.asked) == 0 && n.follows == nil && n.approved == 0 && n.refused == "" {
 			e.ask(now, n)
-			if n.status != Pending {
-				return true
-			}
 		}
 		switch {
 		case n.refused != "":
