@@ -67,7 +67,7 @@ func (t *trial) alerts(r *record.Trial) {
 func (t *trial) responses(r *record.Trial) error {
 	engine := t.pipeline.Engine()
 	for _, a := range engine.Actions {
-		x := record.Action{Action: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: a.Kind, Target: a.Target,
+		x := record.Action{Action: a.ID, Run: a.Run, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: a.Kind, Target: a.Target,
 			Status: a.Status, Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
 			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID], Predicted: a.Predicted}
 		if a.Status == response.Succeeded {
@@ -99,7 +99,7 @@ func (t *trial) responses(r *record.Trial) error {
 		if err := response.WriteAudit(&text, engine.Audit[i:i+1]); err != nil {
 			return err
 		}
-		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Detail: e.Detail,
+		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Run: e.Run, Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Status: e.Status, Detail: e.Detail,
 			Hash: e.Hash, Line: strings.TrimSpace(text.String())})
 	}
 	return nil

@@ -137,6 +137,9 @@ func (p *Plan) Build() (*Matrix, error) {
 					faults = append(faults, err)
 					continue
 				}
+				if err := v.Fits(s); err != nil {
+					faults = append(faults, err)
+				}
 				m.Cells = append(m.Cells, Cell{s, v})
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -138,7 +139,8 @@ type Variant struct {
 	hotl      analysts.Config
 	feeds     []intel.Config
 	services  defenders.Services
-	embedded  bool // the variant comes with the program
+	embedded  bool                 // the variant comes with the program
+	own       []*response.Playbook // those that do not come with the program
 }
 
 //go:embed variants
@@ -345,6 +347,9 @@ func (v *Variant) loadPlaybooks(base string) (string, error) {
 		for _, b := range books {
 			digest.Write([]byte(b.Digest))
 		}
+		if _, inside := fsys.(embed.FS); !inside {
+			v.own = append(v.own, books...)
+		}
 		return books, err
 	}
 	var err error
@@ -469,6 +474,35 @@ func (v *Variant) cascade() cascade.Options {
 
 func (v *Variant) reflex() reflex.Options {
 	return reflex.Options{Failures: v.file.Reflex.Failures, Window: v.file.Reflex.Window, Limit: v.file.Reflex.Limit}
+}
+
+// WithPlaybook is the variant with a playbook in place of the one of the same id,
+// or beside the others.
+func (v *Variant) WithPlaybook(p *response.Playbook) *Variant {
+	changed := *v
+	changed.playbooks = slices.Clone(v.playbooks)
+	if at := slices.IndexFunc(changed.playbooks, func(other *response.Playbook) bool { return other.ID == p.ID }); at >= 0 {
+		changed.playbooks[at] = p
+	} else {
+		changed.playbooks = append(changed.playbooks, p)
+	}
+	sum := sha256.Sum256([]byte(v.Digest + p.Digest))
+	changed.Digest = hex.EncodeToString(sum[:])
+	changed.Name = v.Name + " with " + p.ID
+	changed.own = append(slices.Clone(v.own), p)
+	return &changed
+}
+
+// Fits reports playbooks of the user's own that take longer than a scenario lasts.
+func (v *Variant) Fits(s *Scenario) error {
+	var faults []error
+	for _, p := range v.own {
+		faults = append(faults, p.Fits(s.Horizon)...)
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("scenario %s: %w", s.Name, errors.Join(faults...))
 }
 
 // Playbooks lists the variant's playbooks.

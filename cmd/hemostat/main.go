@@ -88,6 +88,6 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), techniqueCommand(), playbookCommand(), rulesCommand(), variantCommand(), exportCommand(), versionCommand())
+	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), techniqueCommand(), playbookCommand(), rulesCommand(), variantCommand(), auditCommand(), exportCommand(), versionCommand())
 	return root
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -17,7 +19,7 @@ import (
 
 func playbookCommand() *cobra.Command {
 	c := &cobra.Command{Use: "playbook", Short: "List, show and check playbooks"}
-	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), schemaCommand("playbook", func() []byte {
+	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookSimulate(), schemaCommand("playbook", func() []byte {
 		return strictyaml.Schema("hemostat playbook", response.Playbook{})
 	}))
 	return c
@@ -56,9 +58,11 @@ func playbookList() *cobra.Command {
 			var rows []row
 			for _, p := range books {
 				r := row{ID: p.ID, Version: p.Version, Description: p.Description, Trigger: p.Trigger.Any}
-				for _, s := range p.Steps {
-					r.Steps = append(r.Steps, step{s.ID, s.Action, string(s.Risk), s.HOTL != nil && s.HOTL.Required})
-				}
+				p.Walk(func(s *response.Step, _ string) {
+					if s.Action != "" {
+						r.Steps = append(r.Steps, step{s.ID, s.Action, string(s.Risk), s.HOTL != nil && s.HOTL.Required})
+					}
+				})
 				rows = append(rows, r)
 			}
 			if asJSON {
@@ -112,9 +116,12 @@ func playbookShow() *cobra.Command {
 }
 
 func playbookValidate() *cobra.Command {
-	return &cobra.Command{
+	var horizon time.Duration
+	c := &cobra.Command{
 		Use: "validate FILE|DIR...", Short: "Check playbooks; every fault is reported with its place",
-		Long:    "Checks playbook files, or folders of them. Exit code 0 when all are in order, 2 when one is not.",
+		Long: `Checks playbook files, or folders of them. Exit code 0 when all are in order, 2
+when one is not. Times to answer and timeouts that are longer than --horizon are
+faults, since no trial of that length can show them.`,
 		Example: "  hemostat playbook validate playbooks/", Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return checkFiles(c, args, func(name string) error {
@@ -122,17 +129,33 @@ func playbookValidate() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("playbook %s: %w", name, err)
 				}
+				var books []*response.Playbook
 				if info.IsDir() {
-					_, err := response.Load(os.DirFS(filepath.Dir(filepath.Clean(name))), filepath.Base(filepath.Clean(name)), strictyaml.Decode)
+					books, err = response.Load(os.DirFS(filepath.Dir(filepath.Clean(name))), filepath.Base(filepath.Clean(name)), strictyaml.Decode)
+				} else {
+					var p *response.Playbook
+					p, err = readPlaybook(name)
+					books = append(books, p)
+				}
+				if err != nil {
 					return err
 				}
-				data, err := os.ReadFile(name)
-				if err != nil {
-					return fmt.Errorf("playbook %s: %w", name, err)
+				var faults []error
+				for _, p := range books {
+					faults = append(faults, p.Fits(horizon)...)
 				}
-				_, err = response.Parse(name, data, strictyaml.Decode)
-				return err
+				return errors.Join(faults...)
 			})
 		},
 	}
+	c.Flags().DurationVar(&horizon, "horizon", 24*time.Hour, "longest trial that the playbooks are for")
+	return c
+}
+
+func readPlaybook(name string) (*response.Playbook, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("playbook %s: %w", name, err)
+	}
+	return response.Parse(name, data, strictyaml.Decode)
 }

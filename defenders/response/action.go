@@ -10,7 +10,7 @@ import (
 // record writes an action down before it starts.
 func (e *Engine) record(now time.Duration, t *task) *ActionRecord {
 	n := t.node
-	rec := &ActionRecord{ID: int64(len(e.Actions) + 1), Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID,
+	rec := &ActionRecord{ID: int64(len(e.Actions) + 1), Run: n.run.id, Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID,
 		Kind: n.step.Action, Target: t.target, Status: Pending, Params: t.params, Asked: now, Predicted: e.disruption(n.step, t.target)}
 	e.Actions = append(e.Actions, rec)
 	t.record = rec
@@ -221,7 +221,7 @@ func (e *Engine) end(now time.Duration, t *task, status, detail string, resume b
 }
 
 func (e *Engine) note(now time.Duration, t *task, what, status, detail string) {
-	e.audit(now, AuditEntry{Incident: t.record.Incident, Playbook: t.record.Playbook, Step: t.record.Step, What: what, Status: status, Detail: t.node.run.redact(detail)})
+	e.audit(now, AuditEntry{Run: t.record.Run, Incident: t.record.Incident, Playbook: t.record.Playbook, Step: t.record.Step, What: what, Status: status, Detail: t.node.run.redact(detail)})
 }
 
 // claim is who works on a host now in a way that others must not cut across:
@@ -386,7 +386,7 @@ func (e *Engine) takeBack(now time.Duration, rec *ActionRecord, cause, why strin
 	}
 	rec.Undone = &now
 	e.metrics.undo(rec.Kind, cause)
-	e.audit(now, AuditEntry{Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: what, Status: cause, Detail: strings.TrimSpace(rec.Kind + " " + rec.Target + ": " + why)})
+	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: what, Status: cause, Detail: strings.TrimSpace(rec.Kind + " " + rec.Target + ": " + why)})
 }
 
 // compensate takes back what a run has put in force, the latest first.

@@ -24,7 +24,7 @@ func (e *Engine) ask(now time.Duration, n *node) {
 	if w := e.sameQuestion(n); w != nil {
 		w.followers = append(w.followers, n)
 		n.follows = w
-		e.audit(now, AuditEntry{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_shared",
+		e.audit(now, AuditEntry{Run: n.run.id, Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_shared",
 			Detail: fmt.Sprintf("%s/%s asks the same already", w.record.Playbook, w.record.Step)})
 		return
 	}
@@ -78,7 +78,7 @@ func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
 		timeout = s.HOTL.Timeout
 	}
 	disruption := n.disruption(e)
-	record := &ApprovalRecord{ID: len(e.Approvals) + 1, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, Params: params,
+	record := &ApprovalRecord{ID: len(e.Approvals) + 1, Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, Params: params,
 		Action: s.Action, Target: strings.Join(targets, ","), Asked: now, Outcome: Pending, Approver: role, Confidence: r.incident.Score, Disruption: disruption}
 	q := Question{ID: record.ID, Role: role, Action: s.Action, Target: record.Target, Params: params, Risk: s.Risk, Confidence: r.incident.Score,
 		Disruption: disruption, Severity: r.incident.Severity, Deadline: now + timeout,
@@ -88,7 +88,7 @@ func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
 	e.waiting[record.ID] = w
 	e.subjects[subject(n)] = w
 	n.asked = append(n.asked, w)
-	e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "approval_asked",
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "approval_asked",
 		Detail: r.redact(fmt.Sprintf("%s about %s of %s", role, s.Action, record.Target)), Evidence: e.evidence(r, disruption)})
 	e.at(q.Deadline, timer{kind: timerApproval, id: int64(record.ID)})
 	if e.OnApproval != nil {
@@ -130,7 +130,7 @@ func (e *Engine) late(now time.Duration, rec *ApprovalRecord, by string) {
 		rec.Outcome, rec.Answered, rec.Approver = TooLate, &now, by
 	}
 	e.metrics.outcome(rec.Action, TooLate, now-rec.Asked)
-	e.audit(now, AuditEntry{Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_too_late", Status: TooLate, Detail: by, Waited: now - rec.Asked})
+	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_too_late", Status: TooLate, Detail: by, Waited: now - rec.Asked})
 }
 
 // decide closes a question and carries its run on.
@@ -172,7 +172,7 @@ func (e *Engine) tell(now time.Duration, w *question, outcome string) {
 			e.ask(now, n)
 			continue
 		}
-		e.audit(now, AuditEntry{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_" + outcome, Status: outcome,
+		e.audit(now, AuditEntry{Run: n.run.id, Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "approval_" + outcome, Status: outcome,
 			Detail: fmt.Sprintf("by the answer to %s/%s", w.record.Playbook, w.record.Step)})
 		e.advance(now, n.run)
 	}
@@ -191,7 +191,7 @@ func (e *Engine) shut(now time.Duration, w *question, outcome, by string) {
 	}
 	e.metrics.request(rec.Action, outcome == Approved)
 	e.metrics.outcome(rec.Action, outcome, now-rec.Asked)
-	e.audit(now, AuditEntry{Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_" + outcome, Status: outcome, Detail: by, Waited: now - rec.Asked})
+	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_" + outcome, Status: outcome, Detail: by, Waited: now - rec.Asked})
 	if e.OnApproval != nil {
 		e.OnApproval(now, rec)
 	}
@@ -232,7 +232,7 @@ func (e *Engine) approvalTimeout(now time.Duration, id int) {
 	case !w.node.run.overdue && (h.OnTimeout == "hold" || h.OnTimeout == "escalate" && h.Then == "hold"):
 		if !w.held { // it stays open until somebody answers or the run's deadline is over
 			w.held = true
-			e.audit(now, AuditEntry{Incident: w.record.Incident, Playbook: w.record.Playbook, Step: w.record.Step, What: "approval_held", Detail: w.record.Approver})
+			e.audit(now, AuditEntry{Run: w.record.Run, Incident: w.record.Incident, Playbook: w.record.Playbook, Step: w.record.Step, What: "approval_held", Detail: w.record.Approver})
 		}
 		return
 	}

@@ -15,6 +15,7 @@ import (
 // so that a line cannot be changed, left out or put in unnoticed.
 type AuditEntry struct {
 	Time      time.Duration `json:"time_ns"`
+	Run       int           `json:"run,omitempty"` // of a playbook; 0 when none was started
 	Incident  int           `json:"incident"`
 	Playbook  string        `json:"playbook"`
 	Step      string        `json:"step,omitempty"`
@@ -61,51 +62,40 @@ func WriteAudit(w io.Writer, entries []AuditEntry) error {
 	return b.Flush()
 }
 
-// AuditFault is where a chain is broken. Line counts from 1.
-type AuditFault struct {
-	Line   int
-	Reason string
+// Chain is what the check of an audit log found.
+type Chain struct {
+	Lines int    // read, the faulty one included
+	Head  string // hash of the last line
+	Fault string // what is wrong with the last line read, or ""
 }
 
-// VerifyAudit reads an audit log and checks its chain: the hash of each line and
-// its tie to the line before. It returns the number of lines, and the first fault
-// or nil.
-func VerifyAudit(r io.Reader) (int, *AuditFault, error) {
+// VerifyAudit reads an audit log and checks its chain, up to the first fault: the
+// hash of each line and its tie to the line before. The error is one of reading.
+func VerifyAudit(r io.Reader) (Chain, error) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, 64<<10), 16<<20)
-	line, previous := 0, ""
+	var c Chain
 	for scanner.Scan() {
 		if len(scanner.Bytes()) == 0 {
 			continue
 		}
-		line++
+		c.Lines++
 		var a AuditEntry
 		d := json.NewDecoder(bytes.NewReader(scanner.Bytes()))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&a); err != nil {
-			return line, &AuditFault{line, "it is no audit entry: " + err.Error()}, nil
+			c.Fault = "it is no audit entry: " + err.Error()
+			return c, nil
 		}
-		if fault := a.check(previous); fault != "" {
-			return line, &AuditFault{line, fault}, nil
+		if c.Fault = a.check(c.Head); c.Fault != "" {
+			return c, nil
 		}
-		previous = a.Hash
+		c.Head = a.Hash
 	}
 	if err := scanner.Err(); err != nil {
-		return line, nil, fmt.Errorf("audit log: %w", err)
+		return c, fmt.Errorf("audit log: %w", err)
 	}
-	return line, nil, nil
-}
-
-// VerifyEntries checks the chain of entries at hand.
-func VerifyEntries(entries []AuditEntry) *AuditFault {
-	previous := ""
-	for i := range entries {
-		if fault := entries[i].check(previous); fault != "" {
-			return &AuditFault{i + 1, fault}
-		}
-		previous = entries[i].Hash
-	}
-	return nil
+	return c, nil
 }
 
 func (a AuditEntry) check(previous string) string {

@@ -111,6 +111,7 @@ type Options struct {
 // ActionRecord is an action as the audit has it.
 type ActionRecord struct {
 	ID                     int64
+	Run                    int
 	Incident               int
 	Playbook, Step, Kind   string
 	Target, Status         string
@@ -127,6 +128,7 @@ type ActionRecord struct {
 // ApprovalRecord is a question and what came of it.
 type ApprovalRecord struct {
 	ID             int
+	Run            int
 	Incident       int
 	Playbook, Step string
 	Action, Target string
@@ -269,7 +271,8 @@ func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env En
 		recent := slices.DeleteFunc(e.starts[p.ID], func(at time.Duration) bool { return now-at >= time.Hour })
 		if len(recent) >= most {
 			e.starts[p.ID] = recent
-			e.limited(now, p, in.ID, "", "max_per_hour", fmt.Sprintf("it has started %d times within an hour", len(recent)))
+			e.metrics.limited(p.ID, "max_per_hour")
+			e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: Limited, Detail: fmt.Sprintf("max_per_hour: it has started %d times within an hour", len(recent))})
 			return
 		}
 		e.starts[p.ID] = append(recent, now)
@@ -282,7 +285,7 @@ func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env En
 	e.running[key] = r
 	e.perCase[in.ID]++
 	if e.open >= e.options.Policy.MaxRuns {
-		e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.open)})
+		e.audit(now, AuditEntry{Run: r.id, Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.open)})
 		at := slices.IndexFunc(e.queued, func(other *run) bool { return other.severity < r.severity })
 		if at < 0 {
 			at = len(e.queued)
@@ -296,7 +299,7 @@ func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env En
 func (e *Engine) start(now time.Duration, r *run) {
 	e.open++
 	p := r.playbook
-	e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), Playbooks: p.Digest})
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), Playbooks: p.Digest})
 	if e.OnRun != nil {
 		e.OnRun(now, r.incident.ID, p.ID, true)
 	}
@@ -328,9 +331,10 @@ func (e *Engine) repeated(now time.Duration, p *Playbook, in *fusion.Incident, k
 	e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: Limited, Detail: why})
 }
 
-func (e *Engine) limited(now time.Duration, p *Playbook, incident int, step, limit, why string) {
-	e.metrics.limited(p.ID, limit)
-	e.audit(now, AuditEntry{Incident: incident, Playbook: p.ID, Step: step, What: "limited", Status: Limited, Detail: limit + ": " + why})
+// limited notes that a run has reached a limit.
+func (e *Engine) limited(now time.Duration, r *run, step, limit, why string) {
+	e.metrics.limited(r.playbook.ID, limit)
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: step, What: "limited", Status: Limited, Detail: limit + ": " + why})
 }
 
 // Act carries out one action outside any playbook, such as a reflex.

@@ -421,7 +421,7 @@ func (c *checker) variables(s *Step, value any, where string) {
 }
 
 // Fits reports what of a playbook takes longer than a trial of this length can
-// show: a person's time to answer, a step's timeout, or the deadline.
+// show: a person's time to answer, or a step's timeout.
 func (p *Playbook) Fits(horizon time.Duration) []error {
 	var faults []error
 	long := func(line, column int, where string, d time.Duration) {
@@ -429,7 +429,6 @@ func (p *Playbook) Fits(horizon time.Duration) []error {
 			faults = append(faults, p.fault(line, column, where, "%s is longer than the horizon, %s", d, horizon))
 		}
 	}
-	long(p.line, p.column, "deadline", p.Deadline)
 	p.Walk(func(s *Step, where string) {
 		long(s.line, s.column, where+".timeout", s.Timeout)
 		if s.HOTL != nil {

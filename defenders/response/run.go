@@ -293,7 +293,7 @@ func (e *Engine) conclude(now time.Duration, n *node, status string) {
 	}
 	r.env.Steps[n.step.ID] = view
 	if !r.reflex {
-		e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: n.step.ID, What: "step_ended", Status: status})
+		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: n.step.ID, What: "step_ended", Status: status})
 	}
 	if n.orphan {
 		return
@@ -319,7 +319,7 @@ func (e *Engine) conclude(now time.Duration, n *node, status string) {
 func (e *Engine) condition(now time.Duration, n *node) bool {
 	ok, err := holds(n.step.cond, &n.run.env)
 	if err != nil {
-		e.audit(now, AuditEntry{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "condition_failed", Detail: err.Error()})
+		e.audit(now, AuditEntry{Run: n.run.id, Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, What: "condition_failed", Detail: err.Error()})
 	}
 	return ok && err == nil
 }
@@ -428,7 +428,7 @@ func (e *Engine) resolve(now time.Duration, n *node) bool {
 	r, s := n.run, n.step
 	n.resolved = true
 	fail := func(status, why string) bool {
-		e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "not_possible", Status: status, Detail: r.redact(why)})
+		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, What: "not_possible", Status: status, Detail: r.redact(why)})
 		e.conclude(now, n, status)
 		return false
 	}
@@ -500,7 +500,7 @@ func (e *Engine) limitTask(now time.Duration, t *task, limit, why string) {
 	rec.Status, rec.Detail = Limited, limit+": "+why
 	t.done = true
 	e.metrics.action(rec.Kind, Limited)
-	e.limited(now, t.node.run.playbook, rec.Incident, rec.Step, limit, why)
+	e.limited(now, t.node.run, rec.Step, limit, why)
 }
 
 // exempt tells why a target must not be touched, or "".
@@ -569,7 +569,7 @@ func (e *Engine) finish(now time.Duration, r *run) {
 	}
 	if !r.reflex {
 		e.metrics.playbook(r.playbook.ID, r.worst, now-r.started)
-		e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, What: "run_ended", Status: r.worst})
+		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, What: "run_ended", Status: r.worst})
 		if e.OnRun != nil {
 			e.OnRun(now, r.incident.ID, r.playbook.ID, false)
 		}
@@ -587,7 +587,7 @@ func (e *Engine) deadline(now time.Duration, r *run) {
 	if r.ended {
 		return
 	}
-	e.audit(now, AuditEntry{Incident: r.incident.ID, Playbook: r.playbook.ID, What: "deadline", Detail: "the run has taken too long"})
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, What: "deadline", Detail: "the run has taken too long"})
 	r.stopped, r.overdue = true, true
 	if r.worst == Succeeded {
 		r.worst = "partial"

@@ -331,15 +331,15 @@ func (db *DB) details(t *record.Trial) error {
 			t.Approvals = append(t.Approvals, a)
 			return err
 		}),
-		read("SELECT action,incident,playbook,step,kind,target,status,detail,requested,started,ended,undone,attempts,on_benign,disruption_predicted,disruption_realised FROM actions WHERE trial_id=? ORDER BY action", func(r *sql.Rows) error {
+		read("SELECT action,incident,playbook,step,kind,target,status,detail,requested,started,ended,undone,attempts,on_benign,disruption_predicted,disruption_realised,run FROM actions WHERE trial_id=? ORDER BY action", func(r *sql.Rows) error {
 			var a record.Action
-			err := r.Scan(&a.Action, &a.Incident, &a.Playbook, &a.Step, &a.Kind, &a.Target, &a.Status, &a.Detail, &a.Asked, &a.Started, &a.Ended, &a.Undone, &a.Attempts, &a.OnBenign, &a.Predicted, &a.Realised)
+			err := r.Scan(&a.Action, &a.Incident, &a.Playbook, &a.Step, &a.Kind, &a.Target, &a.Status, &a.Detail, &a.Asked, &a.Started, &a.Ended, &a.Undone, &a.Attempts, &a.OnBenign, &a.Predicted, &a.Realised, &a.Run)
 			t.Actions = append(t.Actions, a)
 			return err
 		}),
-		read("SELECT time,incident,playbook,step,what,detail,hash,json FROM audit WHERE trial_id=? ORDER BY line", func(r *sql.Rows) error {
+		read("SELECT time,incident,playbook,step,what,detail,run,status,hash,json FROM audit WHERE trial_id=? ORDER BY line", func(r *sql.Rows) error {
 			var a record.AuditEntry
-			err := r.Scan(&a.Time, &a.Incident, &a.Playbook, &a.Step, &a.What, &a.Detail, &a.Hash, &a.Line)
+			err := r.Scan(&a.Time, &a.Incident, &a.Playbook, &a.Step, &a.What, &a.Detail, &a.Run, &a.Status, &a.Hash, &a.Line)
 			t.Audit = append(t.Audit, a)
 			return err
 		}),

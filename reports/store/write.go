@@ -121,17 +121,17 @@ func putRows(tx *sql.Tx, t *record.Trial) error {
 		a := &t.Approvals[i]
 		return []any{a.Approval, a.Incident, a.Playbook, a.Step, a.Action, a.Target, a.Asked, a.Answered, a.Closed, a.Outcome, a.Approver, a.Just, a.Waited, a.Confidence, a.Predicted}
 	})
-	b.table("actions", 17, len(t.Actions), func(i int) []any {
+	b.table("actions", 18, len(t.Actions), func(i int) []any {
 		a := &t.Actions[i]
-		return []any{a.Action, a.Incident, a.Playbook, a.Step, a.Kind, a.Target, a.Status, a.Detail, a.Asked, a.Started, a.Ended, a.Undone, a.Attempts, a.OnBenign, a.Predicted, a.Realised}
+		return []any{a.Action, a.Incident, a.Playbook, a.Step, a.Kind, a.Target, a.Status, a.Detail, a.Asked, a.Started, a.Ended, a.Undone, a.Attempts, a.OnBenign, a.Predicted, a.Realised, a.Run}
 	})
 	b.table("stages", 5, len(t.Stages), func(i int) []any {
 		s := &t.Stages[i]
 		return []any{s.Incident, s.Stage, s.Started, s.Ended}
 	})
-	b.table("audit", 10, len(t.Audit), func(i int) []any {
+	b.table("audit", 12, len(t.Audit), func(i int) []any {
 		a := &t.Audit[i]
-		return []any{i, a.Time, a.Incident, a.Playbook, a.Step, a.What, a.Detail, a.Hash, a.Line}
+		return []any{i, a.Time, a.Incident, a.Playbook, a.Step, a.What, a.Detail, a.Run, a.Status, a.Hash, a.Line}
 	})
 	b.table("cost", 4, len(t.Cost), func(i int) []any {
 		c := &t.Cost[i]

@@ -179,6 +179,7 @@ type Approval struct {
 // Action is one action of the defence.
 type Action struct {
 	Action   int64  `json:"action"`
+	Run      int    `json:"run"` // of the playbook
 	Incident int    `json:"incident"`
 	Playbook string `json:"playbook"`
 	Step     string `json:"step"`
@@ -209,10 +210,12 @@ type Stage struct {
 // AuditEntry is one line of the response's audit log, as JSON, chained by hashes.
 type AuditEntry struct {
 	Time     int64  `json:"time"`
+	Run      int    `json:"run"`
 	Incident int    `json:"incident"`
 	Playbook string `json:"playbook"`
 	Step     string `json:"step"`
 	What     string `json:"what"`
+	Status   string `json:"status"`
 	Detail   string `json:"detail"`
 	Hash     string `json:"hash"`
 	Line     string `json:"-"` // the whole entry; the hash stands for it in the digest
