@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,12 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/defenders/response"
+	"hemostat/defenders/response/cacao"
 	"hemostat/sim/strictyaml"
 )
 
 func playbookCommand() *cobra.Command {
 	c := &cobra.Command{Use: "playbook", Short: "List, show and check playbooks"}
-	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookSimulate(), schemaCommand("playbook", func() []byte {
+	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookSimulate(), playbookExport(), playbookImport(), schemaCommand("playbook", func() []byte {
 		return strictyaml.Schema("hemostat playbook", response.Playbook{})
 	}))
 	return c
@@ -113,6 +116,115 @@ func playbookShow() *cobra.Command {
 			return fmt.Errorf("no playbook is called %q; embedded: %s", args[0], strings.Join(known, ", "))
 		},
 	}
+}
+
+// playbookText reads a playbook by the id of an embedded one, or from a file.
+func playbookText(idOrFile string) (*response.Playbook, []byte, error) {
+	books, err := embeddedPlaybooks()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range books {
+		if p.ID == idOrFile {
+			data, err := fs.ReadFile(response.Embedded, p.File)
+			return p, data, err
+		}
+	}
+	data, err := os.ReadFile(idOrFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("playbook %s: it is neither an embedded playbook's id nor a file: %w", idOrFile, err)
+	}
+	p, err := response.Parse(idOrFile, data, strictyaml.Decode)
+	return p, data, err
+}
+
+func playbookExport() *cobra.Command {
+	var format, to string
+	c := &cobra.Command{
+		Use: "export ID|FILE", Short: "Write a playbook as CACAO 2.0, or its actions as OpenC2 commands",
+		Long: `Writes a playbook in the exchange format CACAO Security Playbooks 2.0. What that
+has no words for goes into one declared extension, so that import gives back the
+playbook as it was. With --format openc2, the OpenC2 command of each action, a line
+each. Equal playbooks give equal files.`,
+		Example: `  hemostat playbook export malware_containment -o malware.json
+  hemostat playbook export malware_containment --format openc2`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			p, text, err := playbookText(args[0])
+			if err != nil {
+				return err
+			}
+			var b bytes.Buffer
+			enc := json.NewEncoder(&b)
+			switch format {
+			case "cacao":
+				x, err := cacao.Export(p, text)
+				if err != nil {
+					return err
+				}
+				enc.SetIndent("", "  ")
+				if err := enc.Encode(x); err != nil {
+					return err
+				}
+			case "openc2":
+				var faults []error
+				p.Walk(func(s *response.Step, _ string) {
+					if s.Action != "" {
+						faults = append(faults, enc.Encode(cacao.OpenC2(s)))
+					}
+				})
+				if err := errors.Join(faults...); err != nil {
+					return err
+				}
+			default:
+				return fmt.Errorf("--format: cacao or openc2 is accepted, not %q", format)
+			}
+			if to != "" {
+				return os.WriteFile(to, b.Bytes(), 0o644)
+			}
+			_, err = c.OutOrStdout().Write(b.Bytes())
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", "cacao", "cacao or openc2")
+	c.Flags().StringVarP(&to, "output", "o", "", "write to `FILE` instead of standard output")
+	return c
+}
+
+func playbookImport() *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use: "import FILE", Short: "Read a CACAO 2.0 playbook",
+		Long: `Reads a CACAO 2.0 playbook and writes it as YAML. An export comes back as it was.
+Of others, start, action, parallel, if-condition and end steps are read, and
+openc2-http, http-api and manual commands that name a known action; anything else is
+an error that names the step. What the reader had to add or could not know is told
+on standard error.`,
+		Example: "  hemostat playbook import malware.json -o malware.yaml", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("playbook %s: %w", args[0], err)
+			}
+			x, err := cacao.Import(data)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			for _, note := range x.Notes {
+				fmt.Fprintf(c.ErrOrStderr(), "note: %s\n", safe(note))
+			}
+			if _, err := response.Parse(args[0]+" as YAML", x.YAML, strictyaml.Decode); err != nil {
+				return fmt.Errorf("what was read is not yet a playbook: %w", err)
+			}
+			if to != "" {
+				return os.WriteFile(to, x.YAML, 0o644)
+			}
+			_, err = c.OutOrStdout().Write(x.YAML)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&to, "output", "o", "", "write to `FILE` instead of standard output")
+	return c
 }
 
 func playbookValidate() *cobra.Command {
