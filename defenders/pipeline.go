@@ -2,6 +2,7 @@ package defenders
 
 import (
 	"container/heap"
+	"fmt"
 	"slices"
 	"time"
 
@@ -89,6 +90,11 @@ type Pipeline struct {
 	seq         uint64
 	nextAlert   int
 	now         time.Duration
+	// detected is when the event happened that led to the latest alert of an
+	// incident that nobody has reacted to yet; answered are those with a reaction.
+	detected  map[int]time.Duration
+	answered  map[int]bool
+	coherence prometheus.Histogram
 }
 
 // RaisedAlert is an alert and where it went.
@@ -114,7 +120,14 @@ func New(c Config) (*Pipeline, error) {
 	if c.Uniform == nil {
 		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c}
+	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}}
+	if c.Registry != nil {
+		p.coherence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_coherence_seconds", Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
+			Help: "Time from the event over enrichment to the first automatic action in effect, or approval asked; the goal is under 5 s."})
+		if err := c.Registry.Register(p.coherence); err != nil {
+			return nil, fmt.Errorf("pipeline metrics: %w", err)
+		}
+	}
 	var err error
 	if p.sentinel, err = sentinel.New(sentinel.Options{Detectors: c.Detectors, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
 		return nil, err
@@ -127,6 +140,8 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	p.engine.OnRun = p.onRun
+	p.engine.OnStep = p.onStep
+	p.engine.OnApproval = p.onApproval
 	p.reflex = reflex.New(c.Reflex, c.Inventory)
 	p.cascade = cascade.New(c.Cascade, c.Inventory)
 	p.restoration = cascade.NewRestoration(c.Restoration)
@@ -218,6 +233,10 @@ func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
 	}
 	if sentinel.IsThreat(a.Severity) {
 		p.restoration.Watch(in)
+		if back := p.restoration.Bleeds(now, in.ID); back != nil {
+			p.stage(in.ID, "rollback", now, now)
+			p.engine.Again(now, back, rollbackHold)
+		}
 	}
 	ready, ok := p.admit(now, StageResponse)
 	if !ok {
@@ -226,11 +245,71 @@ func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
 	p.push(ready, func(now time.Duration) { p.respond(now, in, &a) })
 }
 
+// rollbackHold is for how long what restoration had released too early holds again.
+const rollbackHold = 2 * time.Hour
+
 func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
+	if !p.answered[in.ID] {
+		p.detected[in.ID] = a.EventTime
+	}
 	p.engine.Alert(now, in, a)
 	if d, ok := p.cascade.Alert(now, in, a); ok {
 		p.stage(in.ID, "cascade", now, now)
-		p.engine.Run(now, d.Playbook, in, response.Env{}, map[string]any{"zone": d.Zone})
+		p.engine.Run(now, d.Playbook, in, response.Env{}, d.Inputs)
+	}
+}
+
+// onStep lets the cascade and restoration know what came of their steps.
+func (p *Pipeline) onStep(now time.Duration, incident int, playbook, step, status string) {
+	switch {
+	case playbook == "cascade_isolate" && status != response.Succeeded && status != response.DryRun:
+		for _, a := range p.engine.Actions[max(0, len(p.engine.Actions)-8):] {
+			if a.Playbook == playbook && a.Incident == incident {
+				p.cascade.Refuse(a.Target)
+			}
+		}
+	case playbook == "restoration":
+		p.restoration.Answered(now, incident, status == response.Succeeded || status == response.DryRun)
+		if p.restoration.Phase(incident) == cascade.Rebuilding {
+			p.rebuild(now, p.fusion.Incidents()[incident-1])
+		} else {
+			p.close(incident, "restoration", -1, now)
+		}
+	}
+}
+
+// onApproval notes how long people took, as a stage of its own.
+func (p *Pipeline) onApproval(now time.Duration, a *response.ApprovalRecord) {
+	name := "approval " + a.Playbook + "/" + a.Step
+	if a.Closed == nil {
+		p.Stages = append(p.Stages, StageTime{Incident: a.Incident, Stage: name, Started: a.Asked})
+		p.coherent(a.Incident, now)
+		return
+	}
+	p.close(a.Incident, name, a.Asked, now)
+}
+
+// close ends the open stage of an incident that started at a time.
+func (p *Pipeline) close(incident int, name string, started, now time.Duration) {
+	for i := len(p.Stages) - 1; i >= 0; i-- {
+		if s := &p.Stages[i]; s.Incident == incident && s.Stage == name && s.Ended == nil && (started < 0 || s.Started == started) {
+			s.Ended = &now
+			return
+		}
+	}
+}
+
+// coherent observes the first clock: from an incident's detection to the first
+// automatic action in effect, or approval asked.
+func (p *Pipeline) coherent(incident int, now time.Duration) {
+	at, waits := p.detected[incident]
+	if !waits {
+		return
+	}
+	delete(p.detected, incident)
+	p.answered[incident] = true
+	if p.coherence != nil {
+		p.coherence.Observe((now - at).Seconds())
 	}
 }
 
@@ -239,14 +318,9 @@ func (p *Pipeline) onRun(now time.Duration, incident int, playbook string, start
 		p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: "response " + playbook, Started: now})
 		return
 	}
-	for i := len(p.Stages) - 1; i >= 0; i-- {
-		if s := &p.Stages[i]; s.Incident == incident && s.Stage == "response "+playbook && s.Ended == nil {
-			s.Ended = &now
-			break
-		}
-	}
-	if playbook == "restoration" {
-		p.restored(now, incident)
+	p.close(incident, "response "+playbook, -1, now)
+	if playbook == "restoration_rebuild" && p.restoration.Rebuilt(now, incident) {
+		p.close(incident, "rebuild", -1, now)
 	}
 }
 
@@ -264,6 +338,9 @@ func (p *Pipeline) Answer(now time.Duration, id int, approved bool, by string) b
 func (p *Pipeline) ActionDone(now time.Duration, id int64, result response.Result) {
 	p.now = max(p.now, now)
 	p.engine.Done(now, id, result)
+	if result.OK && result.Changed && id > 0 && id <= int64(len(p.engine.Actions)) {
+		p.coherent(p.engine.Actions[id-1].Incident, now)
+	}
 }
 
 // NextWake is when Advance has something to do; false means not before the next
@@ -297,26 +374,48 @@ func (p *Pipeline) Advance(now time.Duration) {
 			continue
 		}
 		p.engine.Advance(at)
-		for _, in := range p.restoration.Due(at, p.engine.Busy) {
-			p.restore(at, in)
+		for _, w := range p.restoration.Due(at, p.engine.Busy) {
+			p.restore(at, w)
 		}
 	}
 }
 
-// restore takes back what was done for an incident that is quiet; hosts that have
-// to be rebuilt are rebuilt first.
-func (p *Pipeline) restore(now time.Duration, in *fusion.Incident) {
-	p.fusion.Close(in)
-	hosts := p.rebuildable(in)
-	if book := p.restoration.Rebuild(in, hosts); book != nil {
+// restore carries out what restoration wants done for an incident.
+func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
+	in := w.Incident
+	switch w.Phase {
+	case cascade.Asking:
+		hosts := p.rebuildable(in)
+		if len(p.engine.InForce(in.ID)) == 0 && len(hosts) == 0 {
+			p.restoration.Skip(in.ID)
+			p.fusion.Close(in)
+			return
+		}
 		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
-		env := response.Env{Fusion: response.FusionView{Hosts: hosts}}
-		p.engine.Run(now, book, in, env, nil)
+		if len(hosts) == 0 {
+			hosts = in.Hosts
+		}
+		p.engine.Run(now, w.Playbook, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
+	case cascade.Releasing:
+		p.restoration.Released(now, in.ID, p.engine.RestoreOnly(now, in.ID, func(a *response.ActionRecord) bool {
+			kind, _ := response.Kind(a.Kind)
+			return slices.Contains(w.Kinds, kind.Disrupts)
+		}))
+	case cascade.Restored:
+		p.fusion.Close(in)
+		p.close(in.ID, "restoration", -1, now)
+	}
+}
+
+// rebuild has the intruder's hosts restored from backup, if there are any.
+func (p *Pipeline) rebuild(now time.Duration, in *fusion.Incident) {
+	hosts := p.rebuildable(in)
+	if book := p.restoration.Rebuild(hosts); book != nil {
+		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "rebuild", Started: now})
+		p.engine.Run(now, book, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
 		return
 	}
-	if p.engine.Restore(now, in.ID) > 0 {
-		p.stage(in.ID, "restoration", now, now)
-	}
+	p.restoration.Rebuilt(now, in.ID)
 }
 
 // rebuildable are the hosts of an incident on which code of the intruder may
@@ -341,16 +440,6 @@ func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
 		hosts = append(hosts, h.Name)
 	}
 	return hosts
-}
-
-// restored takes the rest back once the hosts are rebuilt.
-func (p *Pipeline) restored(now time.Duration, incident int) {
-	p.engine.Restore(now, incident)
-	for i := range p.Stages {
-		if s := &p.Stages[i]; s.Incident == incident && s.Stage == "restoration" && s.Ended == nil {
-			s.Ended = &now
-		}
-	}
 }
 
 type work struct {

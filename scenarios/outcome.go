@@ -19,7 +19,7 @@ func (v *Variant) policy() response.Policy {
 
 func (v *Variant) restoration() cascade.RestorationOptions {
 	r := v.file.Restoration
-	return cascade.RestorationOptions{Off: r.Off, Quiet: r.Quiet, NoRebuild: r.NoRebuild}
+	return cascade.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
 }
 
 // outcome turns what happened into rows.

@@ -74,6 +74,8 @@ type ResponseFile struct {
 // CascadeFile sets the cascade.
 type CascadeFile struct {
 	Off      bool          `yaml:"off" doc:"no cascade"`
+	Local    float64       `yaml:"local" doc:"evidence in log odds at which a decoy is set beside the host; 1.5 when absent"`
+	Feedback float64       `yaml:"feedback" doc:"by how much each zone that reacts raises the weight of evidence elsewhere; 0.25 when absent, negative for none"`
 	Shape    float64       `yaml:"shape" doc:"evidence in log odds at which a zone is shaped; 3 when absent"`
 	Isolate  float64       `yaml:"isolate" doc:"evidence at which a zone is cut off; 7 when absent"`
 	HalfLife time.Duration `yaml:"half_life" doc:"how fast evidence leaks away; 20m when absent"`
@@ -82,9 +84,11 @@ type CascadeFile struct {
 
 // RestoreFile sets restoration.
 type RestoreFile struct {
-	Off       bool          `yaml:"off" doc:"actions end by their ttl only"`
-	Quiet     time.Duration `yaml:"quiet" doc:"time without alerts; 45m when absent"`
-	NoRebuild bool          `yaml:"no_rebuild" doc:"do not rebuild hosts"`
+	Off        bool          `yaml:"off" doc:"actions end by their ttl only"`
+	Quiet      time.Duration `yaml:"quiet" doc:"time without alerts; 45m when absent"`
+	Check      time.Duration `yaml:"check" doc:"time for which each stage of the release is watched; 5m when absent"`
+	NoRebuild  bool          `yaml:"no_rebuild" doc:"do not rebuild hosts"`
+	NoApproval bool          `yaml:"no_approval" doc:"restore without asking anybody"`
 }
 
 // ReflexFile sets the reflex.
@@ -469,7 +473,7 @@ func (v *Variant) runs(detector string) bool {
 
 func (v *Variant) cascade() cascade.Options {
 	c := v.file.Cascade
-	return cascade.Options{Off: c.Off, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
+	return cascade.Options{Off: c.Off, Local: c.Local, Feedback: c.Feedback, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
 }
 
 func (v *Variant) reflex() reflex.Options {

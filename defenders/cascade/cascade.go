@@ -2,6 +2,7 @@ package cascade
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"hemostat/defenders/fusion"
@@ -12,11 +13,14 @@ import (
 
 // Options configure the cascade; zero values take the defaults named.
 type Options struct {
-	// Shape and Isolate are the evidence, in log odds, at which a zone is shaped
-	// and cut off; 3 and 7.
-	Shape, Isolate float64
+	// Local, Shape and Isolate are the evidence, in log odds, at which a decoy is
+	// set beside the host, a zone is shaped and a zone is cut off; 1.5, 3 and 7.
+	Local, Shape, Isolate float64
 	// HalfLife is how fast evidence leaks away; 20 minutes.
 	HalfLife time.Duration
+	// Feedback is by how much each other zone that is shaped or cut off raises the
+	// weight of new evidence; 0.25, negative for none.
+	Feedback float64
 	// Budget is the greatest share of the estate's worth that may be cut off at
 	// once; 0.5.
 	Budget float64
@@ -27,17 +31,18 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Shape == 0 {
-		o.Shape = 3
+	or := func(v *float64, d float64) {
+		if *v == 0 {
+			*v = d
+		}
 	}
-	if o.Isolate == 0 {
-		o.Isolate = 7
-	}
+	or(&o.Local, 1.5)
+	or(&o.Shape, 3)
+	or(&o.Isolate, 7)
+	or(&o.Feedback, 0.25)
+	or(&o.Budget, 0.5)
 	if o.HalfLife == 0 {
 		o.HalfLife = 20 * time.Minute
-	}
-	if o.Budget == 0 {
-		o.Budget = 0.5
 	}
 	if o.Hold == 0 {
 		o.Hold = 2 * time.Hour
@@ -51,9 +56,32 @@ type Level int
 // The levels.
 const (
 	Calm Level = iota
+	Local
 	Shaped
 	Isolated
 )
+
+// Event moves a zone's reaction.
+type Event int
+
+// The events: evidence reaches a threshold, a person refuses the isolation, the
+// time of the reaction is over.
+const (
+	ReachLocal Event = iota
+	Amplify
+	Isolate
+	Refused
+	Ebb
+)
+
+// transitions is the reaction of a zone: the state after each event.
+var transitions = [4][5]Level{
+	//         ReachLocal Amplify  Isolate   Refused   Ebb
+	Calm:     {Local, Shaped, Isolated, Calm, Calm},
+	Local:    {Local, Shaped, Isolated, Local, Calm},
+	Shaped:   {Shaped, Shaped, Isolated, Shaped, Calm},
+	Isolated: {Isolated, Isolated, Isolated, Shaped, Calm},
+}
 
 // Decision is a step of the cascade to carry out.
 type Decision struct {
@@ -61,6 +89,7 @@ type Decision struct {
 	Level    Level
 	Evidence float64
 	Playbook *response.Playbook
+	Inputs   map[string]any
 }
 
 // Cascade holds the evidence against each zone.
@@ -77,7 +106,8 @@ type zone struct {
 	at       time.Duration
 	level    Level
 	until    time.Duration
-	rules    map[string]time.Duration
+	heard    map[string]time.Duration // by rule and host
+	rules    map[string]time.Duration // independent evidence
 }
 
 // New puts the cascade together.
@@ -87,55 +117,121 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 		c.total += v.ZoneWorth(name)
 	}
 	hold := c.options.Hold
-	zoneParam := map[string]any{"zone": "${zone}"}
-	input := map[string]response.Input{"zone": {Type: "zone", From: "alert.zone", Required: true}}
+	inputs := map[string]response.Input{"zone": {Type: "zone", From: "alert.zone", Required: true}, "next": {Type: "zone"}, "host": {Type: "host"}}
 	ask := &response.HOTL{Required: true, Ask: "reached", Timeout: 10 * time.Minute, OnTimeout: "deny"}
+	book := func(id, key string, steps ...response.Step) *response.Playbook {
+		return &response.Playbook{ID: id, Inputs: inputs, Limits: response.Limits{Key: key}, Steps: steps}
+	}
 	c.books = map[Level]*response.Playbook{
-		Shaped: {ID: "cascade_shape", Inputs: input, Limits: response.Limits{Key: "zone"}, Steps: []response.Step{
+		Local: book("cascade_local", "host",
+			response.Step{ID: "lure", Action: "deploy_honeypot", Risk: response.Medium, With: map[string]any{"near": "${host}", "service": "smb"}, TTL: 2 * hold, OnFailure: "continue"}.Automatically()),
+		Shaped: book("cascade_shape", "zone",
 			response.Step{ID: "shape", Action: "traffic_shaping", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"}.Automatically(),
 			response.Step{ID: "lure", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically(),
-		}},
-		Isolated: {ID: "cascade_isolate", Inputs: input, Limits: response.Limits{Key: "zone"}, Steps: []response.Step{
-			{ID: "isolate", Action: "zone_isolation", Risk: response.High, With: zoneParam, TTL: hold, HOTL: ask, OnFailure: "continue"},
-		}},
+			response.Step{ID: "ahead", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${next}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically()),
+		Isolated: book("cascade_isolate", "zone",
+			response.Step{ID: "isolate", Action: "zone_isolation", Risk: response.High, With: map[string]any{"zone": "${zone}"}, TTL: hold, HOTL: ask, OnFailure: "continue"}),
 	}
 	return c
 }
 
 // Alert adds an alert's evidence to its zone and returns what to do about it.
-// The same rule counts once in a half-life.
+// The same rule on the same host counts once in a half-life.
 func (c *Cascade) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert) (Decision, bool) {
 	if c.options.Off || a.Zone == "" || !sentinel.IsThreat(a.Severity) {
 		return Decision{}, false
 	}
 	z := c.zones[a.Zone]
 	if z == nil {
-		z = &zone{rules: map[string]time.Duration{}}
+		z = &zone{heard: map[string]time.Duration{}, rules: map[string]time.Duration{}}
 		c.zones[a.Zone] = z
 	}
 	z.leak(now, c.options.HalfLife)
+	if now >= z.until {
+		z.level = transitions[z.level][Ebb]
+	}
 	key := a.RuleID + a.Host
-	if last, ok := z.rules[key]; ok && now-last < c.options.HalfLife {
+	if last, ok := z.heard[key]; ok && now-last < c.options.HalfLife {
 		return Decision{}, false
 	}
-	z.rules[key] = now
+	z.heard[key], z.rules[a.RuleID] = now, now
 	p := min(max(a.Confidence, 0.01), 0.99)
-	z.evidence += max(0, math.Log(p/(1-p))) * max(in.Score, 0.3)
-	if now >= z.until {
-		z.level = Calm
-	}
+	z.evidence += max(0, math.Log(p/(1-p))) * max(in.Score, 0.3) * c.feedback(a.Zone, now)
 	level := z.level
-	if z.evidence >= c.options.Shape {
-		level = Shaped
-	}
-	if z.evidence >= c.options.Isolate && c.affordable(a.Zone) {
-		level = Isolated
+	for _, e := range c.events(now, a.Zone, z) {
+		level = transitions[level][e]
 	}
 	if level <= z.level {
 		return Decision{}, false
 	}
 	z.level, z.until = level, now+c.options.Hold
-	return Decision{Zone: a.Zone, Level: level, Evidence: z.evidence, Playbook: c.books[level]}, true
+	return Decision{Zone: a.Zone, Level: level, Evidence: z.evidence, Playbook: c.books[level],
+		Inputs: map[string]any{"zone": a.Zone, "next": c.expected(a.Zone), "host": a.Host}}, true
+}
+
+// events are the thresholds that a zone's evidence has reached.
+func (c *Cascade) events(now time.Duration, name string, z *zone) []Event {
+	var events []Event
+	if z.evidence >= c.options.Local {
+		events = append(events, ReachLocal)
+	}
+	independent := 0
+	for _, at := range z.rules {
+		if now-at < 3*c.options.HalfLife {
+			independent++
+		}
+	}
+	if independent >= 2 && z.evidence >= c.options.Shape {
+		events = append(events, Amplify)
+		if z.evidence >= c.options.Isolate && c.affordable(name, now) {
+			events = append(events, Isolate)
+		}
+	}
+	return events
+}
+
+// feedback is by how much the reactions of other zones weigh new evidence up.
+func (c *Cascade) feedback(name string, now time.Duration) float64 {
+	n := 0
+	for other, z := range c.zones {
+		if other != name && z.level >= Shaped && now < z.until {
+			n++
+		}
+	}
+	return 1 + max(0, c.options.Feedback)*float64(n)
+}
+
+// expected is where an intruder of a zone probably goes next: the zone worth most
+// beside it.
+func (c *Cascade) expected(name string) string {
+	zones := slices.DeleteFunc(slices.Clone(c.inventory.Zones()), func(z string) bool { return z == name })
+	if len(zones) == 0 {
+		return name
+	}
+	return slices.MaxFunc(zones, func(a, b string) int {
+		switch wa, wb := c.inventory.ZoneWorth(a), c.inventory.ZoneWorth(b); {
+		case wa < wb:
+			return -1
+		case wa > wb:
+			return 1
+		}
+		return 0
+	})
+}
+
+// Refuse tells the cascade that a zone was not cut off after all.
+func (c *Cascade) Refuse(name string) {
+	if z := c.zones[name]; z != nil {
+		z.level = transitions[z.level][Refused]
+	}
+}
+
+// Level is how far a zone's reaction has gone.
+func (c *Cascade) Level(name string) Level {
+	if z := c.zones[name]; z != nil {
+		return z.level
+	}
+	return Calm
 }
 
 func (z *zone) leak(now, halfLife time.Duration) {
@@ -146,10 +242,10 @@ func (z *zone) leak(now, halfLife time.Duration) {
 }
 
 // affordable tells whether cutting a zone off stays within the budget.
-func (c *Cascade) affordable(name string) bool {
+func (c *Cascade) affordable(name string, now time.Duration) bool {
 	worth := c.inventory.ZoneWorth(name)
 	for other, z := range c.zones {
-		if other != name && z.level == Isolated {
+		if other != name && z.level == Isolated && now < z.until {
 			worth += c.inventory.ZoneWorth(other)
 		}
 	}

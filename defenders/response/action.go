@@ -413,21 +413,41 @@ func (e *Engine) compensate(now time.Duration, r *run) {
 // returns how many actions were undone. What another incident holds too stays, and
 // what a step keeps until its ttl.
 func (e *Engine) Restore(now time.Duration, incident int) int {
-	return e.RestoreOnly(now, incident, nil)
+	return len(e.RestoreOnly(now, incident, nil))
+}
+
+// InForce lists the actions in force for an incident that restoration may take back.
+func (e *Engine) InForce(incident int) []*ActionRecord {
+	var list []*ActionRecord
+	for _, h := range e.byCase[incident] {
+		if slices.ContainsFunc(h.holders, func(x *holder) bool { return x.run.incident.ID == incident && !x.keep }) {
+			list = append(list, h.record)
+		}
+	}
+	return list
+}
+
+// Again puts actions that were taken back in force again, for what is left of
+// their time or a while.
+func (e *Engine) Again(now time.Duration, list []*ActionRecord, ttl time.Duration) {
+	for _, rec := range list {
+		e.Act(now, rec.Incident, "restoration_rollback", rec.Kind, rec.Params, ttl)
+	}
 }
 
 // RestoreOnly is Restore for the actions that a filter accepts; nil accepts all.
-func (e *Engine) RestoreOnly(now time.Duration, incident int, accept func(a *ActionRecord) bool) int {
+// It returns what was undone.
+func (e *Engine) RestoreOnly(now time.Duration, incident int, accept func(a *ActionRecord) bool) []*ActionRecord {
 	list := slices.Clone(e.byCase[incident])
 	slices.SortFunc(list, func(a, b *effect) int { return int(b.record.ID - a.record.ID) })
-	undone := 0
+	var undone []*ActionRecord
 	for _, h := range list {
 		if accept != nil && !accept(h.record) {
 			continue
 		}
 		for _, x := range slices.Clone(h.holders) {
 			if x.run.incident.ID == incident && !x.keep && e.letGo(now, h, x, "restored", "the threat is gone") {
-				undone++
+				undone = append(undone, h.record)
 			}
 		}
 	}

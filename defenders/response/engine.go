@@ -150,6 +150,8 @@ type Engine struct {
 	Audit     []AuditEntry
 	// OnRun is called when a playbook starts and ends; nil is allowed.
 	OnRun func(now time.Duration, incident int, playbook string, started bool)
+	// OnStep is called when a step of a playbook has its final status; nil is allowed.
+	OnStep func(now time.Duration, incident int, playbook, step, status string)
 	// OnApproval is called when a question is put and when it is closed; nil is
 	// allowed.
 	OnApproval func(now time.Duration, a *ApprovalRecord)

@@ -59,6 +59,7 @@ var registry = map[string]ActionKind{
 	"forensic_analysis":      {Risk: Low, Params: []string{"host"}, D3FEND: "D3-FA", Evidence: true, OpenC2: OpenC2{"investigate", "device"}},
 	"remove_persistence":     {Risk: Medium, Params: []string{"host"}, D3FEND: "D3-OE", OpenC2: OpenC2{"remediate", "device"}},
 	"patch_service":          {Risk: Medium, Params: []string{"host"}, D3FEND: "D3-SU", Disrupts: "host", Metric: "hole_closed", OpenC2: OpenC2{"update", "device"}},
+	"release_containment":    {Risk: Medium, Params: []string{"hosts"}, D3FEND: "D3-RNA", OpenC2: OpenC2{"allow", "device"}},
 	"restore_from_backup":    {Risk: High, Params: []string{"host"}, D3FEND: "D3-RDI", Disrupts: "host", Destroys: true, OpenC2: OpenC2{"restore", "device"}},
 }
 

@@ -295,6 +295,9 @@ func (e *Engine) conclude(now time.Duration, n *node, status string) {
 	if !r.reflex {
 		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: n.step.ID, What: "step_ended", Status: status})
 	}
+	if e.OnStep != nil {
+		e.OnStep(now, r.incident.ID, r.playbook.ID, n.step.ID, status)
+	}
 	if n.orphan {
 		return
 	}

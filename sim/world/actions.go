@@ -64,6 +64,7 @@ var actionKinds = map[string]actionKind{
 	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, 0, true, (*World).quarantineFiles},
 	"traffic_capture":        {sim.Fixed(2 * time.Minute), 0.02, 0, false, (*World).noEffect},
 	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).revoke},
+	"release_containment":    {sim.Fixed(time.Second), 0, 0, false, (*World).noEffect},
 	"disable_account":        {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).disable},
 	"remove_persistence":     {sim.LogNormal(6*time.Minute, 0.6), 0.05, 0, true, (*World).removePersistence},
 	"patch_service":          {sim.LogNormal(25*time.Minute, 0.5), 0.05, 0, false, (*World).patch},

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"strings"
 	"time"
 
 	"hemostat/sim/event"
@@ -32,6 +33,14 @@ func mark(set *map[string]bool, name string) {
 
 // Justified tells whether an action was aimed at something of the attackers'.
 func (t *Hostile) Justified(w *World, a Action) bool {
+	if a.Kind == "release_containment" { // when nothing of the intruder runs there any more
+		for _, name := range strings.Split(a.Params["hosts"], ",") {
+			if h := w.Host(name); h != nil && h.HasImplant() {
+				return false
+			}
+		}
+		return true
+	}
 	for _, key := range []string{"host", "near"} {
 		if name := a.Params[key]; name != "" {
 			h := w.Host(name)
