@@ -126,6 +126,9 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 		return blocked(r)
 	}
 	domain := a.C2().Domain
+	// Tunnels carry some tens of kilobytes a second upstream (iodine and dnscat2 in
+	// public measurements); short names carry less.
+	rate := 40e3
 	name, kind, gap := a.label(40)+"."+a.label(38)+"==."+domain, "TXT", 400*time.Millisecond
 	switch a.Tool {
 	case "dnscat":
@@ -133,6 +136,10 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	case "few A":
 		name, kind, gap = a.label(18)+"."+domain, "A", 20*time.Second
 		questions = max(8, questions/4)
+		rate = 12e3
+	}
+	if sending && gap < 5*time.Second {
+		gap = 5 * time.Second
 	}
 	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.C2().Address)
 	if sending {
@@ -140,7 +147,7 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 		for i := range shown {
 			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.C2().Address)
 		}
-		piece := min(a.Staged, 4e6)
+		piece := min(a.Staged, uint64(rate*1.3*gap.Seconds()))
 		a.Staged -= piece
 		a.Exfiltrated += piece
 		if a.Staged == 0 {
