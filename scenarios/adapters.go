@@ -93,7 +93,7 @@ type approver struct {
 
 // Ask implements response.Approver.
 func (p *approver) Ask(now time.Duration, q response.Question) {
-	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
+	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Action, Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
 		Justified: p.hostile.Justified(p.world, world.Action{Kind: q.Action, Params: q.Params})})
 }
 

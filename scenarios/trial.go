@@ -151,6 +151,12 @@ func (t *trial) defend(indicators []string) error {
 		return ok
 	})
 	asker.staff = t.staff
+	if t.options.Registry != nil {
+		t.staff.Verdicts = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "analysts_verdicts_total", Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth."}, []string{"verdict", "justified"})
+		if err := t.options.Registry.Register(t.staff.Verdicts); err != nil {
+			return fmt.Errorf("analysts metrics: %w", err)
+		}
+	}
 	p.OnAlert = func(a *defenders.RaisedAlert) {
 		if sentinel.IsThreat(a.Severity) {
 			t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)

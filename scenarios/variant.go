@@ -52,17 +52,26 @@ type VariantFile struct {
 
 // HOTLFile is the staffing.
 type HOTLFile struct {
-	Mode      string    `yaml:"mode" enum:"pool,oracle,always,never,scripted" doc:"who answers; pool when absent"`
-	Tier1     *int      `yaml:"tier1" doc:"people on the first line; 2 when absent"`
-	Tier2     *int      `yaml:"tier2" doc:"people on the second line; 1 when absent"`
-	Commander *int      `yaml:"commander" doc:"incident commanders; 1 when absent"`
-	Decision  *sim.Dist `yaml:"decision" doc:"time of a decision; lognormal(median 2m, sigma 0.8) when absent"`
-	Notice    *sim.Dist `yaml:"notice" doc:"time until a question is seen; lognormal(median 20s, sigma 0.6) when absent"`
-	OnCall    *sim.Dist `yaml:"on_call" doc:"the same outside the shift"`
-	Triage    *sim.Dist `yaml:"triage" doc:"time that an alert keeps a first-line analyst busy"`
-	Delay     *sim.Dist `yaml:"delay" doc:"answer time of the modes other than pool"`
-	DPrime    *float64  `yaml:"d_prime" doc:"discrimination of the people; 1.9 (83 % right) when absent"`
-	Shift     []int     `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; [7, 20] when absent, [0, 0] for around the clock"`
+	Mode      string     `yaml:"mode" enum:"pool,oracle,always,never,scripted" doc:"who answers; pool when absent"`
+	Tier1     *int       `yaml:"tier1" doc:"people on the first line; 2 when absent"`
+	Tier2     *int       `yaml:"tier2" doc:"people on the second line; 1 when absent"`
+	Commander *int       `yaml:"commander" doc:"incident commanders; 1 when absent"`
+	Decision  *sim.Dist  `yaml:"decision" doc:"time of a decision; lognormal(median 2m, sigma 0.8) when absent"`
+	Notice    *sim.Dist  `yaml:"notice" doc:"time until a question is seen; lognormal(median 20s, sigma 0.6) when absent"`
+	OnCall    *sim.Dist  `yaml:"on_call" doc:"the same outside the shift"`
+	Triage    *sim.Dist  `yaml:"triage" doc:"time that an alert keeps a first-line analyst busy"`
+	Delay     *sim.Dist  `yaml:"delay" doc:"answer time of the modes other than pool"`
+	DPrime    *float64   `yaml:"d_prime" doc:"discrimination of the people; 1.9 (83 % right) when absent"`
+	Roster    []DutyFile `yaml:"roster" doc:"who is at the desks when; in place of shift, tier1, tier2 and commander"`
+	Shift     []int      `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; [7, 20] when absent, [0, 0] for around the clock"`
+}
+
+// DutyFile is people of one role at their desks.
+type DutyFile struct {
+	Role   string `yaml:"role" required:"true" enum:"tier1,tier2,incident_commander" doc:"who"`
+	From   int    `yaml:"from" doc:"hour at which they come"`
+	To     int    `yaml:"to" doc:"hour at which they go; equal to from for around the clock"`
+	People int    `yaml:"people" required:"true" doc:"how many"`
 }
 
 // ResponseFile is the policy.
@@ -443,6 +452,15 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 	}
 	if h.DPrime != nil {
 		c.DPrime = *h.DPrime
+	}
+	for i, d := range h.Roster {
+		if min(d.From, d.To) < 0 || max(d.From, d.To) > 24 || d.People < 0 || d.People > 1000 {
+			fault(fmt.Sprintf("hotl.roster[%d]", i), "hours from 0 to 24 and 0 to 1000 people are expected, not from %d to %d with %d", d.From, d.To, d.People)
+		}
+		c.Roster = append(c.Roster, analysts.Duty{Role: d.Role, From: d.From % 24, To: d.To % 24, People: d.People})
+	}
+	if len(h.Roster) > 0 && (len(h.Shift) > 0 || h.Tier1 != nil || h.Tier2 != nil || h.Commander != nil) {
+		fault("hotl.roster", "a roster stands in place of shift, tier1, tier2 and commander; give one or the other")
 	}
 	if len(h.Shift) > 0 {
 		if len(h.Shift) != 2 || min(h.Shift[0], h.Shift[1]) < 0 || max(h.Shift[0], h.Shift[1]) > 24 {

@@ -117,7 +117,7 @@ func (e *Engine) guarded(f func()) (panicked string) {
 func (e *Engine) Done(now time.Duration, action int64, result Result) {
 	t := e.flight[action]
 	if t == nil {
-		if result.OK && result.Changed && action > 0 && action <= int64(len(e.Actions)) {
+		if result.OK && result.Changed && action > 0 && action <= int64(len(e.Actions)) && e.Actions[action-1].Status == Failed {
 			e.takeBack(now, e.Actions[action-1], "late", "its result came too late")
 		}
 		return

@@ -224,6 +224,9 @@ func (e *Engine) progress(now time.Duration, n *node) bool {
 	if !all && !(n.any && succeeded) {
 		return false
 	}
+	if n.status != Pending {
+		return true
+	}
 	status := n.joined()
 	if !all {
 		e.abandon(now, n)
@@ -277,6 +280,9 @@ func (n *node) joined() string {
 // conclude gives a node its final status and applies what a failure means.
 func (e *Engine) conclude(now time.Duration, n *node, status string) {
 	r := n.run
+	if n.status != Pending { // a result that came at once has carried the run past it
+		return
+	}
 	n.status = status
 	view := StepView{Status: status}
 	for _, t := range n.tasks {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"hemostat/sim"
 )
 
@@ -41,11 +43,23 @@ type Config struct {
 	// Shift is the hours of the day at which people are at their desks; both 0
 	// means around the clock.
 	ShiftFrom, ShiftTo int
+	// Roster, when given, says who is at the desks when, in place of the shift and
+	// the numbers above. A role with nobody at a desk is on call with one person, if
+	// the roster names it at all.
+	Roster []Duty
 	// DPrime is the discrimination: 1.9 gives 83 % right verdicts at a neutral
 	// criterion (Moosmann et al. 2026).
 	DPrime float64
 	// Delay is the answer time of the modes oracle, always, never and scripted.
 	Delay sim.Dist
+}
+
+// Duty is a number of people of one role at their desks, from one hour of the day
+// to another.
+type Duty struct {
+	Role     string // tier1, tier2 or incident_commander
+	From, To int
+	People   int
 }
 
 // Default is a mid-sized centre: at the desks from 7 to 20, on call by night. Decision times are an assumption: no
@@ -63,6 +77,7 @@ type Question struct {
 	ID         int
 	Role       string // tier1, tier2 or incident_commander
 	Key        string // names the decision across variants, so that they share its luck
+	Action     string
 	Confidence float64
 	Disruption float64
 	Deadline   time.Duration
@@ -80,6 +95,9 @@ type Staff struct {
 	// Minutes is the time spent on triage and decisions.
 	Minutes float64
 
+	// Verdicts counts decisions by verdict and truth; nil counts nothing.
+	Verdicts *prometheus.CounterVec
+
 	config  Config
 	engine  *sim.Engine
 	streams sim.Streams
@@ -96,7 +114,8 @@ type desk struct {
 	people  int
 	busy    int
 	waiting []job
-	done    int // decisions made, for fatigue
+	recent  []time.Duration // when the decisions of the last hour were made
+	known   map[string]bool // kinds of actions that were decided before
 }
 
 type job struct {
@@ -108,8 +127,22 @@ type job struct {
 
 // New puts people to work. The epoch is the calendar time of virtual time zero.
 func New(e *sim.Engine, streams sim.Streams, epoch time.Time, c Config, answer Answer) *Staff {
-	return &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{},
-		desks: map[string]*desk{"tier1": {name: "tier1", people: c.Tier1}, "tier2": {name: "tier2", people: c.Tier2}, "incident_commander": {name: "incident_commander", people: c.Commander}}}
+	s := &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{}, desks: map[string]*desk{}}
+	for role, people := range map[string]int{"tier1": c.Tier1, "tier2": c.Tier2, "incident_commander": c.Commander} {
+		s.desks[role] = &desk{name: role, people: people, known: map[string]bool{}}
+	}
+	if len(c.Roster) > 0 {
+		e.After(time.Hour, s.changeShift)
+	}
+	return s
+}
+
+// changeShift lets those who have come take what waits, every hour.
+func (s *Staff) changeShift(now time.Duration) {
+	for _, role := range []string{"tier1", "tier2", "incident_commander"} {
+		s.serve(now, s.desks[role])
+	}
+	s.engine.After(time.Hour, s.changeShift)
 }
 
 // Ask puts a question to a role. Luck is drawn from the question's key, so the
@@ -126,23 +159,24 @@ func (s *Staff) Ask(now time.Duration, q Question) {
 			case Never:
 				approved = false
 			}
-			s.reply(now, q.ID, approved, s.config.Mode)
+			s.reply(now, q, approved, s.config.Mode)
 		})
 		return
 	}
 	d := s.desks[q.Role]
-	if d == nil || d.people == 0 {
+	people, onShift := s.staffed(now, q.Role)
+	if d == nil || people == 0 {
 		return // nobody is there, so nobody answers
 	}
 	notice := s.config.Notice
-	if !s.onShift(now) {
+	if !onShift {
 		notice = s.config.OnCall
 	}
 	wait := notice.Sample(&luck)
 	took := s.config.Decision.Sample(&luck)
 	evidence := luck.Normal()
 	s.engine.After(wait, func(now time.Duration) {
-		j := job{question: &q, took: took, since: now, verdict: s.verdict(d, q, evidence)}
+		j := job{question: &q, took: time.Duration(float64(took) * d.effort(q)), since: now, verdict: s.verdict(now, d, q, evidence)}
 		at := slices.IndexFunc(d.waiting, func(other job) bool { return other.question == nil })
 		if at < 0 {
 			at = len(d.waiting)
@@ -165,15 +199,66 @@ func (s *Staff) Triage(now time.Duration, key string) {
 	s.serve(now, d)
 }
 
-func (s *Staff) onShift(now time.Duration) bool {
-	if s.config.ShiftFrom == 0 && s.config.ShiftTo == 0 {
-		return true
-	}
+// staffed is how many people of a role can take work now, and whether they are at
+// their desks; those who are not are on call.
+func (s *Staff) staffed(now time.Duration, role string) (people int, onShift bool) {
 	hour := s.epoch.Add(now).Hour()
-	if s.config.ShiftFrom < s.config.ShiftTo {
-		return hour >= s.config.ShiftFrom && hour < s.config.ShiftTo
+	if len(s.config.Roster) == 0 {
+		d := s.desks[role]
+		if d == nil {
+			return 0, false
+		}
+		return d.people, s.config.ShiftFrom == 0 && s.config.ShiftTo == 0 || within(hour, s.config.ShiftFrom, s.config.ShiftTo)
 	}
-	return hour >= s.config.ShiftFrom || hour < s.config.ShiftTo
+	named := false
+	for _, duty := range s.config.Roster {
+		if duty.Role != role {
+			continue
+		}
+		named = true
+		if duty.From == duty.To || within(hour, duty.From, duty.To) {
+			people += duty.People
+		}
+	}
+	if people == 0 && named {
+		return 1, false
+	}
+	return people, people > 0
+}
+
+func within(hour, from, to int) bool {
+	if from < to {
+		return hour >= from && hour < to
+	}
+	return hour >= from || hour < to
+}
+
+// onDuty is for how long the present shift has lasted; 0 for those on call.
+func (s *Staff) onDuty(now time.Duration, role string) time.Duration {
+	if _, onShift := s.staffed(now, role); !onShift {
+		return 0
+	}
+	at := s.epoch.Add(now)
+	from := s.config.ShiftFrom
+	for _, duty := range s.config.Roster {
+		if duty.Role == role && within(at.Hour(), duty.From, duty.To) {
+			from = duty.From
+		}
+	}
+	hours := (at.Hour() - from + 24) % 24
+	return min(time.Duration(hours)*time.Hour+time.Duration(at.Minute())*time.Minute, 12*time.Hour)
+}
+
+// effort is by how much a decision takes longer or shorter than usual: what nobody
+// has decided before takes longer, good evidence makes it shorter (factors are
+// assumptions, docs/calibration.md).
+func (d *desk) effort(q Question) float64 {
+	f := 1.0
+	if !d.known[q.Action] {
+		f = 1.3
+	}
+	d.known[q.Action] = true
+	return f / (0.7 + 0.5*q.Confidence)
 }
 
 // abandon is how long an alert waits for triage before it is left.
@@ -181,7 +266,8 @@ const abandon = time.Hour
 
 // serve lets free people take what waits, questions first.
 func (s *Staff) serve(now time.Duration, d *desk) {
-	for d.busy < d.people && len(d.waiting) > 0 {
+	people, _ := s.staffed(now, d.name)
+	for d.busy < people && len(d.waiting) > 0 {
 		j := d.waiting[0]
 		d.waiting = d.waiting[1:]
 		if j.question != nil && j.question.Deadline < now {
@@ -196,30 +282,41 @@ func (s *Staff) serve(now time.Duration, d *desk) {
 		s.engine.After(j.took, func(now time.Duration) {
 			d.busy--
 			if j.question != nil {
-				d.done++
-				s.reply(now, j.question.ID, j.verdict, fmt.Sprintf("%s analyst", d.name))
+				d.recent = append(d.recent, now)
+				s.reply(now, *j.question, j.verdict, fmt.Sprintf("%s analyst", d.name))
 			}
 			s.serve(now, d)
 		})
 	}
 }
 
-func (s *Staff) reply(now time.Duration, id int, approved bool, by string) {
-	if !s.answer(now, id, approved, by) {
+func (s *Staff) reply(now time.Duration, q Question, approved bool, by string) {
+	if s.Verdicts != nil {
+		verdict := "denied"
+		if approved {
+			verdict = "approved"
+		}
+		s.Verdicts.WithLabelValues(verdict, fmt.Sprint(q.Justified)).Inc()
+	}
+	if !s.answer(now, q.ID, approved, by) {
 		s.Late++
 	}
 }
 
 // verdict is equal-variance signal detection: the person sees the truth through
-// d' and approves above a criterion, which falls with the confidence shown
-// (automation bias) and rises with the predicted disruption (caution). After
-// many decisions d' falls, at most by 29 % (CSA 2025).
-func (s *Staff) verdict(d *desk, q Question, noise float64) bool {
-	dPrime := s.config.DPrime * (1 - min(0.29, 0.02*float64(d.done)))
+// d' and approves above a criterion. It falls with the confidence shown
+// (automation bias, Thomson et al. 2024), and under pressure, when much waits; it
+// rises with the predicted disruption (caution). d' falls with the decisions of
+// the last hour and the time on shift, at most by 29 % (CSA 2025).
+func (s *Staff) verdict(now time.Duration, d *desk, q Question, noise float64) bool {
+	d.recent = slices.DeleteFunc(d.recent, func(at time.Duration) bool { return now-at > time.Hour })
+	fatigue := 0.02*float64(len(d.recent)) + 0.008*s.onDuty(now, d.name).Hours()
+	dPrime := s.config.DPrime * (1 - min(0.29, fatigue))
 	signal := -dPrime / 2
 	if q.Justified {
 		signal = dPrime / 2
 	}
-	criterion := 0.8*(0.5-q.Confidence) + min(0.6, q.Disruption/600)
+	pressure := min(0.3, 0.03*float64(len(d.waiting)))
+	criterion := 0.8*(0.5-q.Confidence) + min(0.6, q.Disruption/600) - pressure
 	return signal+noise > criterion
 }
