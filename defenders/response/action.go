@@ -61,6 +61,12 @@ func (e *Engine) begin(now time.Duration, t *task) {
 	if !e.claim(now, t) {
 		return
 	}
+	if other := e.doing[t.key()]; other != nil && other != t {
+		t.waits = true
+		other.followers = append(other.followers, t)
+		e.note(now, t, "action_waits", "", fmt.Sprintf("action %d does the same already", other.record.ID))
+		return
+	}
 	if t.record.Started == nil {
 		t.record.Started = &now
 	}
@@ -83,7 +89,7 @@ func (e *Engine) begin(now time.Duration, t *task) {
 		e.end(now, t, DryRun, "dry run", false)
 		return
 	}
-	e.flight[t.record.ID] = t
+	e.flight[t.record.ID], e.doing[t.key()] = t, t
 	timeout := n.step.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout
@@ -210,6 +216,7 @@ func (e *Engine) end(now time.Duration, t *task, status, detail string, resume b
 	e.note(now, t, "action_ended", status, detail)
 	n.left--
 	n.running--
+	e.share(now, t)
 	e.release(now, t)
 	e.fill(now, n)
 	if n.left == 0 && n.orphan {
@@ -217,6 +224,31 @@ func (e *Engine) end(now time.Duration, t *task, status, detail string, resume b
 	}
 	if resume && n.left == 0 {
 		e.advance(now, n.run)
+	}
+}
+
+// share gives an action's success to those that waited to do the same; after a
+// failure the next of them tries.
+func (e *Engine) share(now time.Duration, t *task) {
+	if e.doing[t.key()] == t {
+		delete(e.doing, t.key())
+	}
+	followers := t.followers
+	t.followers = nil
+	for _, next := range followers {
+		if next.done {
+			continue
+		}
+		next.waits = false
+		if t.record.Status != Succeeded || e.effects[next.key()] != nil {
+			e.begin(now, next)
+		} else {
+			next.record.Started, next.result = &now, t.result
+			e.end(now, next, Succeeded, fmt.Sprintf("done by action %d", t.record.ID), false)
+		}
+		if next.done && next.node.left == 0 {
+			e.advance(now, next.node.run)
+		}
 	}
 }
 

@@ -167,7 +167,8 @@ type Engine struct {
 	running  map[string]*run            // by playbook and key
 	open     int                        // runs that go on
 	perCase  map[int]int                // runs that go on, by incident
-	queued   []*run                     // runs that wait for room
+	queued   [6][]*run                  // runs that wait for room, by severity
+	doing    map[string]*task           // actions in flight by what they do to what
 	effects  map[string]*effect         // in force, by action and target
 	byCase   map[int][]*effect
 	waiting  map[int]*question
@@ -191,7 +192,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{options: o, books: slices.Clone(o.Playbooks), metrics: m,
 		last: map[string]time.Duration{}, told: map[string]time.Duration{}, starts: map[string][]time.Duration{}, running: map[string]*run{}, perCase: map[int]int{},
-		effects: map[string]*effect{}, byCase: map[int][]*effect{}, waiting: map[int]*question{}, subjects: map[string]*question{}, flight: map[int64]*task{}, targets: map[string]*claim{}}
+		effects: map[string]*effect{}, byCase: map[int][]*effect{}, waiting: map[int]*question{}, subjects: map[string]*question{}, flight: map[int64]*task{}, doing: map[string]*task{}, targets: map[string]*claim{}}
 	if o.Inventory != nil {
 		e.zones = o.Inventory.Zones()
 	}
@@ -281,18 +282,14 @@ func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env En
 	}
 	e.last[key] = now
 	e.nextRun++
-	r := &run{id: e.nextRun, playbook: p, incident: in, env: env, inputs: inputs, started: now, key: key, worst: Succeeded, severity: sigma.LevelRank(in.Severity)}
+	r := &run{id: e.nextRun, playbook: p, incident: in, env: env, inputs: inputs, started: now, key: key, worst: Succeeded, severity: min(max(sigma.LevelRank(in.Severity), 0), 5)}
 	r.env.Steps = map[string]StepView{}
 	r.root = &node{run: r, children: r.plant(p.Steps)}
 	e.running[key] = r
 	e.perCase[in.ID]++
 	if e.open >= e.options.Policy.MaxRuns {
 		e.audit(now, AuditEntry{Run: r.id, Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.open)})
-		at := slices.IndexFunc(e.queued, func(other *run) bool { return other.severity < r.severity })
-		if at < 0 {
-			at = len(e.queued)
-		}
-		e.queued = slices.Insert(e.queued, at, r)
+		e.queued[r.severity] = append(e.queued[r.severity], r)
 		return
 	}
 	e.start(now, r)
@@ -361,4 +358,21 @@ func (e *Engine) Active() int { return len(e.effects) }
 func (e *Engine) Busy(incident int) bool { return e.perCase[incident] > 0 }
 
 // Queued counts the runs that wait for room.
-func (e *Engine) Queued() int { return len(e.queued) }
+func (e *Engine) Queued() int {
+	n := 0
+	for _, list := range e.queued {
+		n += len(list)
+	}
+	return n
+}
+
+// nextQueued takes the most severe of the runs that wait, the oldest of those.
+func (e *Engine) nextQueued() *run {
+	for i := len(e.queued) - 1; i >= 0; i-- {
+		if list := e.queued[i]; len(list) > 0 {
+			e.queued[i] = list[1:]
+			return list[0]
+		}
+	}
+	return nil
+}

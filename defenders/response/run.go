@@ -70,7 +70,8 @@ type task struct {
 	done      bool
 	verifying time.Duration // until when the effect may show; 0 when it need not
 	result    Result
-	waits     bool // for the target
+	waits     bool    // for the target
+	followers []*task // that wait for this one, since it does the same to the same
 }
 
 // plant makes the nodes of steps.
@@ -583,9 +584,11 @@ func (e *Engine) finish(now time.Duration, r *run) {
 			e.OnRun(now, r.incident.ID, r.playbook.ID, false)
 		}
 	}
-	for len(e.queued) > 0 && e.open < e.options.Policy.MaxRuns {
-		next := e.queued[0]
-		e.queued = e.queued[1:]
+	for e.open < e.options.Policy.MaxRuns {
+		next := e.nextQueued()
+		if next == nil {
+			return
+		}
 		e.start(now, next)
 	}
 }
