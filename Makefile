@@ -26,6 +26,8 @@ run: build ## simulate the embedded scenarios into hemostat.db and print the tab
 .PHONY: test
 test: ## run all tests with the race detector
 	@$(GO) test -race -timeout 25m ./...
+	@echo "the reference policies, on every scenario (several minutes)"
+	@$(GO) test -timeout 25m -run ReferencePolicies ./scenarios
 
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md

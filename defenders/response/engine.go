@@ -176,7 +176,6 @@ type Engine struct {
 	flight   map[int64]*task
 	targets  map[string]*claim
 	metrics  *metrics
-	chain    []byte
 	nextRun  int
 }
 

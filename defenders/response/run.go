@@ -136,10 +136,7 @@ func (e *Engine) advance(now time.Duration, r *run) {
 	if r.ended {
 		return
 	}
-	for {
-		if e.progress(now, r.root) {
-			break
-		}
+	for !e.progress(now, r.root) {
 		if !r.moved() {
 			return
 		}
@@ -222,7 +219,7 @@ func (e *Engine) progress(now time.Duration, n *node) bool {
 	if n.step == nil {
 		return all
 	}
-	if !all && !(n.any && succeeded) {
+	if !all && (!n.any || !succeeded) {
 		return false
 	}
 	if n.status != Pending {
