@@ -50,7 +50,7 @@ func (a *actuator) Start(now time.Duration, r response.ActionRequest) {
 	stream := a.world.Streams().Stream("actuator", r.Key)
 	action := world.Action{ID: uint64(r.ID), Kind: r.Kind, Params: r.Params}
 	a.requests[r.ID] = action
-	luck, err := world.ActionLuck(r.Kind, &stream)
+	luck, err := world.ActionLuck(action, &stream)
 	a.engine.Schedule(now+luck.Takes, sim.HandlerFunc(func(now time.Duration) {
 		a.pipeline.ActionDone(now, r.ID, a.carryOut(now, r.ID, action, luck, err))
 		a.wake()

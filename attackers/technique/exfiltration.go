@@ -59,6 +59,12 @@ func needStaged(s *State) error {
 // send moves one piece a round to the outside.
 func send(a *Attempt, to world.Endpoint, tool string) Progress {
 	w := a.World
+	if refusal := a.arrive(to); !refusal.OK() {
+		return blocked(refusal)
+	}
+	if a.onWay.bytes > 0 && a.Staged == 0 {
+		return success("%.1f GB have left for %s", float64(a.Exfiltrated)/1e9, to.Domain)
+	}
 	f := a.Current()
 	if f == nil {
 		return failure("%s", errNoFoothold)
@@ -103,11 +109,41 @@ func send(a *Attempt, to world.Endpoint, tool string) Progress {
 	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.Technique.ID != "T1041" || a.PublicCertificate)
 	w.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 443, Method: "CONNECT", Host: to.Domain, URI: to.Domain + ":443", Agent: "rclone/v1.65.0", Status: "200", Sent: piece, Received: piece / 400})
 	a.Staged -= piece
-	a.Exfiltrated += piece
-	if a.Staged == 0 {
-		return success("%.1f GB have left for %s", float64(a.Exfiltrated)/1e9, to.Domain)
-	}
+	a.onWay = shipment{f, piece, a.Now, took}
 	return again(took + pause)
+}
+
+// shipment is data on its way out.
+type shipment struct {
+	from  *Foothold
+	bytes uint64
+	start time.Duration
+	takes time.Duration
+}
+
+// arrive counts what was on its way: all of it, or what got through before the
+// defence cut it off.
+func (a *Attempt) arrive(to world.Endpoint) world.Refusal {
+	s := a.onWay
+	if s.bytes == 0 {
+		return world.Refusal{}
+	}
+	refusal := a.Usable(s.from)
+	if refusal.OK() {
+		refusal = a.World.Reach(world.At(s.from.Host), to, 443)
+	}
+	through := 1.0
+	if refusal.ByDefence() && refusal.Since < s.start+s.takes {
+		through = min(1, max(0, float64(refusal.Since-s.start)/float64(max(s.takes, 1))))
+	}
+	sent := uint64(through * float64(s.bytes))
+	a.Exfiltrated += sent
+	a.Staged += s.bytes - sent
+	if sent == s.bytes && refusal.OK() {
+		return world.Refusal{}
+	}
+	a.onWay.bytes = 0
+	return refusal
 }
 
 // gone is what happens to collected data once a script has sent it.

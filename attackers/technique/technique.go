@@ -43,6 +43,7 @@ type Attempt struct {
 	Process *world.Process
 	Count   int
 	Bytes   uint64
+	onWay   shipment
 	failed  bool
 }
 

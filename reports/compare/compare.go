@@ -185,6 +185,9 @@ func (r *Result) add(scenario string, pairs []pair) {
 			row.rates(before[:n], after[:n])
 		case Time:
 			row.times(before[:n], after[:n], horizon[:n])
+		case Volume:
+			row.counts(before[:n], after[:n])
+			row.ranks(before[:n], after[:n])
 		default:
 			row.counts(before[:n], after[:n])
 		}
@@ -225,11 +228,30 @@ func (r *Row) rates(before, after []float64) {
 // of pairs by their size: a few very long times do not drown the many short ones, and
 // many of seconds do not outvote those of hours.
 func (r *Row) times(before, after, horizon []float64) {
-	differences := make([]float64, len(before))
+	n := len(before)
+	upTo := func(values []float64) []float64 {
+		out := make([]float64, n)
+		for i := range values {
+			out[i] = min(values[i], horizon[i])
+		}
+		return out
+	}
+	r.Baseline, r.Candidate = side(stats.Median(before, alpha), n), side(stats.Median(after, alpha), n)
+	b, a := upTo(before), upTo(after)
+	differences := make([]float64, n)
+	for i := range b {
+		differences[i] = a[i] - b[i]
+	}
+	r.means(differences)
+	r.ranks(b, a)
+}
+
+// ranks tests the pairs by the ranks of their differences (Wilcoxon 1945) and
+// counts those in which the candidate has more and less.
+func (r *Row) ranks(before, after []float64) {
 	var moved []float64
 	for i := range before {
-		d := min(after[i], horizon[i]) - min(before[i], horizon[i])
-		differences[i] = d
+		d := after[i] - before[i]
 		switch {
 		case d > 0:
 			r.Later++
@@ -240,11 +262,9 @@ func (r *Row) times(before, after, horizon []float64) {
 		}
 		moved = append(moved, d)
 	}
-	n := len(before)
-	r.Baseline, r.Candidate = side(stats.Median(before, alpha), n), side(stats.Median(after, alpha), n)
-	r.means(differences)
+	r.Effect = 0
 	switch {
-	case n < 2:
+	case len(before) < 2:
 		r.P = math.NaN()
 	case len(moved) == 0:
 		r.P = 1

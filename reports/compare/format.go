@@ -209,5 +209,8 @@ func (r Row) Change() string {
 	if r.Metric.Kind == Time && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
 		return fmt.Sprintf("later in %d pairs, sooner in %d", r.Later, r.Sooner)
 	}
+	if r.Metric.Kind == Volume && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
+		return fmt.Sprintf("more in %d pairs, less in %d", r.Later, r.Sooner)
+	}
 	return fmt.Sprintf("%s [%s, %s]", r.Metric.Signed(r.Difference), r.Metric.Signed(r.Lo), r.Metric.Signed(r.Hi))
 }

@@ -15,9 +15,10 @@ type Kind int
 
 // The kinds of metric.
 const (
-	Rate  Kind = iota // share of trials; effect is the difference
-	Time              // nanoseconds, perhaps never; effect is the share of pairs that got slower minus faster
-	Count             // a number; effect is the standardized mean difference (Cohen's dz)
+	Rate   Kind = iota // share of trials; effect is the difference
+	Time               // nanoseconds, perhaps never; effect is the share of pairs that got slower minus faster
+	Count              // a number; effect is the standardized mean difference (Cohen's dz)
+	Volume             // an amount that is nothing in most trials and much in some; effect as for times
 )
 
 // Metric is something that a trial is judged by.
@@ -52,7 +53,7 @@ var Metrics = []Metric{
 	{"approvals_asked", Count, -1, 100, func(t *record.Trial) float64 { return float64(t.ApprovalsAsked) }, "questions to people"},
 	{"approval_wait", Count, -1, 86_400, wait, "seconds that questions waited for their answers"},
 	{"coherence", Count, 1, 1, func(t *record.Trial) float64 { return t.Coherence }, "share of incidents that were acted on within 5 s, 0 to 1"},
-	{"bytes_lost", Count, -1, 100e9, func(t *record.Trial) float64 { return float64(t.BytesLost) }, "bytes that the attackers carried out of the estate"},
+	{"bytes_lost", Volume, -1, 100e9, func(t *record.Trial) float64 { return float64(t.BytesLost) }, "bytes that the attackers carried out of the estate"},
 	{"harm", Count, -1, 5000, func(t *record.Trial) float64 { return t.Harm }, "what the attack cost, in hours of work"},
 	{"disruption", Count, -1, 5000, func(t *record.Trial) float64 { return t.Disruption }, "ordinary work that the defence cost, in hours"},
 	{"operations", Count, -1, 500, func(t *record.Trial) float64 { return t.Operations }, "effort of the defence itself, in hours"},
@@ -147,6 +148,8 @@ func (m Metric) Format(v float64) string {
 		return duration(v)
 	case m.Name == "collateral_user_seconds", m.Name == "approval_wait":
 		return duration(v * float64(time.Second))
+	case m.Kind == Volume:
+		return strconv.FormatFloat(v/1e6, 'f', 1, 64) + " MB"
 	case m.Bound <= 10:
 		return strconv.FormatFloat(v, 'f', 3, 64)
 	}

@@ -28,6 +28,7 @@ type Result struct {
 
 type effect struct {
 	action uint64
+	since  time.Duration
 	target string
 	undo   func()
 }
@@ -62,7 +63,7 @@ var actionKinds = map[string]actionKind{
 	"snapshot_memory":        {sim.LogNormal(4*time.Minute, 0.5), 0.05, 0, true, (*World).snapshot},
 	"kill_malicious_process": {sim.LogNormal(6*time.Second, 0.8), 0.05, 0.02, true, (*World).killProcess},
 	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, 0, true, (*World).quarantineFiles},
-	"traffic_capture":        {sim.Fixed(2 * time.Minute), 0.02, 0, false, (*World).noEffect},
+	"traffic_capture":        {sim.LogNormal(45*time.Second, 0.5), 0.02, 0, false, (*World).noEffect}, // beside the seconds that it records
 	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).revoke},
 	"release_containment":    {sim.Fixed(time.Second), 0, 0, false, (*World).noEffect},
 	"disable_account":        {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).disable},
@@ -85,12 +86,19 @@ type Luck struct {
 }
 
 // ActionLuck draws the luck of an attempt.
-func ActionLuck(kind string, s *sim.Stream) (Luck, error) {
-	k, ok := actionKinds[kind]
+func ActionLuck(a Action, s *sim.Stream) (Luck, error) {
+	k, ok := actionKinds[a.Kind]
 	if !ok {
-		return Luck{}, fmt.Errorf("unknown action %q", kind)
+		return Luck{}, fmt.Errorf("unknown action %q", a.Kind)
 	}
 	l := Luck{Takes: k.latency.Sample(s)}
+	if a.Kind == "traffic_capture" {
+		seconds, err := strconv.ParseFloat(a.Params["seconds"], 64)
+		if err != nil || seconds <= 0 {
+			seconds = 120
+		}
+		l.Takes += time.Duration(min(seconds, 3600) * float64(time.Second))
+	}
 	l.Fails = s.Bool(k.failure)
 	l.Silent = !l.Fails && s.Bool(k.silent)
 	return l, nil
@@ -155,7 +163,7 @@ func (w *World) Apply(now time.Duration, a Action) Result {
 			return Result{Detail: "the endpoint agent on " + h.Name + " does not answer"}
 		}
 	}
-	e := &effect{action: a.ID}
+	e := &effect{action: a.ID, since: now}
 	r := k.apply(w, now, a, e)
 	if r.OK && e.undo != nil {
 		w.effects[a.ID] = e

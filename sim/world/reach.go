@@ -13,6 +13,8 @@ type Refusal struct {
 	// Action is the defence's action that caused it, or 0 when the estate itself
 	// does not allow the operation.
 	Action uint64
+	// Since is when that action took effect.
+	Since time.Duration
 }
 
 // OK tells whether the operation went through.
@@ -21,7 +23,7 @@ func (r Refusal) OK() bool { return r.Reason == "" }
 // ByDefence tells whether an action of the defence caused the refusal.
 func (r Refusal) ByDefence() bool { return r.Action != 0 }
 
-func refusedBy(reason string, e *effect) Refusal { return Refusal{Reason: reason, Action: e.action} }
+func refusedBy(reason string, e *effect) Refusal { return Refusal{Reason: reason, Action: e.action, Since: e.since} }
 
 // Endpoint is one end of a connection: a host of the estate or an address
 // outside it.

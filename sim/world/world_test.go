@@ -118,7 +118,7 @@ func TestActionsActAndAreUndone(t *testing.T) {
 	for _, c := range cases {
 		require.True(t, c.blocked().OK(), c.action.Kind)
 		require.True(t, w.Apply(0, c.action).Changed, c.action.Kind)
-		require.Equal(t, Refusal{c.reason, c.action.ID}, c.blocked(), c.action.Kind)
+		require.Equal(t, Refusal{Reason: c.reason, Action: c.action.ID}, c.blocked(), c.action.Kind)
 		again := c.action
 		again.ID += 100
 		require.False(t, w.Apply(0, again).Changed, "%s twice changes nothing", c.action.Kind)
