@@ -137,7 +137,7 @@ func TestActionsActAndAreUndone(t *testing.T) {
 	require.False(t, wrong.OK)
 	child := w.StartProcess(0, attacker, Start{Host: ws, Account: user, Binary: Whoami, Parent: i.Process})
 	require.True(t, w.Apply(0, Action{21, "kill_malicious_process", map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))}}).OK, "a child's number leads to its tree")
-	require.Equal(t, Refusal{"process_killed", 21}, w.Works(i))
+	require.Equal(t, Refusal{Reason: "process_killed", Action: 21}, w.Works(i))
 
 	ws.Agent = false
 	require.False(t, w.Apply(0, Action{22, "isolate_host", map[string]string{"host": "WS001"}}).OK)
