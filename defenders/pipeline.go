@@ -392,8 +392,10 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 			return
 		}
 		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
-		if len(hosts) == 0 {
-			hosts = in.Hosts
+		for _, instead := range [][]string{in.Hosts, in.Accounts, in.Sources, {"nothing named"}} {
+			if len(hosts) == 0 {
+				hosts = instead
+			}
 		}
 		p.engine.Run(now, w.Playbook, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
 	case cascade.Releasing:

@@ -65,7 +65,7 @@ var actionKinds = map[string]actionKind{
 	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, 0, true, (*World).quarantineFiles},
 	"traffic_capture":        {sim.LogNormal(45*time.Second, 0.5), 0.02, 0, false, (*World).noEffect}, // beside the seconds that it records
 	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).revoke},
-	"release_containment":    {sim.Fixed(time.Second), 0, 0, false, (*World).noEffect},
+	"release_containment":    {sim.Fixed(time.Second), 0, 0, false, (*World).release},
 	"disable_account":        {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).disable},
 	"remove_persistence":     {sim.LogNormal(6*time.Minute, 0.6), 0.05, 0, true, (*World).removePersistence},
 	"patch_service":          {sim.LogNormal(25*time.Minute, 0.5), 0.05, 0, false, (*World).patch},
@@ -199,6 +199,14 @@ func failed(format string, args ...any) Result {
 
 func (w *World) noEffect(_ time.Duration, a Action, _ *effect) Result {
 	return already("%s done", a.Kind)
+}
+
+// release only says that what was done may be taken back; the response does that.
+func (w *World) release(_ time.Duration, a Action, _ *effect) Result {
+	if a.Params["hosts"] == "" {
+		return failed("nothing to release is named")
+	}
+	return already("containment may be released")
 }
 
 func (w *World) rateLimit(_ time.Duration, a Action, e *effect) Result {
