@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+	"pgregory.net/rapid"
 
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/fusion"
@@ -287,3 +289,53 @@ func BenchmarkStep(b *testing.B) {
 		p.Advance(now)
 	}
 }
+
+// Whoever answers or does not, no zone stays isolated once the threat is gone, and
+// nothing that was done for an incident is in force for ever.
+func TestNothingStaysIsolatedForEver(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := &hand{}
+		books, err := response.Load(response.Embedded, response.EmbeddedDir, decode)
+		require.NoError(rt, err)
+		ask := &silent{}
+		p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Approver: ask, Playbooks: books,
+			Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 1}, Restoration: cascade.RestorationOptions{Quiet: 20 * time.Minute}})
+		require.NoError(rt, err)
+		h.p = p
+		at := time.Duration(0)
+		steps := rapid.SliceOfN(rapid.IntRange(0, 900), 3, 25).Draw(rt, "gaps")
+		answers := rapid.SliceOfN(rapid.IntRange(0, 2), 200, 200).Draw(rt, "answers")
+		settle := func() {
+			p.Advance(at)
+			h.settle(at)
+			for len(ask.ids) > 0 {
+				id := ask.ids[0]
+				ask.ids = ask.ids[1:]
+				if a := answers[id%len(answers)]; a < 2 {
+					p.Answer(at, id, a == 0, "x")
+					h.settle(at)
+				}
+			}
+		}
+		for i, gap := range steps {
+			at += time.Duration(gap) * time.Second
+			p.Event(at, on(uint64(i+1), at, rapid.SampledFrom([]string{"WS1", "WS2", "FS", "GATE"}).Draw(rt, "host")))
+			settle()
+		}
+		for end := at + 48*time.Hour; at < end; at += 5 * time.Minute {
+			settle()
+		}
+		for _, a := range p.Engine().Actions {
+			if kind, _ := response.Kind(a.Kind); kind.Undo && a.Changed && kind.Disrupts != "" {
+				require.NotNil(rt, a.Undone, "%s on %s of %s/%s is still in force", a.Kind, a.Target, a.Playbook, a.Step)
+			}
+		}
+	})
+}
+
+// silent keeps the questions for the test to answer.
+type silent struct{ ids []int }
+
+func (s *silent) Ask(_ time.Duration, q response.Question) { s.ids = append(s.ids, q.ID) }
+
+func decode(_ string, data []byte, into any) error { return yaml.Unmarshal(data, into) }

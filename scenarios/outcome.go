@@ -14,7 +14,7 @@ import (
 )
 
 func (v *Variant) policy() response.Policy {
-	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun}
+	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun, MaxRuns: max(0, v.file.Response.MaxRuns)}
 }
 
 func (v *Variant) restoration() cascade.RestorationOptions {

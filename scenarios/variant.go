@@ -78,6 +78,7 @@ type DutyFile struct {
 type ResponseFile struct {
 	Approval string `yaml:"approval" enum:"low,medium,high,none" doc:"from which risk on people are asked; medium when absent, none for never"`
 	DryRun   bool   `yaml:"dry_run" doc:"ask and audit, but do nothing"`
+	MaxRuns  int    `yaml:"max_runs" doc:"playbooks that may run at once; what comes beyond waits, the most severe first; 500 when absent"`
 }
 
 // CascadeFile sets the cascade.

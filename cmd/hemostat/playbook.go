@@ -22,7 +22,7 @@ import (
 
 func playbookCommand() *cobra.Command {
 	c := &cobra.Command{Use: "playbook", Short: "List, show and check playbooks"}
-	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookSimulate(), playbookExport(), playbookImport(), schemaCommand("playbook", func() []byte {
+	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookActions(), playbookSimulate(), playbookExport(), playbookImport(), schemaCommand("playbook", func() []byte {
 		return strictyaml.Schema("hemostat playbook", response.Playbook{})
 	}))
 	return c
@@ -83,6 +83,44 @@ func playbookList() *cobra.Command {
 					steps = append(steps, s.Action+mark)
 				}
 				t.AppendRow(table.Row{r.ID, strings.Join(r.Trigger, " "), strings.Join(steps, ", "), r.Description})
+			}
+			t.Render()
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func playbookActions() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "actions", Short: "List what the steps of playbooks can do", Example: "  hemostat playbook actions --json", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			type row struct {
+				ID         string   `json:"id"`
+				Risk       string   `json:"risk"`
+				D3FEND     string   `json:"d3fend"`
+				OpenC2     string   `json:"openc2"`
+				Undo       bool     `json:"undo"`
+				Verify     string   `json:"verify"`
+				Parameters []string `json:"parameters"`
+			}
+			var rows []row
+			for _, name := range response.Actions() {
+				k, _ := response.Kind(name)
+				rows = append(rows, row{name, string(k.Risk), k.D3FEND, k.OpenC2.Action + " " + k.OpenC2.Target, k.Undo, k.Metric, k.Params})
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), rows)
+			}
+			t := newTable(c.OutOrStdout(), "action", "risk", "D3FEND", "OpenC2", "undo", "verify", "parameters")
+			for _, r := range rows {
+				undo := ""
+				if r.Undo {
+					undo = "yes"
+				}
+				t.AppendRow(table.Row{r.ID, r.Risk, r.D3FEND, r.OpenC2, undo, r.Verify, strings.Join(r.Parameters, ", ")})
 			}
 			t.Render()
 			return nil
