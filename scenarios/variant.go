@@ -175,6 +175,19 @@ func EmbeddedVariants() []string {
 	return names
 }
 
+// VariantDescription is what an embedded variant says of itself.
+func VariantDescription(name string) (string, error) {
+	data, _, err := VariantText(name)
+	if err != nil {
+		return "", err
+	}
+	var v VariantFile
+	if err := strictyaml.Decode(name, data, &v); err != nil {
+		return "", err
+	}
+	return v.Description, nil
+}
+
 // VariantText returns the text of a variant, embedded or in a file.
 func VariantText(nameOrFile string) (data []byte, inside bool, err error) {
 	switch {

@@ -69,7 +69,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	f := c.Flags()
 	f.IntVar(&o.trials, "trials", 5, "trials of each scenario and variant")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
-	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE`, or default; may be repeated")
+	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE`, or one that comes with the program: default, noop, isolate_all, oracle, capture_and_cut; may be repeated")
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")
 	f.StringArrayVar(&o.sweep, "sweep", nil, "go through values: `PATH=A,B,C`; may be repeated")
