@@ -94,6 +94,7 @@ type Pipeline struct {
 	// incident that nobody has reacted to yet; answered are those with a reaction.
 	detected  map[int]time.Duration
 	answered  map[int]bool
+	going     map[stageKey][]int // indices of stages that have not ended
 	coherence prometheus.Histogram
 }
 
@@ -120,7 +121,7 @@ func New(c Config) (*Pipeline, error) {
 	if c.Uniform == nil {
 		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}}
+	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}, going: map[stageKey][]int{}}
 	if c.Registry != nil {
 		p.coherence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_coherence_seconds", Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
 			Help: "Time from the event over enrichment to the first automatic action in effect, or approval asked; the goal is under 5 s."})
@@ -282,18 +283,38 @@ func (p *Pipeline) onStep(now time.Duration, incident int, playbook, step, statu
 func (p *Pipeline) onApproval(now time.Duration, a *response.ApprovalRecord) {
 	name := "approval " + a.Playbook + "/" + a.Step
 	if a.Closed == nil {
-		p.Stages = append(p.Stages, StageTime{Incident: a.Incident, Stage: name, Started: a.Asked})
+		p.open(a.Incident, name, a.Asked)
 		p.coherent(a.Incident, now)
 		return
 	}
 	p.close(a.Incident, name, a.Asked, now)
 }
 
-// close ends the open stage of an incident that started at a time.
+// open begins a stage that close ends.
+func (p *Pipeline) open(incident int, name string, started time.Duration) {
+	key := stageKey{incident, name}
+	p.going[key] = append(p.going[key], len(p.Stages))
+	p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: name, Started: started})
+}
+
+type stageKey struct {
+	incident int
+	name     string
+}
+
+// close ends the stage of an incident that began at a time, or with a negative
+// time the latest.
 func (p *Pipeline) close(incident int, name string, started, now time.Duration) {
-	for i := len(p.Stages) - 1; i >= 0; i-- {
-		if s := &p.Stages[i]; s.Incident == incident && s.Stage == name && s.Ended == nil && (started < 0 || s.Started == started) {
+	key := stageKey{incident, name}
+	list := p.going[key]
+	for i := len(list) - 1; i >= 0; i-- {
+		if s := &p.Stages[list[i]]; started < 0 || s.Started == started {
 			s.Ended = &now
+			if list = slices.Delete(list, i, i+1); len(list) == 0 {
+				delete(p.going, key)
+			} else {
+				p.going[key] = list
+			}
 			return
 		}
 	}
@@ -315,7 +336,7 @@ func (p *Pipeline) coherent(incident int, now time.Duration) {
 
 func (p *Pipeline) onRun(now time.Duration, incident int, playbook string, started bool) {
 	if started {
-		p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: "response " + playbook, Started: now})
+		p.open(incident, "response "+playbook, now)
 		return
 	}
 	p.close(incident, "response "+playbook, -1, now)
@@ -391,7 +412,7 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 			p.fusion.Close(in)
 			return
 		}
-		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "restoration", Started: now})
+		p.open(in.ID, "restoration", now)
 		for _, instead := range [][]string{in.Hosts, in.Accounts, in.Sources, {"nothing named"}} {
 			if len(hosts) == 0 {
 				hosts = instead
@@ -413,7 +434,7 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 func (p *Pipeline) rebuild(now time.Duration, in *fusion.Incident) {
 	hosts := p.rebuildable(in)
 	if book := p.restoration.Rebuild(hosts); book != nil {
-		p.Stages = append(p.Stages, StageTime{Incident: in.ID, Stage: "rebuild", Started: now})
+		p.open(in.ID, "rebuild", now)
 		p.engine.Run(now, book, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
 		return
 	}
@@ -478,4 +499,5 @@ func (h *workHeap) Pop() any {
 // through OnAlert and read logs without end.
 func (p *Pipeline) Forget() {
 	p.Alerts, p.Stages = p.Alerts[:0], p.Stages[:0]
+	clear(p.going)
 }

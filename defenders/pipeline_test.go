@@ -2,6 +2,7 @@ package defenders
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -339,3 +340,41 @@ type silent struct{ ids []int }
 func (s *silent) Ask(_ time.Duration, q response.Question) { s.ids = append(s.ids, q.ID) }
 
 func decode(_ string, data []byte, into any) error { return yaml.Unmarshal(data, into) }
+
+// BenchmarkOpenIncidents has a growing number of incidents open at once; the time
+// of a further alert, through fusion, response, cascade and restoration, must not
+// grow with them.
+func BenchmarkOpenIncidents(b *testing.B) {
+	for _, open := range []int{100, 1000, 10_000} {
+		b.Run(fmt.Sprint(open), func(b *testing.B) {
+			books, err := response.Load(response.Embedded, response.EmbeddedDir, decode)
+			require.NoError(b, err)
+			hosts := make([]inventory.Host, 200_000)
+			for i := range hosts {
+				hosts[i] = inventory.Host{Name: fmt.Sprintf("H%d", i), IP: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), Zone: fmt.Sprint("z", i%50), Role: "workstation", Criticality: 1}
+			}
+			p, err := New(Config{Inventory: inventory.New(hosts, nil), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: &hand{}, Approver: &silent{}, Playbooks: books})
+			require.NoError(b, err)
+			n := 0
+			raise := func() {
+				n++
+				at := time.Duration(n) * 10 * time.Millisecond
+				p.Event(at, on(uint64(n), at, hosts[n%len(hosts)].Name))
+				p.Advance(at)
+			}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			for range open {
+				raise()
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportAllocs()
+			for range b.N {
+				raise()
+			}
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-open")
+		})
+	}
+}

@@ -72,6 +72,11 @@ type Restoration struct {
 	byID    map[int]*patient
 	book    *response.Playbook
 	rebuild *response.Playbook
+	// next is no later than the earliest time at which something is due; incidents
+	// only become due later while alerts come, so it is looked at anew when it comes.
+	next  time.Duration
+	any   bool
+	dirty bool
 }
 
 // patient is an incident on its way back.
@@ -122,6 +127,9 @@ func (r *Restoration) Watch(in *fusion.Incident) {
 	p := &patient{incident: in}
 	r.byID[in.ID] = p
 	r.open = append(r.open, p)
+	if at := p.due(r.options.Quiet); !r.any || at < r.next {
+		r.next, r.any = at, true
+	}
 }
 
 // Bleeds tells restoration of an alert in an incident. When its restoration had
@@ -132,6 +140,7 @@ func (r *Restoration) Bleeds(now time.Duration, incident int) []*response.Action
 		return nil
 	}
 	back := p.released
+	r.dirty = true
 	p.phase, p.stage, p.released, p.after, p.started = healing[p.phase][TurnBleeding], 0, nil, 0, now
 	return back
 }
@@ -146,16 +155,19 @@ func (r *Restoration) Phase(incident int) Phase {
 
 // NextWake is when the next incident may be looked at.
 func (r *Restoration) NextWake() (time.Duration, bool) {
-	best, any := time.Duration(0), false
+	if !r.dirty {
+		return r.next, r.any
+	}
+	r.dirty, r.any = false, false
 	for _, p := range r.open {
 		if p.phase == Asking || p.phase == Rebuilding {
 			continue // an answer or a result moves it
 		}
-		if at := p.due(r.options.Quiet); !any || at < best {
-			best, any = at, true
+		if at := p.due(r.options.Quiet); !r.any || at < r.next {
+			r.next, r.any = at, true
 		}
 	}
-	return best, any
+	return r.next, r.any
 }
 
 // Work is what restoration wants done.
@@ -171,6 +183,10 @@ type Work struct {
 // Due returns what is to be done now. An incident for which a playbook still runs
 // is looked at again in a minute.
 func (r *Restoration) Due(now time.Duration, busy func(incident int) bool) []Work {
+	if at, any := r.NextWake(); !any || now < at {
+		return nil
+	}
+	r.dirty = true
 	var due []Work
 	for _, p := range slices.Clone(r.open) {
 		if p.phase == Asking || p.phase == Rebuilding || now < p.due(r.options.Quiet) {
@@ -206,6 +222,7 @@ func (r *Restoration) drop(p *patient) {
 // Released notes what a stage released; something released is watched for a while.
 func (r *Restoration) Released(now time.Duration, incident int, list []*response.ActionRecord) {
 	if p := r.byID[incident]; p != nil && len(list) > 0 {
+		r.dirty = true
 		p.released = append(p.released, list...)
 		p.after = now + r.options.Check
 	}
@@ -214,6 +231,7 @@ func (r *Restoration) Released(now time.Duration, incident int, list []*response
 // Skip forgets an incident for which nothing was in force.
 func (r *Restoration) Skip(incident int) {
 	if p := r.byID[incident]; p != nil {
+		r.dirty = true
 		p.phase = Restored
 		r.drop(p)
 	}
@@ -226,6 +244,7 @@ func (r *Restoration) Answered(now time.Duration, incident int, approved bool) {
 	if p == nil || p.phase != Asking {
 		return
 	}
+	r.dirty = true
 	if !approved {
 		p.phase, p.after = healing[p.phase][TurnRefused], now+r.options.Quiet
 		return
@@ -240,6 +259,7 @@ func (r *Restoration) Rebuilt(now time.Duration, incident int) bool {
 	if p == nil || p.phase != Rebuilding {
 		return false
 	}
+	r.dirty = true
 	p.phase, p.stage, p.after = healing[p.phase][TurnRebuilt], 0, now
 	return true
 }
