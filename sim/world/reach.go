@@ -23,7 +23,9 @@ func (r Refusal) OK() bool { return r.Reason == "" }
 // ByDefence tells whether an action of the defence caused the refusal.
 func (r Refusal) ByDefence() bool { return r.Action != 0 }
 
-func refusedBy(reason string, e *effect) Refusal { return Refusal{Reason: reason, Action: e.action, Since: e.since} }
+func refusedBy(reason string, e *effect) Refusal {
+	return Refusal{Reason: reason, Action: e.action, Since: e.since}
+}
 
 // Endpoint is one end of a connection: a host of the estate or an address
 // outside it.
