@@ -366,15 +366,11 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 func (v *Variant) loadPlaybooks(base string) (string, error) {
 	digest := sha256.New()
 	read := func(key, p string) ([]*response.Playbook, error) {
-		fsys, dir, err := v.folder(base, key, p)
-		if err != nil {
-			return nil, err
-		}
-		books, err := response.Load(fsys, dir, strictyaml.Decode)
+		books, own, err := v.readFolder(base, key, p)
 		for _, b := range books {
 			digest.Write([]byte(b.Digest))
 		}
-		if _, inside := fsys.(embed.FS); !inside {
+		if own {
 			v.own = append(v.own, books...)
 		}
 		return books, err
@@ -401,24 +397,27 @@ func (v *Variant) loadPlaybooks(base string) (string, error) {
 	return hex.EncodeToString(digest.Sum(nil)), nil
 }
 
-// folder finds a folder of playbooks: the program's, one beside an embedded
-// variant, or one on disk relative to the variant's file.
-func (v *Variant) folder(base, key, p string) (fs.FS, string, error) {
-	switch {
-	case p == "embedded":
-		return response.Embedded, response.EmbeddedDir, nil
-	case v.embedded:
-		if info, err := fs.Stat(variants, path.Join("variants", p)); err == nil && info.IsDir() {
-			return variants, path.Join("variants", p), nil
+// readFolder reads a folder of playbooks: the program's, one beside an embedded
+// variant, or one on disk relative to the variant's file, which is the user's own.
+func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, own bool, err error) {
+	if p == "embedded" {
+		books, err = response.Load(response.Embedded, response.EmbeddedDir, strictyaml.Decode)
+		return books, false, err
+	}
+	if inside := path.Join("variants", p); v.embedded && fs.ValidPath(inside) {
+		if info, err := fs.Stat(variants, inside); err == nil && info.IsDir() {
+			books, err = response.Load(variants, inside, strictyaml.Decode)
+			return books, false, err
 		}
 	}
 	if !filepath.IsAbs(p) {
 		p = filepath.Join(base, p)
 	}
 	if info, err := os.Stat(p); err != nil || !info.IsDir() {
-		return nil, "", fmt.Errorf("%s:%d: %s: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, key, p)
+		return nil, true, fmt.Errorf("%s:%d: %s: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, key, p)
 	}
-	return os.DirFS(filepath.Dir(p)), filepath.Base(p), nil
+	books, err = response.LoadFolder(p, strictyaml.Decode)
+	return books, true, err
 }
 
 // seal computes what the variant's identity is: its file with defaults, its

@@ -281,7 +281,7 @@ faults, since no trial of that length can show them.`,
 				}
 				var books []*response.Playbook
 				if info.IsDir() {
-					books, err = response.Load(os.DirFS(filepath.Dir(filepath.Clean(name))), filepath.Base(filepath.Clean(name)), strictyaml.Decode)
+					books, err = response.LoadFolder(filepath.Clean(name), strictyaml.Decode)
 				} else {
 					var p *response.Playbook
 					p, err = readPlaybook(name)

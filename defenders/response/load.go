@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +22,19 @@ type Decoder func(file string, data []byte, into any) error
 // Load reads every playbook of a folder. An empty or unreadable folder is an
 // error; so is every fault of every file, all reported together.
 func Load(fsys fs.FS, dir string, decode Decoder) ([]*Playbook, error) {
+	return load(fsys, dir, dir, decode)
+}
+
+// LoadFolder is Load for a folder on disk.
+func LoadFolder(folder string, decode Decoder) ([]*Playbook, error) {
+	return load(os.DirFS(folder), ".", filepath.ToSlash(folder), decode)
+}
+
+// load reads a folder that faults call by another name.
+func load(fsys fs.FS, dir, shown string, decode Decoder) ([]*Playbook, error) {
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
-		return nil, fmt.Errorf("playbook folder %s: %w", dir, err)
+		return nil, fmt.Errorf("playbook folder %s: %w", shown, err)
 	}
 	var books []*Playbook
 	var faults []error
@@ -32,8 +44,8 @@ func Load(fsys fs.FS, dir string, decode Decoder) ([]*Playbook, error) {
 			continue
 		}
 		files++
-		name := path.Join(dir, e.Name())
-		data, err := fs.ReadFile(fsys, name)
+		name := path.Join(shown, e.Name())
+		data, err := fs.ReadFile(fsys, path.Join(dir, e.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("playbook %s: %w", name, err)
 		}
@@ -52,7 +64,7 @@ func Load(fsys fs.FS, dir string, decode Decoder) ([]*Playbook, error) {
 		books = append(books, p)
 	}
 	if files == 0 {
-		return nil, fmt.Errorf("playbook folder %s holds no .yaml file", dir)
+		return nil, fmt.Errorf("playbook folder %s holds no .yaml file", shown)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -104,36 +116,36 @@ func (p *Playbook) check() []error {
 		wanted := triggerTechniques(name)
 		p.techniques = append(p.techniques, wanted...)
 		if wanted == nil {
-			c.add(p.line, p.column, "trigger.any", "%q is no ATT&CK id and none of %s", name, strings.Join(triggerNames(), ", "))
+			c.add(p.Trigger.line, p.Trigger.column, "trigger.any", "%q is no ATT&CK id and none of %s", name, strings.Join(triggerNames(), ", "))
 		}
 	}
 	if p.Trigger.MinConfidence < 0 || p.Trigger.MinConfidence > 1 {
-		c.add(p.line, p.column, "trigger.min_confidence", "0 to 1 is accepted, not %g", p.Trigger.MinConfidence)
+		c.add(p.Trigger.line, p.Trigger.column, "trigger.min_confidence", "0 to 1 is accepted, not %g", p.Trigger.MinConfidence)
 	}
 	var err error
 	if p.when, err = compile(p.Trigger.When); err != nil {
-		c.add(p.line, p.column, "trigger.when", "%s", err)
+		c.add(p.Trigger.line, p.Trigger.column, "trigger.when", "%s", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Inputs)) {
 		in := p.Inputs[name]
 		if in.From != "" && !knownPath(in.From) {
-			c.add(p.line, p.column, "inputs."+name+".from", "nothing is called %q; accepted: %s", in.From, strings.Join(paths(), ", "))
+			c.add(in.line, in.column, "inputs."+name+".from", "nothing is called %q; accepted: %s", in.From, strings.Join(paths(), ", "))
 		}
 		if in.From == "" && in.Default == "" {
-			c.add(p.line, p.column, "inputs."+name, "it has neither from nor default, so it can never have a value")
+			c.add(in.line, in.column, "inputs."+name, "it has neither from nor default, so it can never have a value")
 		}
 		if in.Default != "" && !fits(in.Default, in.Type) {
-			c.add(p.line, p.column, "inputs."+name+".default", "%q is no %s", in.Default, in.Type)
+			c.add(in.line, in.column, "inputs."+name+".default", "%q is no %s", in.Default, in.Type)
 		}
 	}
 	if key := p.Limits.Key; key != "" {
 		if _, ok := p.Inputs[key]; !ok {
-			c.add(p.line, p.column, "limits.key", "no input is called %q", key)
+			c.add(p.Limits.line, p.Limits.column, "limits.key", "no input is called %q", key)
 		}
 	}
 	for _, x := range p.Limits.Exempt {
 		if kind, _, tagged := strings.Cut(x, ":"); tagged && kind != "role" && kind != "zone" {
-			c.add(p.line, p.column, "limits.exempt", "%q is accepted as role:ROLE, zone:ZONE or a name, not %q", x, kind+":")
+			c.add(p.Limits.line, p.Limits.column, "limits.exempt", "%q is accepted as role:ROLE, zone:ZONE or a name, not %q", x, kind+":")
 		}
 	}
 	if p.Deadline < 0 {

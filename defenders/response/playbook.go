@@ -37,7 +37,12 @@ type Trigger struct {
 	MinConfidence  float64  `yaml:"min_confidence" doc:"least confidence of the alert, 0 to 1"`
 	MinCriticality float64  `yaml:"min_criticality" doc:"least criticality of the alert's host"`
 	When           string   `yaml:"when" doc:"expression that must hold, such as alert.confidence >= 0.6"`
+
+	line, column int
 }
+
+// SetPosition notes where the trigger was read.
+func (t *Trigger) SetPosition(line, column int) { t.line, t.column = line, column }
 
 // Input is a value that the steps use as ${name}.
 type Input struct {
@@ -46,7 +51,12 @@ type Input struct {
 	Default  string `yaml:"default" doc:"value when there is none"`
 	Required bool   `yaml:"required" doc:"whether the playbook cannot start without it"`
 	Secret   bool   `yaml:"secret" doc:"the audit log shows [redacted] for it"`
+
+	line, column int
 }
+
+// SetPosition notes where the input was read.
+func (in *Input) SetPosition(line, column int) { in.line, in.column = line, column }
 
 // Limits bound a run. Reaching one is the status limited, never silence.
 type Limits struct {
@@ -56,7 +66,12 @@ type Limits struct {
 	Cooldown      time.Duration `yaml:"cooldown" doc:"time before the playbook starts again for the same key"`
 	Key           string        `yaml:"key" doc:"input that the cooldown is counted by"`
 	Exempt        []string      `yaml:"exempt" doc:"what is never touched: role:ROLE, zone:ZONE, or a host's or account's name"`
+
+	line, column int
 }
+
+// SetPosition notes where the limits were read.
+func (l *Limits) SetPosition(line, column int) { l.line, l.column = line, column }
 
 // Step is one step of a playbook: an action, or a group of steps that run in
 // parallel or in sequence.
