@@ -235,6 +235,10 @@ func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
 	if sentinel.IsThreat(a.Severity) {
 		p.restoration.Watch(in)
 		if back := p.restoration.Bleeds(now, in.ID); back != nil {
+			for _, i := range p.going[stageKey{in.ID, "restoration"}] {
+				p.Stages[i].Stage = "restoration broken off"
+			}
+			p.close(in.ID, "restoration", -1, now)
 			p.stage(in.ID, "rollback", now, now)
 			p.engine.Again(now, back, rollbackHold)
 		}
@@ -270,11 +274,11 @@ func (p *Pipeline) onStep(now time.Duration, incident int, playbook, step, statu
 			}
 		}
 	case playbook == "restoration":
+		p.close(incident, "restoration asked", -1, now)
 		p.restoration.Answered(now, incident, status == response.Succeeded || status == response.DryRun)
 		if p.restoration.Phase(incident) == cascade.Rebuilding {
+			p.open(incident, "restoration", now)
 			p.rebuild(now, p.fusion.Incidents()[incident-1])
-		} else {
-			p.close(incident, "restoration", -1, now)
 		}
 	}
 }
@@ -412,7 +416,7 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 			p.fusion.Close(in)
 			return
 		}
-		p.open(in.ID, "restoration", now)
+		p.open(in.ID, "restoration asked", now)
 		for _, instead := range [][]string{in.Hosts, in.Accounts, in.Sources, {"nothing named"}} {
 			if len(hosts) == 0 {
 				hosts = instead

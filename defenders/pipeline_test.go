@@ -378,3 +378,44 @@ func BenchmarkOpenIncidents(b *testing.B) {
 		})
 	}
 }
+
+// When the bleeding starts again during the release, what was released is put in
+// force again, and the waiting begins anew.
+func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
+	h := &hand{}
+	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Policy: response.Policy{Approval: "none"},
+		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 0.5}, Restoration: cascade.RestorationOptions{Quiet: 10 * time.Minute, Check: 20 * time.Minute}})
+	require.NoError(t, err)
+	h.p = p
+	step := func(at time.Duration) { p.Advance(at); h.settle(at) }
+	for i := range 5 {
+		at := time.Duration(i) * time.Second
+		p.Event(at, on(uint64(i+1), at, "WS1"))
+		step(at)
+	}
+	for at := time.Minute; at <= 12*time.Minute; at += 15 * time.Second {
+		step(at)
+	}
+	require.Len(t, h.gone, 4, "the first stage is released: shaping and decoys")
+	again := 13 * time.Minute
+	p.Event(again, on(99, again, "WS1"))
+	step(again)
+	back := 0
+	for _, a := range p.Engine().Actions {
+		if a.Playbook == "restoration_rollback" {
+			back++
+		}
+	}
+	require.Equal(t, 4, back, "and put in force again")
+	for at := again; at < 4*time.Hour; at += 15 * time.Second {
+		step(at)
+	}
+	require.Zero(t, p.Engine().Active(), "in the end everything is taken back")
+	var restored int
+	for _, s := range p.Stages {
+		if s.Stage == "restoration" && s.Ended != nil {
+			restored++
+		}
+	}
+	require.Equal(t, 1, restored)
+}

@@ -244,8 +244,8 @@ func (z *zone) leak(now, halfLife time.Duration) {
 // affordable tells whether cutting a zone off stays within the budget.
 func (c *Cascade) affordable(name string, now time.Duration) bool {
 	worth := c.inventory.ZoneWorth(name)
-	for other, z := range c.zones {
-		if other != name && z.level == Isolated && now < z.until {
+	for _, other := range c.inventory.Zones() { // in order, since sums of fractions depend on it
+		if z := c.zones[other]; z != nil && other != name && z.level == Isolated && now < z.until {
 			worth += c.inventory.ZoneWorth(other)
 		}
 	}

@@ -1,6 +1,7 @@
 package response
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -119,12 +120,15 @@ func (r *run) shownInputs() string {
 
 // redact hides the values of secret inputs in a text.
 func (r *run) redact(text string) string {
+	var secrets []string
 	for name, in := range r.playbook.Inputs {
-		if in.Secret && r.inputs[name] != nil {
-			if v := plain(r.inputs[name]); v != "" {
-				text = strings.ReplaceAll(text, v, "[redacted]")
-			}
+		if v := plain(r.inputs[name]); in.Secret && r.inputs[name] != nil && v != "" {
+			secrets = append(secrets, v)
 		}
+	}
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	for _, v := range secrets { // the longest first, which may hold another
+		text = strings.ReplaceAll(text, v, "[redacted]")
 	}
 	return text
 }
