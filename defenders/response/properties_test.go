@@ -552,3 +552,31 @@ func BenchmarkOpenIncidents(b *testing.B) {
 		})
 	}
 }
+
+// Whatever a log holds, checking it ends.
+func FuzzVerifyAudit(f *testing.F) {
+	p := book(f, fmt.Sprintf(block, "deny"))
+	e, _ := play(f, p, 7)
+	var b bytes.Buffer
+	require.NoError(f, WriteAudit(&b, e.Audit))
+	f.Add(b.Bytes())
+	f.Add([]byte("{}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := VerifyAudit(bytes.NewReader(data))
+		if err == nil && c.Fault == "" && c.Lines > 0 && c.Head == "" {
+			t.Fatal("a log in order has a head")
+		}
+	})
+}
+
+// Whatever a playbook's file holds, reading it ends in a playbook or an error.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("schema: hemostat.playbook/v1\nid: p\n" + fmt.Sprintf(block, "deny")))
+	f.Add([]byte("id: p\nsteps: [{id: a, parallel: {steps: [{id: a, needs: [a], sequence: [{}]}]}}]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := Parse("p.yaml", data, decode)
+		if err == nil && p == nil {
+			t.Fatal("neither a playbook nor an error")
+		}
+	})
+}

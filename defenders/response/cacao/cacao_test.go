@@ -183,3 +183,15 @@ func TestEveryActionHasAnOpenC2Command(t *testing.T) {
 		require.EqualValues(t, 90_000, c.Args["duration"])
 	}
 }
+
+// Whatever a file holds, reading it ends in a playbook or an error.
+func FuzzImport(f *testing.F) {
+	f.Add([]byte(foreign))
+	f.Add([]byte(`{"type":"playbook","spec_version":"cacao-2.0","workflow_start":"a","workflow":{"a":null}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		x, err := Import(data)
+		if err == nil && x == nil {
+			t.Fatal("neither a playbook nor an error")
+		}
+	})
+}
