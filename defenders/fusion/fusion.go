@@ -70,6 +70,7 @@ type Fusion struct {
 	incidents []*Incident
 	byEntity  map[string]*Incident
 	known     map[Indicator]verdict
+	breakers  map[string]*breaker // by source
 	metrics   *metrics
 }
 
@@ -90,12 +91,12 @@ func New(o Options) (*Fusion, error) {
 	if o.Window == 0 {
 		o.Window = 90 * time.Minute
 	}
-	f := &Fusion{options: o, byEntity: map[string]*Incident{}, known: map[Indicator]verdict{}}
+	f := &Fusion{options: o, byEntity: map[string]*Incident{}, known: map[Indicator]verdict{}, breakers: map[string]*breaker{}}
 	if o.Registry != nil {
 		f.metrics = &metrics{
 			enrichments: prometheus.NewCounter(prometheus.CounterOpts{Name: "threat_enrichments_total", Help: "Alerts enriched."}),
 			score:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "threat_correlation_score", Help: "Score of the incident that an alert joined.", Buckets: prometheus.LinearBuckets(0.1, 0.1, 10)}),
-			queries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "threat_intel_source_queries_total", Help: "Questions to threat-intelligence sources; status is hit, miss, cached or error."}, []string{"source", "status"}),
+			queries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "threat_intel_source_queries_total", Help: "Questions to threat-intelligence sources; status is hit, miss, cached, error, or open when the source has failed too often to be asked."}, []string{"source", "status"}),
 		}
 		for _, c := range []prometheus.Collector{f.metrics.enrichments, f.metrics.score, f.metrics.queries} {
 			if err := o.Registry.Register(c); err != nil {
@@ -259,7 +260,17 @@ func (f *Fusion) lookup(now time.Duration, s Source, i Indicator) (Hit, bool) {
 		f.count(s, "cached")
 		return v.hit, v.found
 	}
+	b := f.breakers[s.Name()]
+	if b == nil {
+		b = &breaker{}
+		f.breakers[s.Name()] = b
+	}
+	if !b.allows(now) {
+		f.count(s, "open")
+		return Hit{}, false
+	}
 	h, ok, err := s.Lookup(now, i)
+	b.note(now, err != nil)
 	switch {
 	case err != nil:
 		f.count(s, "error")
