@@ -7,6 +7,7 @@ import (
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
 	"hemostat/sim/intel"
@@ -93,7 +94,7 @@ type approver struct {
 
 // Ask implements response.Approver.
 func (p *approver) Ask(now time.Duration, q response.Question) {
-	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Action, Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
+	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Action, Priority: sigma.LevelRank(q.Severity), Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
 		Justified: p.hostile.Justified(p.world, world.Action{Kind: q.Action, Params: q.Params})})
 }
 

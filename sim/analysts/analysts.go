@@ -78,6 +78,7 @@ type Question struct {
 	Role       string // tier1, tier2 or incident_commander
 	Key        string // names the decision across variants, so that they share its luck
 	Action     string
+	Priority   int // the higher goes first; triage of alerts comes after every question
 	Confidence float64
 	Disruption float64
 	Deadline   time.Duration
@@ -177,11 +178,11 @@ func (s *Staff) Ask(now time.Duration, q Question) {
 	evidence := luck.Normal()
 	s.engine.After(wait, func(now time.Duration) {
 		j := job{question: &q, took: time.Duration(float64(took) * d.effort(q)), since: now, verdict: s.verdict(now, d, q, evidence)}
-		at := slices.IndexFunc(d.waiting, func(other job) bool { return other.question == nil })
+		at := slices.IndexFunc(d.waiting, func(other job) bool { return other.question == nil || other.question.Priority < q.Priority })
 		if at < 0 {
 			at = len(d.waiting)
 		}
-		d.waiting = slices.Insert(d.waiting, at, j) // before any triage
+		d.waiting = slices.Insert(d.waiting, at, j)
 		s.serve(now, d)
 	})
 }

@@ -142,3 +142,21 @@ func TestPressureAndFatigueCostAccuracy(t *testing.T) {
 	require.InDelta(t, 0.83, fresh, 0.04)
 	require.Less(t, tired, fresh-0.02)
 }
+
+func TestTheMoreSevereQuestionGoesFirst(t *testing.T) {
+	c := Default()
+	c.Tier1, c.Notice, c.Decision, c.Triage = 1, sim.Fixed(time.Second), sim.Fixed(time.Minute), sim.Fixed(time.Minute)
+	var e sim.Engine
+	var order []int
+	s := New(&e, sim.NewStreams(1, 1), epoch, c, func(_ time.Duration, id int, _ bool, _ string) bool {
+		order = append(order, id)
+		return true
+	})
+	s.Triage(0, "busy")
+	for id, priority := range []int{1, 3, 2, 3} {
+		s.Triage(0, "more")
+		s.Ask(0, Question{ID: id, Role: "tier1", Key: string(rune('a' + id)), Priority: priority, Confidence: 0.5, Deadline: time.Hour})
+	}
+	e.Run(time.Hour)
+	require.Equal(t, []int{1, 3, 2, 0}, order)
+}
