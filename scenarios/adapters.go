@@ -95,7 +95,18 @@ type approver struct {
 // Ask implements response.Approver.
 func (p *approver) Ask(now time.Duration, q response.Question) {
 	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Action, Priority: sigma.LevelRank(q.Severity), Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
-		Justified: p.hostile.Justified(p.world, world.Action{Kind: q.Action, Params: q.Params})})
+		Justified: p.just(q.Action, q.All)})
+}
+
+// just tells whether an action is justified in truth for most of its targets.
+func (p *approver) just(action string, all []map[string]string) bool {
+	n := 0
+	for _, params := range all {
+		if p.hostile.Justified(p.world, world.Action{Kind: action, Params: params}) {
+			n++
+		}
+	}
+	return 2*n >= len(all)
 }
 
 // feed lets the defence ask a simulated feed.
@@ -154,5 +165,5 @@ func sensorsChanged(spec *world.Spec, changes []SensorChange) (*world.Spec, erro
 // justified tells whether an approval was for an action on the attackers'
 // things, as far as the truth stands at the end of the trial.
 func (p *approver) justified(a *response.ApprovalRecord) bool {
-	return p.hostile.Justified(p.world, world.Action{Kind: a.Action, Params: a.Params})
+	return p.just(a.Action, a.All)
 }

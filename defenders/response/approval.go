@@ -64,23 +64,25 @@ func subject(n *node) string {
 func (e *Engine) put(now time.Duration, n *node, role string, escalated bool) {
 	r, s := n.run, n.step
 	var targets []string
-	var params map[string]string
+	var all []map[string]string
 	for _, t := range n.tasks {
 		if t.record == nil {
 			targets = append(targets, t.target)
-			if params == nil {
-				params = t.params
-			}
+			all = append(all, t.params)
 		}
+	}
+	var params map[string]string
+	if len(all) > 0 {
+		params = all[0]
 	}
 	timeout := defaultAnswer
 	if s.HOTL != nil {
 		timeout = s.HOTL.Timeout
 	}
 	disruption := n.disruption(e)
-	record := &ApprovalRecord{ID: len(e.Approvals) + 1, Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, Params: params,
+	record := &ApprovalRecord{ID: len(e.Approvals) + 1, Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, All: all,
 		Action: s.Action, Target: strings.Join(targets, ","), Asked: now, Outcome: Pending, Approver: role, Confidence: r.incident.Score, Disruption: disruption}
-	q := Question{ID: record.ID, Role: role, Action: s.Action, Target: record.Target, Params: params, Risk: s.Risk, Confidence: r.incident.Score,
+	q := Question{ID: record.ID, Role: role, Action: s.Action, Target: record.Target, Params: params, All: all, Risk: s.Risk, Confidence: r.incident.Score,
 		Disruption: disruption, Severity: r.incident.Severity, Deadline: now + timeout,
 		Key: r.playbook.ID + "/" + s.ID + "/" + record.Target + "/" + role}
 	w := &question{node: n, record: record, q: q, escalated: escalated}

@@ -76,7 +76,8 @@ type Question struct {
 	ID         int
 	Role       string // who is asked: tier1, tier2, incident_commander
 	Action     string
-	Params     map[string]string
+	Params     map[string]string   // of the first target
+	All        []map[string]string // of every target
 	Target     string
 	Risk       Risk
 	Confidence float64 // of the incident, as shown to the person
@@ -132,7 +133,7 @@ type ApprovalRecord struct {
 	Incident       int
 	Playbook, Step string
 	Action, Target string
-	Params         map[string]string
+	All            []map[string]string // parameters of every target
 	Asked          time.Duration
 	Answered       *time.Duration
 	Closed         *time.Duration // answered, or given up
