@@ -278,11 +278,12 @@ func (a *Agent) finish(now time.Duration, p technique.Progress) {
 	a.rest(now)
 }
 
-// rest waits for the stage's pace, longer the stealthier the operator is.
+// rest waits for the stage's pace, longer the stealthier the operator is. Patience
+// is a choice and no skill; skill shortens the work itself (technique.Delay).
 func (a *Agent) rest(now time.Duration) {
 	s := a.pace.At(a.ordinal)
 	pause := a.spec.Campaign[a.stage].Pace.Sample(&s)
-	pause = time.Duration(float64(pause) * (0.5 + a.state.Stealth) * (1.3 - 0.6*a.state.Skill))
+	pause = time.Duration(float64(pause) * (0.5 + a.state.Stealth))
 	a.engine.Schedule(a.working(now+max(pause, time.Second)), a, 0)
 }
 
