@@ -101,17 +101,23 @@ func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *scenar
 	faults := make([]error, o.trials)
 	var wait sync.WaitGroup
 	room := make(chan struct{}, runtime.NumCPU())
+	bar := startBar(c.ErrOrStderr(), o.trials)
 	for i := range trials {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
 			room <- struct{}{}
-			defer func() { <-room }()
+			defer func() { <-room; bar.step() }()
 			trials[i], faults[i] = scenarios.RunTrial(s, v, i, scenarios.TrialOptions{Seed: o.seed}, func() bool { return c.Context().Err() != nil })
 		}()
 	}
 	wait.Wait()
-	return trials, errors.Join(faults...)
+	err := errors.Join(faults...)
+	bar.stop(err == nil)
+	if c.Context().Err() != nil {
+		return nil, exit{exitInterrupted, errors.New("interrupted; nothing was recorded")}
+	}
+	return trials, err
 }
 
 func (o *simulateOptions) print(out io.Writer, id string, trials []*record.Trial) error {
