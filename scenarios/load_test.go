@@ -244,3 +244,23 @@ func FuzzParse(f *testing.F) {
 		_, _ = Parse("fuzz.yaml", data)
 	})
 }
+
+func TestFaultsOfSpellingAndOfSenseComeInOneReport(t *testing.T) {
+	_, err := Parse("s.yaml", []byte(`name: s
+world: {name: midsize}
+horizon: 6h
+attackers:
+  - name: a
+    skil: 0.5
+    goal: {exfiltrate: {gigabytes: 3}}
+    campaign:
+      - do: T9999
+        pace: gauss(3m)
+      - do: T1486
+cost: {objective: -1}
+`))
+	for _, want := range []string{"s.yaml:6:5: attackers[0].skil: unknown key", "no technique of the campaign can reach the goal", `unknown technique "T9999"`,
+		`unknown distribution "gauss"`, "s.yaml:12:7: cost.objective: a number of 0 or more is expected, not -1"} {
+		require.ErrorContains(t, err, want)
+	}
+}

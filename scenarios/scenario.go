@@ -102,14 +102,18 @@ func Load(nameOrFile string, set []Setting) (*Scenario, error) {
 func Parse(file string, data []byte) (*Scenario, error) {
 	s := &Scenario{File: file, Text: data}
 	var faults strictyaml.Faults
-	if err := strictyaml.Decode(file, data, s); err != nil {
-		if !errors.As(err, &faults) {
-			return nil, err
-		}
+	err := strictyaml.Decode(file, data, s)
+	if err != nil && !errors.As(err, &faults) {
+		return nil, err
+	}
+	if s.Pos.Line == 0 && err != nil { // what is no mapping at all has no sense to check
 		return nil, faults.Err()
 	}
-	faults = append(faults, s.check()...)
-	faults = append(faults, s.Cost.check()...)
+	for _, f := range append(s.check(), s.Cost.check()...) {
+		if !slices.ContainsFunc(faults, f.Follows) {
+			faults = append(faults, f)
+		}
+	}
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}

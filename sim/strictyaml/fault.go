@@ -75,3 +75,23 @@ func (Pos) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
 func (p Pos) Fault(path, format string, args ...any) Fault {
 	return Fault{File: p.File, Line: p.Line, Column: p.Column, Path: path, Message: fmt.Sprintf(format, args...)}
 }
+
+// Follows tells whether a fault only repeats another: it is about the same place or
+// one within it, or about a key that the other reports as missing.
+func (f Fault) Follows(other Fault) bool {
+	lacks := strings.HasSuffix(other.Message, "is missing")
+	if other.Path == f.Path && !lacks || within(f.Path, other.Path) && !lacks {
+		return true
+	}
+	parent, key := "", f.Path
+	if at := strings.LastIndexByte(f.Path, '.'); at >= 0 {
+		parent, key = f.Path[:at], f.Path[at+1:]
+	}
+	return other.Path == parent && strings.HasPrefix(other.Message, fmt.Sprintf("%q is missing", key))
+}
+
+// within tells whether a path lies below another.
+func within(path, other string) bool {
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && other != "" && rest != "" && (rest[0] == '.' || rest[0] == '[')
+}

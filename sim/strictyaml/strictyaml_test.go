@@ -132,3 +132,14 @@ func FuzzDecode(f *testing.F) {
 		_ = Decode("f.yaml", data, &s)
 	})
 }
+
+func TestAFaultThatRepeatsAnother(t *testing.T) {
+	bad := Fault{Path: "steps[0].pace", Message: "unknown distribution"}
+	for path, want := range map[string]bool{"steps[0].pace": true, "steps[0].pace.median": true, "steps[0]": false, "steps[0].paces": false, "steps[1].pace": false, "": false} {
+		require.Equal(t, want, Fault{Path: path}.Follows(bad), path)
+	}
+	missing := Fault{Path: "world", Message: `"name" is missing`}
+	require.True(t, Fault{Path: "world.name"}.Follows(missing))
+	require.False(t, Fault{Path: "world.hosts"}.Follows(missing))
+	require.True(t, Fault{Path: "horizon"}.Follows(Fault{Message: `"horizon" is missing`}))
+}
