@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
-	"pgregory.net/rapid"
 
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
@@ -286,70 +285,6 @@ steps:
 	require.Equal(t, []int64{2, 1}, w.undone)
 	e.Advance(5 * time.Hour)
 	require.Len(t, w.undone, 2)
-}
-
-// Whatever people and actuators do, every run ends, every effect that holds is
-// undone exactly once, and the same inputs give the same audit.
-func TestRunsEndAndEffectsAreUndoneOnce(t *testing.T) {
-	steps := []string{
-		`{id: s%d, action: block_ip, with: {source_ip: "${alert.source_ip}"}, ttl: 1h, on_failure: %s, retry: {max: 1, backoff: 1s}, hotl: {required: true, ask: %s, timeout: 2m, on_timeout: deny}}`,
-		`{id: s%d, action: isolate_host, with: {host: "${alert.host}"}, ttl: 30m, on_failure: %s, hotl: {required: true, ask: %s, timeout: 3m, on_timeout: escalate, escalate_to: tier2, then: deny}}`,
-		`{id: s%d, action: traffic_shaping, with: {zone: "${alert.zone}"}, ttl: 10m, on_failure: %s, hotl: {ask: %s, timeout: 1m, on_timeout: deny}}`,
-	}
-	rapid.Check(t, func(rt *rapid.T) {
-		text := "trigger: {}\nsteps:\n"
-		for i := range rapid.IntRange(1, 4).Draw(rt, "steps") {
-			text += "  - " + fmt.Sprintf(rapid.SampledFrom(steps).Draw(rt, "step"), i, rapid.SampledFrom([]string{"stop", "continue"}).Draw(rt, "failure"), rapid.SampledFrom([]string{"start", "reached"}).Draw(rt, "ask")) + "\n"
-		}
-		p := book(t, text)
-		seed := rapid.Uint64().Draw(rt, "seed")
-		play := func() (*Engine, *world) {
-			e, w := engine(t, Policy{}, p)
-			fire(e, 0)
-			chance := seed
-			roll := func(n uint64) uint64 {
-				chance = chance*6364136223846793005 + 1442695040888963407
-				return chance >> 33 % n
-			}
-			now, done, answered := time.Duration(0), 0, 0
-			for range 300 {
-				for done < len(w.started) {
-					if ok := roll(3) > 0; roll(4) > 0 {
-						id := w.started[done].ID
-						if ok {
-							w.active[id] = true
-						}
-						e.Done(now, id, Result{OK: ok, Changed: ok})
-					}
-					done++
-				}
-				for answered < len(w.asked) {
-					if roll(3) > 0 {
-						e.Answer(now, w.asked[answered].ID, roll(2) > 0, "x")
-					}
-					answered++
-				}
-				at, ok := e.NextWake()
-				if !ok {
-					break
-				}
-				now = max(now, at)
-				e.Advance(now)
-			}
-			return e, w
-		}
-		e, w := play()
-		require.False(rt, e.Busy(1), "the run did not end:\n%s", text)
-		seen := map[int64]bool{}
-		for _, id := range w.undone {
-			require.False(rt, seen[id], "action %d undone twice", id)
-			seen[id] = true
-		}
-		require.Empty(rt, w.active, "an effect with a ttl was never undone")
-		require.Zero(rt, e.Active())
-		again, _ := play()
-		require.Equal(rt, e.Audit, again.Audit)
-	})
 }
 
 func TestFaultsOfAFolderAreReportedTogether(t *testing.T) {
