@@ -301,18 +301,29 @@ var kinds = []string{
 // drawn is a playbook with groups in it.
 func drawn(rt *rapid.T) string {
 	n := 0
+	var before []string // steps of the top level that have ended before the one at hand
+	extra := func() string {
+		text := ""
+		if len(before) > 0 && rapid.Bool().Draw(rt, "needs") {
+			text += fmt.Sprintf(", needs: [%s]", rapid.SampledFrom(before).Draw(rt, "need"))
+		}
+		return text + rapid.SampledFrom([]string{"", ", if: fusion.confidence > 0.5", ", if: fusion.confidence < 0.1"}).Draw(rt, "if")
+	}
 	step := func() string {
 		n++
-		return fmt.Sprintf(rapid.SampledFrom(kinds).Draw(rt, "kind"), n, rapid.SampledFrom([]string{"stop", "continue", "compensate"}).Draw(rt, "failure"))
+		text := fmt.Sprintf(rapid.SampledFrom(kinds).Draw(rt, "kind"), n, rapid.SampledFrom([]string{"stop", "continue", "compensate"}).Draw(rt, "failure"))
+		return strings.TrimSuffix(text, "}") + extra() + "}"
 	}
 	text := "trigger: {}\ndeadline: 2h\nlimits: {exempt: [bob]}\nsteps:\n"
 	for range rapid.IntRange(1, 3).Draw(rt, "steps") {
 		if rapid.Bool().Draw(rt, "group") {
 			n++
-			text += fmt.Sprintf("  - {id: g%d, on_failure: continue, parallel: {join: %s, steps: [%s, %s]}}\n", n, rapid.SampledFrom([]string{"all", "any"}).Draw(rt, "join"), step(), step())
+			id := n
+			text += fmt.Sprintf("  - {id: g%d, on_failure: continue, parallel: {join: %s, steps: [%s, %s]}%s}\n", id, rapid.SampledFrom([]string{"all", "any"}).Draw(rt, "join"), step(), step(), extra())
 			continue
 		}
 		text += "  - " + step() + "\n"
+		before = append(before, fmt.Sprintf("s%d", n))
 	}
 	return text
 }
@@ -579,4 +590,29 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("neither a playbook nor an error")
 		}
 	})
+}
+
+func TestASkippedGroupHoldsNothingUp(t *testing.T) {
+	e, w := engine(t, Policy{}, book(t, `trigger: {}
+steps:
+  - {id: a, action: alert_soc, with: {severity: low}}
+  - {id: g, if: fusion.confidence < 0.1, parallel: {steps: [{id: x, needs: [a], action: alert_soc, with: {severity: high}}, {id: y, action: alert_soc, with: {severity: high}}]}}
+  - {id: w, action: block_ip, with: {source_ip: "${alert.source_ip}"}, `+asks+`}`))
+	fire(e, 0)
+	ok(e, 1, 1)
+	require.Equal(t, []string{"skipped", "skipped", "skipped"}, []string{stepStatus(e, "g"), stepStatus(e, "x"), stepStatus(e, "y")})
+	require.Len(t, w.asked, 1)
+	e.Answer(2, 1, true, "x")
+	require.Equal(t, "alert_soc block_ip", did(w))
+}
+
+func TestWhatAlwaysRunsDoesSoInAGroupOfAStoppedRun(t *testing.T) {
+	e, w := engine(t, Policy{Approval: "none"}, book(t, `trigger: {}
+steps:
+  - {id: a, action: snapshot_memory, with: {host: "${alert.host}"}}
+  - {id: g, parallel: {steps: [{id: x, always: true, action: alert_soc, with: {severity: high}}, {id: y, action: traffic_capture, with: {host: "${alert.host}"}}]}}`))
+	fire(e, 0)
+	e.Done(1, 1, Result{})
+	require.Equal(t, "snapshot_memory alert_soc", did(w))
+	require.Equal(t, "skipped", stepStatus(e, "y"))
 }

@@ -170,7 +170,7 @@ func reach(at, want *node) bool {
 		if c == want {
 			return c.refused == "" && len(c.asked) == 0 && c.follows == nil
 		}
-		if c.children != nil && reach(c, want) {
+		if c.children != nil && c.status == Pending && reach(c, want) {
 			return true
 		}
 		if !at.parallel && c.status == Pending {
@@ -204,7 +204,8 @@ func (e *Engine) progress(now time.Duration, n *node) bool {
 	}
 	if n.step != nil && !n.began {
 		n.began = true
-		if n.run.stopped && !n.step.Always || !e.condition(now, n) {
+		if n.run.stopped && !n.always() || !e.condition(now, n) {
+			e.abandon(now, n)
 			e.conclude(now, n, Skipped)
 			return true
 		}
@@ -237,8 +238,13 @@ func (e *Engine) progress(now time.Duration, n *node) bool {
 	return true
 }
 
-// abandon ends the branches that a group with join: any need not wait for: what
-// has not begun never does, what is in flight ends by itself.
+// always tells whether a step, or one within it, runs even when the run was stopped.
+func (n *node) always() bool {
+	return n.step.Always || slices.ContainsFunc(n.children, (*node).always)
+}
+
+// abandon ends the branches that a group need not wait for: what has not begun
+// never does, what is in flight ends by itself.
 func (e *Engine) abandon(now time.Duration, group *node) {
 	group.each(func(n *node) {
 		switch {
