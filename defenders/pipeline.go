@@ -265,17 +265,16 @@ func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.A
 }
 
 // onStep lets the cascade and restoration know what came of their steps.
-func (p *Pipeline) onStep(now time.Duration, incident int, playbook, step, status string) {
-	switch {
-	case playbook == "cascade_isolate" && status != response.Succeeded && status != response.DryRun:
-		for _, a := range p.engine.Actions[max(0, len(p.engine.Actions)-8):] {
-			if a.Playbook == playbook && a.Incident == incident {
-				p.cascade.Refuse(a.Target)
-			}
+func (p *Pipeline) onStep(now time.Duration, s response.StepEnd) {
+	done := s.Status == response.Succeeded || s.Status == response.DryRun
+	switch incident := s.Incident; {
+	case s.Playbook == "cascade_isolate" && !done:
+		for _, zone := range s.Targets {
+			p.cascade.Refuse(zone)
 		}
-	case playbook == "restoration":
+	case s.Playbook == "restoration":
 		p.close(incident, "restoration asked", -1, now)
-		p.restoration.Answered(now, incident, status == response.Succeeded || status == response.DryRun)
+		p.restoration.Answered(now, incident, done)
 		if p.restoration.Phase(incident) == cascade.Rebuilding {
 			p.open(incident, "restoration", now)
 			p.rebuild(now, p.fusion.Incidents()[incident-1])

@@ -419,3 +419,31 @@ func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
 	}
 	require.Equal(t, 1, restored)
 }
+
+// A refused isolation takes its own zone back to shaped, and no other.
+func TestARefusedIsolationLeavesOtherZonesAsTheyAre(t *testing.T) {
+	h, ask := &hand{}, &silent{}
+	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Approver: ask,
+		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 1}})
+	require.NoError(t, err)
+	h.p = p
+	at, n := time.Duration(0), uint64(0)
+	raise := func(host string) {
+		for range 5 {
+			n++
+			at += time.Second
+			p.Event(at, on(n, at, host))
+			p.Advance(at)
+			h.settle(at)
+		}
+	}
+	raise("WS1")
+	require.Len(t, ask.ids, 1)
+	p.Answer(at, ask.ids[0], true, "x")
+	h.settle(at)
+	raise("GATE")
+	require.Len(t, ask.ids, 2)
+	p.Answer(at, ask.ids[1], false, "x")
+	require.Equal(t, cascade.Isolated, p.cascade.Level("users"))
+	require.Equal(t, cascade.Shaped, p.cascade.Level("dmz"))
+}

@@ -14,19 +14,19 @@ import (
 // AuditEntry is one line of the audit log. Each holds the hash of the one before,
 // so that a line cannot be changed, left out or put in unnoticed.
 type AuditEntry struct {
-	Time      time.Duration `json:"time_ns"`
-	Run       int           `json:"run,omitempty"` // of a playbook; 0 when none was started
-	Incident  int           `json:"incident"`
-	Playbook  string        `json:"playbook"`
-	Step      string        `json:"step,omitempty"`
-	What      string        `json:"what"`
-	Status    string        `json:"status,omitempty"`
-	Detail    string        `json:"detail,omitempty"`
-	Evidence  string        `json:"evidence,omitempty"`        // shown to the approver
-	Waited    time.Duration `json:"waited_ns,omitempty"`       // of a question
-	Playbooks string        `json:"playbook_sha256,omitempty"` // digest of the playbook that started
-	Previous  string        `json:"previous"`
-	Hash      string        `json:"hash"`
+	Time           time.Duration `json:"time_ns"`
+	Run            int           `json:"run,omitempty"` // of a playbook; 0 when none was started
+	Incident       int           `json:"incident"`
+	Playbook       string        `json:"playbook"`
+	Step           string        `json:"step,omitempty"`
+	What           string        `json:"what"`
+	Status         string        `json:"status,omitempty"`
+	Detail         string        `json:"detail,omitempty"`
+	Evidence       string        `json:"evidence,omitempty"`        // shown to the approver
+	Waited         time.Duration `json:"waited_ns,omitempty"`       // of a question
+	PlaybookSHA256 string        `json:"playbook_sha256,omitempty"` // digest of the playbook that started
+	Previous       string        `json:"previous"`
+	Hash           string        `json:"hash"`
 }
 
 // audit appends an entry.

@@ -143,6 +143,13 @@ type ApprovalRecord struct {
 	Disruption     float64 // predicted
 }
 
+// StepEnd is how a step of a playbook ended, and what it was aimed at.
+type StepEnd struct {
+	Incident               int
+	Playbook, Step, Status string
+	Targets                []string
+}
+
 // Engine runs playbooks. It is a state machine: inputs carry their time, and
 // NextWake says when Advance is due.
 type Engine struct {
@@ -152,7 +159,7 @@ type Engine struct {
 	// OnRun is called when a playbook starts and ends; nil is allowed.
 	OnRun func(now time.Duration, incident int, playbook string, started bool)
 	// OnStep is called when a step of a playbook has its final status; nil is allowed.
-	OnStep func(now time.Duration, incident int, playbook, step, status string)
+	OnStep func(now time.Duration, s StepEnd)
 	// OnApproval is called when a question is put and when it is closed; nil is
 	// allowed.
 	OnApproval func(now time.Duration, a *ApprovalRecord)
@@ -298,7 +305,7 @@ func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env En
 func (e *Engine) start(now time.Duration, r *run) {
 	e.open++
 	p := r.playbook
-	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), Playbooks: p.Digest})
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), PlaybookSHA256: p.Digest})
 	if e.OnRun != nil {
 		e.OnRun(now, r.incident.ID, p.ID, true)
 	}

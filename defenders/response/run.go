@@ -310,7 +310,11 @@ func (e *Engine) conclude(now time.Duration, n *node, status string) {
 		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: n.step.ID, What: "step_ended", Status: status})
 	}
 	if e.OnStep != nil {
-		e.OnStep(now, r.incident.ID, r.playbook.ID, n.step.ID, status)
+		end := StepEnd{Incident: r.incident.ID, Playbook: r.playbook.ID, Step: n.step.ID, Status: status}
+		for _, t := range n.tasks {
+			end.Targets = append(end.Targets, t.target)
+		}
+		e.OnStep(now, end)
 	}
 	if n.orphan {
 		return
