@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"hemostat/sim/batch"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/record"
 	"hemostat/sim/strictyaml"
 )
@@ -38,7 +38,7 @@ type Sweep struct {
 
 // ReadPlan reads a plan file.
 func ReadPlan(file string) (*Plan, error) {
-	data, err := os.ReadFile(file)
+	data, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", file, err)
 	}

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"hemostat/attackers/campaign"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/world"
 )
@@ -78,7 +78,7 @@ func Text(nameOrFile string) (data []byte, file string, err error) {
 	if filepath.Ext(nameOrFile) == "" && !strings.ContainsAny(nameOrFile, `/\`) {
 		return nil, "", fmt.Errorf("no scenario is called %q; embedded: %s; for a file of your own, give its path", nameOrFile, strings.Join(EmbeddedNames(), ", "))
 	}
-	data, err = os.ReadFile(nameOrFile)
+	data, err = boundedfile.Read(nameOrFile)
 	if err != nil {
 		return nil, "", fmt.Errorf("scenario %s: %w", nameOrFile, err)
 	}
@@ -202,7 +202,7 @@ func (s *Scenario) world() (*world.Spec, error) {
 			file = filepath.Join(filepath.Dir(s.File), file)
 		}
 		var err error
-		if data, err = os.ReadFile(file); err != nil {
+		if data, err = boundedfile.Read(file); err != nil {
 			return nil, err
 		}
 	default:

@@ -24,6 +24,7 @@ import (
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/intel"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/world"
@@ -197,7 +198,7 @@ func VariantText(nameOrFile string) (data []byte, inside bool, err error) {
 		data, err = variants.ReadFile("variants/" + nameOrFile + ".yaml")
 		return data, true, err
 	}
-	if data, err = os.ReadFile(nameOrFile); err != nil {
+	if data, err = boundedfile.Read(nameOrFile); err != nil {
 		err = fmt.Errorf("variant %s: %w; embedded: default, %s", nameOrFile, err, strings.Join(EmbeddedVariants(), ", "))
 	}
 	return data, false, err

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"hemostat/sim/boundedfile"
+	"hemostat/sim/strictyaml"
 )
 
 // atomicFile is a technique's file of Atomic Red Team.
@@ -45,12 +46,12 @@ func Atomic(path string) (*Plan, error) {
 	p := &Plan{Name: "atomic " + stem(path)}
 	var names []string
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := boundedfile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("atomic tests %s: %w", file, err)
 		}
 		var a atomicFile
-		if err := yaml.Unmarshal(data, &a); err != nil {
+		if err := strictyaml.Unmarshal(file, data, &a); err != nil {
 			return nil, fmt.Errorf("atomic tests %s: %w", file, err)
 		}
 		if a.Technique == "" || len(a.Tests) == 0 {

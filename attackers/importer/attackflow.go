@@ -5,14 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+
+	"hemostat/sim/boundedfile"
 )
 
 // AttackFlow reads a MITRE Attack Flow: a file of the Attack Flow Builder (.afb, schema
 // attack_flow_v2), or a STIX 2.1 bundle with attack-action objects.
 func AttackFlow(file string) (*Plan, error) {
-	data, err := os.ReadFile(file)
+	data, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("attack flow %s: %w", file, err)
 	}

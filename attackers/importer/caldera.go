@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"hemostat/sim/boundedfile"
+	"hemostat/sim/strictyaml"
 )
 
 // calderaProfile is an adversary profile (mitre/caldera, data/adversaries).
@@ -34,12 +34,12 @@ type calderaAbility struct {
 // Caldera reads an adversary profile. Its abilities are looked for in the folders
 // beside it: abilities, ../abilities, and the profile's own.
 func Caldera(file string) (*Plan, error) {
-	data, err := os.ReadFile(file)
+	data, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("caldera profile %s: %w", file, err)
 	}
 	var profile calderaProfile
-	if err := yaml.Unmarshal(data, &profile); err != nil {
+	if err := strictyaml.Unmarshal(file, data, &profile); err != nil {
 		return nil, fmt.Errorf("caldera profile %s: %w", file, err)
 	}
 	order := profile.Ordering
@@ -87,12 +87,12 @@ func calderaAbilities(dirs ...string) (map[string]calderaAbility, error) {
 			if ext := filepath.Ext(path); d.IsDir() || ext != ".yml" && ext != ".yaml" {
 				return nil
 			}
-			data, err := os.ReadFile(path)
+			data, err := boundedfile.Read(path)
 			if err != nil {
 				return err
 			}
 			var list []calderaAbility
-			if yaml.Unmarshal(data, &list) != nil {
+			if strictyaml.Unmarshal(path, data, &list) != nil {
 				return nil // a profile, or something else
 			}
 			for _, a := range list {

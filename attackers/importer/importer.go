@@ -8,8 +8,10 @@ package importer
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 
@@ -67,16 +69,28 @@ func counterpart(id string) (becomes string, exact bool) {
 	return "", false
 }
 
+// techniqueID is the form of a technique's id (ATT&CK, "ID" of a technique).
+var techniqueID = regexp.MustCompile(`^T\d{4}(\.\d{3})?$`)
+
+// maxActions bounds a plan; Caldera's longest published profile has fewer than 100.
+const maxActions = 2_000
+
 // Scenario writes the plan as a scenario.
 func (p *Plan) Scenario() (*Outcome, error) {
+	if len(p.Actions) > maxActions {
+		return nil, fmt.Errorf("plan %q has %d actions; at most %d are accepted", oneLine(p.Name), len(p.Actions), maxActions)
+	}
 	out := &Outcome{Name: slug(p.Name), Missing: p.Missing}
 	var ids []string
 	for _, a := range p.Actions {
-		becomes, exact := counterpart(a.Technique)
-		m := Mapping{Action: a.Name, Technique: a.Technique, Becomes: becomes}
+		becomes, exact := "", false
+		if techniqueID.MatchString(a.Technique) {
+			becomes, exact = counterpart(a.Technique)
+		}
+		m := Mapping{Action: oneLine(a.Name), Technique: oneLine(a.Technique), Becomes: becomes}
 		switch {
-		case a.Technique == "":
-			m.Reason = "it names no technique"
+		case !techniqueID.MatchString(a.Technique):
+			m.Reason = "it names no technique of ATT&CK, such as T1003.001"
 			out.Unmapped = append(out.Unmapped, m)
 			continue
 		case becomes == "":
@@ -152,18 +166,21 @@ func (p *Plan) write(out *Outcome, ids []string) ([]byte, error) {
 			Goal: map[string]any{"finish": map[string]any{"share": 0.8}}, GiveUp: map[string]any{"failures": 12}, Campaign: stages}},
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Imported from %q: %d actions, %d done as they are, %d by a relative, %d left out.\n", oneLine(p.Name), len(p.Actions), len(out.Mapped), len(out.Near), len(out.Unmapped))
+	comment := func(format string, args ...any) {
+		b.WriteString("# " + oneLine(fmt.Sprintf(format, args...)) + "\n")
+	}
+	comment("Imported from %q: %d actions, %d done as they are, %d by a relative, %d left out.", oneLine(p.Name), len(p.Actions), len(out.Mapped), len(out.Near), len(out.Unmapped))
 	if entry != "" {
-		fmt.Fprintf(&b, "# The plan begins inside, so %s was put before it.\n", entry)
+		comment("The plan begins inside, so %s was put before it.", entry)
 	}
 	for _, m := range out.Near {
-		fmt.Fprintf(&b, "# by a relative: %s, %s becomes %s\n", oneLine(m.Action), m.Technique, m.Becomes)
+		comment("by a relative: %s, %s becomes %s", m.Action, m.Technique, m.Becomes)
 	}
 	for _, m := range out.Unmapped {
-		fmt.Fprintf(&b, "# left out: %s, %s: %s\n", oneLine(m.Action), m.Technique, m.Reason)
+		comment("left out: %s, %s: %s", m.Action, m.Technique, m.Reason)
 	}
 	for _, m := range out.Missing {
-		fmt.Fprintf(&b, "# missing: %s\n", oneLine(m))
+		comment("missing: %s", m)
 	}
 	text, err := yaml.Marshal(doc)
 	if err != nil {
@@ -178,7 +195,17 @@ func begins(t *technique.Technique) bool {
 	return t.Tactic == "reconnaissance" || t.Tactic == "initial-access" || slices.Contains([]string{"T1110.001", "T1110.003", "T1621", "T1528"}, t.ID)
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine is a foreign text fit for a line of its own, such as a YAML comment: what
+// ends a line, cannot be printed or reorders text becomes a blank.
+func oneLine(s string) string {
+	printable := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(printable), " ")
+}
 
 func firstLine(text, otherwise string) string {
 	line := oneLine(text)
@@ -202,7 +229,8 @@ func slug(name string) string {
 			b.WriteByte('-')
 		}
 	}
-	out := strings.Trim(b.String(), "-")
+	out := b.String()
+	out = strings.Trim(out[:min(len(out), 80)], "-")
 	if out == "" {
 		return "imported"
 	}

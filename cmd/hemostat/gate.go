@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/reports/gate"
+	"hemostat/sim/boundedfile"
 )
 
 type gateOptions struct {
@@ -106,7 +107,7 @@ func readPolicy(file string) (*gate.Policy, error) {
 	if file == "" {
 		return gate.Default()
 	}
-	data, err := os.ReadFile(file)
+	data, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", file, err)
 	}

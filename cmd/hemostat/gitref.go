@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"hemostat/scenarios"
+	"hemostat/sim/boundedfile"
 )
 
 // checkout is a variant file beside its rules, pipelines and playbooks as they were
@@ -115,7 +116,7 @@ func (c *checkout) fill(archive []byte, variant string) error {
 			return err
 		}
 	}
-	data, err := os.ReadFile(variant)
+	data, err := boundedfile.Read(variant)
 	if err != nil {
 		return err
 	}

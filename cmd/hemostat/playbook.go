@@ -17,6 +17,7 @@ import (
 
 	"hemostat/defenders/response"
 	"hemostat/defenders/response/cacao"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/strictyaml"
 )
 
@@ -168,7 +169,7 @@ func playbookText(idOrFile string) (*response.Playbook, []byte, error) {
 			return p, data, err
 		}
 	}
-	data, err := os.ReadFile(idOrFile)
+	data, err := boundedfile.Read(idOrFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("playbook %s: it is neither an embedded playbook's id nor a file: %w", idOrFile, err)
 	}
@@ -240,7 +241,7 @@ an error that names the step. What the reader had to add or could not know is to
 on standard error.`,
 		Example: "  hemostat playbook import malware.json -o malware.yaml", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
+			data, err := boundedfile.Read(args[0])
 			if err != nil {
 				return fmt.Errorf("playbook %s: %w", args[0], err)
 			}
@@ -303,7 +304,7 @@ faults, since no trial of that length can show them.`,
 }
 
 func readPlaybook(name string) (*response.Playbook, error) {
-	data, err := os.ReadFile(name)
+	data, err := boundedfile.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("playbook %s: %w", name, err)
 	}

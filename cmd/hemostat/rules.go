@@ -20,6 +20,7 @@ import (
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/event"
 )
 
@@ -191,7 +192,7 @@ func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error)
 			if err != nil || d.IsDir() || !isRuleFile(path) {
 				return err
 			}
-			data, err := os.ReadFile(path)
+			data, err := boundedfile.Read(path)
 			if err == nil {
 				r.add(path, data)
 			}
@@ -310,7 +311,7 @@ them. Exit code 0 when all pass, 1 when one does not.`,
 
 // tryCase returns why a case fails, or "".
 func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
-	data, err := os.ReadFile(file)
+	data, err := boundedfile.Read(file)
 	if err != nil {
 		return err.Error()
 	}

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"hemostat/sim/boundedfile"
 )
 
 // Decoder reads a YAML file into a struct strictly. It is handed in because the
@@ -27,7 +28,7 @@ func Load(fsys fs.FS, dir string, decode Decoder) ([]*Playbook, error) {
 
 // LoadFolder is Load for a folder on disk.
 func LoadFolder(folder string, decode Decoder) ([]*Playbook, error) {
-	return load(os.DirFS(folder), ".", filepath.ToSlash(folder), decode)
+	return load(boundedfile.FS(folder), ".", filepath.ToSlash(folder), decode)
 }
 
 // load reads a folder that faults call by another name.

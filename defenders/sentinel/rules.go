@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/boundedfile"
 	"hemostat/sim/event"
 )
 
@@ -50,7 +51,7 @@ func LoadPipelines(files []string) ([]*sigma.Pipeline, error) {
 	var pipelines []*sigma.Pipeline
 	var faults sigma.Errors
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := boundedfile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("pipeline %s: %w", file, err)
 		}
@@ -72,7 +73,7 @@ func readFolder(folder string, pipelines []*sigma.Pipeline) ([]*sigma.Rule, erro
 	if !info.IsDir() {
 		return nil, fmt.Errorf("rules folder %s is a file; name its folder", folder)
 	}
-	rules, err := sigma.ReadDir(os.DirFS(folder), ".", pipelines...)
+	rules, err := sigma.ReadDir(boundedfile.FS(folder), ".", pipelines...)
 	if err != nil {
 		return rules, err
 	}

@@ -16,8 +16,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxNodes bounds what aliases can expand to.
-const maxNodes = 200_000
+const (
+	// maxNodes bounds the values of a document, and what its aliases expand to.
+	maxNodes = 200_000
+	// maxKeys bounds the keys of one mapping: yaml.v3 compares every key with every
+	// other.
+	maxKeys = 10_000
+	// maxFaults bounds the faults of one document that are kept; the rest is counted.
+	maxFaults = 100
+)
 
 // Positioned is implemented by types that want to know where they were read.
 type Positioned interface{ SetPosition(line, column int) }
@@ -37,7 +44,7 @@ func Decode(file string, data []byte, into any) error {
 		return err
 	}
 	d.Read(root, reflect.ValueOf(into).Elem(), "")
-	return d.faults.Err()
+	return d.err()
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
@@ -50,31 +57,97 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 		return nil, Faults{{File: file, Line: 1, Column: 1, Message: "the file is empty"}}
 	}
 	if err != nil {
-		fault := Fault{File: file, Line: 1, Column: 1, Message: err.Error()}
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-			if n, convErr := strconv.Atoi(m[1]); convErr == nil {
-				fault.Line = n
-			}
-			fault.Message = "not valid YAML: " + m[2]
-		}
-		return nil, Faults{fault}
+		return nil, Faults{yamlFault(file, err)}
+	}
+	if err := checkSize(file, doc.Content[0]); err != nil {
+		return nil, err
 	}
 	var second yaml.Node
-	if err := decoder.Decode(&second); err == nil {
-		return nil, Faults{{File: file, Line: second.Line, Column: 1, Message: "one document a file is accepted, here begins a second one"}}
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
+	case err != nil:
+		fault := yamlFault(file, err)
+		fault.Message = "one document a file is accepted; what follows the first is " + fault.Message
+		return nil, Faults{fault}
 	}
-	return doc.Content[0], nil
+	return nil, Faults{{File: file, Line: second.Line, Column: 1, Message: "one document a file is accepted, here begins a second one"}}
+}
+
+// yamlFault gives an error of yaml.v3 its place.
+func yamlFault(file string, err error) Fault {
+	fault := Fault{File: file, Line: 1, Column: 1, Message: err.Error()}
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if n, convErr := strconv.Atoi(m[1]); convErr == nil {
+			fault.Line = n
+		}
+		fault.Message = "not valid YAML: " + m[2]
+	}
+	return fault
+}
+
+// checkSize refuses documents that would take minutes to read: those of more than
+// maxNodes values, or with a mapping of more than maxKeys keys.
+func checkSize(file string, root *yaml.Node) error {
+	nodes := 0
+	var visit func(n *yaml.Node) error
+	visit = func(n *yaml.Node) error {
+		if nodes++; nodes > maxNodes {
+			return Faults{{File: file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf("the document holds more than %d values; split it", maxNodes)}}
+		}
+		if n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys {
+			return Faults{{File: file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf("this mapping has %d keys; at most %d are accepted", len(n.Content)/2, maxKeys)}}
+		}
+		for _, child := range n.Content {
+			if err := visit(child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return visit(root)
+}
+
+// Unmarshal reads one YAML document of another tool leniently: keys that the value
+// has no field for are passed over. Its size is bounded as that of the project's own
+// files is.
+func Unmarshal(file string, data []byte, into any) error {
+	root, err := parse(file, data)
+	if err != nil {
+		return err
+	}
+	if err := root.Decode(into); err != nil {
+		return Faults{yamlFault(file, err)}
+	}
+	return nil
 }
 
 // Decoder walks one document.
 type Decoder struct {
-	file   string
-	faults Faults
-	nodes  int
+	file    string
+	faults  Faults
+	omitted int // faults beyond maxFaults
+	nodes   int
+}
+
+// err returns the faults, with a line for those that were not kept.
+func (d *Decoder) err() error {
+	if d.omitted > 0 {
+		d.faults = append(d.faults, Fault{File: d.file, Message: fmt.Sprintf("and %d more faults", d.omitted), last: true})
+	}
+	return d.faults.Err()
 }
 
 // Fault records a fault at a node.
 func (d *Decoder) Fault(n *yaml.Node, path, format string, args ...any) {
+	if len(d.faults) >= maxFaults {
+		d.omitted++
+		return
+	}
+	d.keep(n, path, format, args...)
+}
+
+func (d *Decoder) keep(n *yaml.Node, path, format string, args ...any) {
 	d.faults = append(d.faults, Fault{File: d.file, Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -96,7 +169,7 @@ var (
 func (d *Decoder) Read(n *yaml.Node, v reflect.Value, path string) {
 	if d.nodes++; d.nodes > maxNodes {
 		if d.nodes == maxNodes+1 {
-			d.Fault(n, path, "the document expands to more than %d values; are its aliases nested?", maxNodes)
+			d.keep(n, path, "the document expands to more than %d values; are its aliases nested?", maxNodes)
 		}
 		return
 	}
@@ -179,6 +252,8 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 	fields := structFields(v.Type())
 	d.setPos(n, v)
 	seen := map[string]bool{}
+	keys := keysOf(v.Type())
+	accepted := strings.Join(keys, ", ")
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		name := key.Value
@@ -189,7 +264,7 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 		seen[name] = true
 		index := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
 		if index < 0 {
-			d.Fault(key, join(path, name), "unknown key%s; accepted: %s", suggest(name, keysOf(v.Type())), strings.Join(keysOf(v.Type()), ", "))
+			d.Fault(key, join(path, name), "unknown key%s; accepted: %s", suggest(name, keys), accepted)
 			continue
 		}
 		f := fields[index]
@@ -386,6 +461,9 @@ func join(path, name string) string {
 // suggest returns a hint when an accepted name is at most two edits away.
 func suggest(name string, accepted []string) string {
 	best, distance := "", 3
+	if len(name) > 100 {
+		return ""
+	}
 	for _, a := range accepted {
 		if d := editDistance(name, a); d < distance {
 			best, distance = a, d

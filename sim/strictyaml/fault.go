@@ -13,6 +13,8 @@ type Fault struct {
 	Column  int    `json:"column"`
 	Path    string `json:"path,omitempty"`
 	Message string `json:"message"`
+
+	last bool // it counts faults that were left out, and stands behind the others
 }
 
 // Error writes the fault as file:line:column: path: message.
@@ -33,11 +35,15 @@ func (f Fault) Error() string {
 // Faults is everything wrong with one or more files.
 type Faults []Fault
 
-// Error lists the faults, one a line.
+// Error lists the first faults, one a line, and counts the rest.
 func (f Faults) Error() string {
-	lines := make([]string, len(f))
+	var lines []string
 	for i := range f {
-		lines[i] = f[i].Error()
+		if i == maxFaults && len(f) > maxFaults+2 {
+			lines = append(lines, fmt.Sprintf("and %d more faults", len(f)-i))
+			break
+		}
+		lines = append(lines, f[i].Error())
 	}
 	return strings.Join(lines, "\n")
 }
@@ -48,7 +54,10 @@ func (f Faults) Err() error {
 		return nil
 	}
 	sort.SliceStable(f, func(i, j int) bool {
-		a, b := f[i], f[j]
+		a, b := &f[i], &f[j]
+		if a.last != b.last {
+			return b.last
+		}
 		if a.File != b.File {
 			return a.File < b.File
 		}

@@ -1,0 +1,123 @@
+// Package boundedfile reads files that strangers may have written: rules,
+// scenarios, variants, playbooks, plans. It opens regular files only, so that a
+// pipe without a writer cannot block the program, and reads at most MaxBytes, so
+// that a device without an end cannot fill the memory. Its input is a name or a
+// folder, its output bytes or a file system; it knows no format. Log files are
+// read as streams by defenders/ingest instead.
+package boundedfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// MaxBytes bounds one file: 16 MiB.
+const MaxBytes = 16 << 20
+
+// Read returns the content of a regular file of at most MaxBytes. The error says
+// what is wrong with the file; it names the file once, as package os does.
+func Read(name string) ([]byte, error) {
+	f, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(name, f)
+}
+
+// ReadAll reads a stream, such as a member of an archive, up to MaxBytes; more is
+// an error.
+func ReadAll(name string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("read %s: it is longer than %d MiB, which is the most that is accepted", name, MaxBytes>>20)
+	}
+	return data, nil
+}
+
+// open opens a regular file. It looks at the kind of file first, since opening a
+// pipe waits for its writer.
+func open(name string) (*os.File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(name, info); err != nil {
+		return nil, err
+	}
+	return os.Open(name)
+}
+
+func regular(name string, info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return fmt.Errorf("read %s: it is a folder; a file is expected", name)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("read %s: it is no regular file but a %s", name, kind(info.Mode()))
+	case info.Size() > MaxBytes:
+		return fmt.Errorf("read %s: it has %d bytes; at most %d MiB are accepted", name, info.Size(), MaxBytes>>20)
+	}
+	return nil
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	case m&fs.ModeDevice != 0:
+		return "device"
+	}
+	return "special file"
+}
+
+// FS is a folder on disk as a file system that reads as Read does. Links to
+// regular files are followed.
+func FS(dir string) fs.FS { return folder{os.DirFS(dir)} }
+
+type folder struct{ fs.FS }
+
+var _ fs.ReadFileFS = folder{}
+
+// Open opens a file or folder below the folder; special files are refused.
+func (f folder) Open(name string) (fs.File, error) {
+	info, err := fs.Stat(f.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		if err := regular(name, info); err != nil {
+			return nil, err
+		}
+	}
+	return f.FS.Open(name)
+}
+
+// ReadFile reads a regular file below the folder.
+func (f folder) ReadFile(name string) ([]byte, error) {
+	file, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(name, info); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + 1)
+	if _, err := io.Copy(&b, io.LimitReader(file, MaxBytes+1)); err != nil {
+		return nil, err
+	}
+	return ReadAll(name, &b)
+}
