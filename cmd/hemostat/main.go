@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -37,10 +38,17 @@ func (e exit) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal ends the program at once
+		time.Sleep(interruptGrace)
+		fmt.Fprintln(os.Stderr, "hemostat: interrupted")
+		os.Exit(exitInterrupted)
+	})
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
+
+// interruptGrace is how long a command has to end by itself after a signal.
+const interruptGrace = 10 * time.Second
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
@@ -53,9 +61,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 	debug.SetGCPercent(800) // trials are short-lived and allocate in blocks: fewer collections for about half a gigabyte of memory
 	root := rootCommand()
 	root.SetArgs(args)
-	root.SetOut(out)
+	checked := &output{Writer: out}
+	root.SetOut(checked)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
+	if err == nil && checked.err != nil {
+		err = fmt.Errorf("the output cannot be written: %w", checked.err)
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -37,13 +37,47 @@ func unsafeRune(r rune) bool {
 	return r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar)
 }
 
+// safeTable is a table that shows every text in it escaped.
+type safeTable struct {
+	table.Writer
+	out io.Writer
+}
+
 // newTable is a plain table in the project's style.
-func newTable(out io.Writer, header ...any) table.Writer {
+func newTable(out io.Writer, header ...any) safeTable {
 	t := table.NewWriter()
-	t.SetOutputMirror(out)
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(header)
-	return t
+	return safeTable{t, out}
+}
+
+// AppendRow adds a row; its texts are escaped by safe.
+func (t safeTable) AppendRow(row table.Row) {
+	for i, cell := range row {
+		if text, ok := cell.(string); ok {
+			row[i] = safe(text)
+		}
+	}
+	t.Writer.AppendRow(row)
+}
+
+// Render writes the table out.
+func (t safeTable) Render() { fmt.Fprintln(t.out, t.Writer.Render()) }
+
+// output remembers the first error of writing, so that a full disk behind a table or
+// a help text does not go unnoticed.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write writes on.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // printJSON writes a value as indented JSON.
@@ -55,6 +89,9 @@ func printJSON(out io.Writer, v any) error {
 
 // isTerminal tells whether a stream is a person's screen.
 func isTerminal(w io.Writer) bool {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,7 +37,8 @@ func replayCommand() *cobra.Command {
 detection and fusion of the same pipeline that the simulation uses; nothing is
 done about what is found. Formats: winlog (Windows event logs as JSON), zeek
 (JSON or TSV), sshd (syslog), ndjson (the program's own). Several files are read
-one after another.`,
+one after another; - is standard input. A file that cannot be read does not take
+away what the others gave: it is reported at the end, with exit code 2.`,
 		Example: `  hemostat replay /var/log/auth.log.1.gz
   hemostat replay capture.json.gz --rules my-rules --json`,
 		Args: cobra.MinimumNArgs(1),
@@ -89,11 +91,9 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	}
 	var now time.Duration
 	var total ingest.Summary
+	var unread []error
 	for _, file := range files {
-		s, err := ingest.ReadFile(file, ingest.Options{Format: o.format}, func(e *event.Event) error {
-			if err := c.Context().Err(); err != nil {
-				return err
-			}
+		s, err := ingest.ReadFile(c.Context(), file, ingest.Options{Format: o.format}, func(e *event.Event) error {
 			now = max(now, e.Time)
 			p.Event(now, e)
 			p.Advance(now)
@@ -101,31 +101,44 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			return printErr
 		})
 		total.Merge(s)
-		if err := c.Context().Err(); err != nil {
+		switch {
+		case c.Context().Err() != nil:
 			return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
-		}
-		if err != nil {
-			return err
+		case printErr != nil:
+			return printErr
+		case err != nil:
+			unread = append(unread, err)
 		}
 	}
-	state := detector.Stats()
+	if err := o.summarize(c.OutOrStdout(), encoder, found, total, detector.Stats(), alerts, len(p.Incidents())); err != nil {
+		return err
+	}
+	return errors.Join(unread...)
+}
+
+// summarize prints what was found, and what became of the lines.
+func (o *replayOptions) summarize(out io.Writer, encoder *json.Encoder, found map[string]*foundRule, total ingest.Summary, state sigma.Stats, alerts, incidents int) error {
 	if o.json {
 		because := total.Because
 		if because == nil {
 			because = map[string]int{}
 		}
 		return encoder.Encode(map[string]any{"summary": map[string]any{
-			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": len(p.Incidents()),
-			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late}})
+			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": incidents,
+			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late,
+			"fields_omitted": total.OmittedFields}})
 	}
 	rows := ranked(found)
-	printFound(c, rows)
+	printFound(out, rows)
 	if o.explain {
 		printReasons(out, rows)
 	}
-	fmt.Fprintf(out, "%d events read, %d skipped, %s in %s\n", total.Events, total.Skipped, plural(alerts, "alert", "alerts"), plural(len(p.Incidents()), "incident", "incidents"))
+	fmt.Fprintf(out, "%d events read, %d skipped, %s in %s\n", total.Events, total.Skipped, plural(alerts, "alert", "alerts"), plural(incidents, "incident", "incidents"))
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
+	}
+	if total.OmittedFields > 0 {
+		fmt.Fprintf(out, "%s left out of events that had too many\n", plural(total.OmittedFields, "field was", "fields were"))
 	}
 	if state.Late > 0 {
 		fmt.Fprintf(out, "%s later than the timespan of a correlation, and did not count for it\n", plural(int(state.Late), "match came", "matches came"))
@@ -220,11 +233,11 @@ func printReasons(out io.Writer, rows []*foundRule) {
 	fmt.Fprintln(out)
 }
 
-func printFound(c *cobra.Command, rows []*foundRule) {
+func printFound(out io.Writer, rows []*foundRule) {
 	if len(rows) == 0 {
 		return
 	}
-	t := newTable(c.OutOrStdout(), "rule", "level", "technique", "count", "first", "sources", "hosts")
+	t := newTable(out, "rule", "level", "technique", "count", "first", "sources", "hosts")
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 58, WidthMaxEnforcer: text.WrapSoft}, {Number: 6, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}})
 	for _, f := range rows {
 		t.AppendRow(table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)})

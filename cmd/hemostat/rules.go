@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -188,16 +189,9 @@ func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error)
 	case err != nil:
 		return nil, fmt.Errorf("rules %s: %w", name, err)
 	case info.IsDir():
-		err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !isRuleFile(path) {
-				return err
-			}
-			data, err := boundedfile.Read(path)
-			if err == nil {
-				r.add(path, data)
-			}
-			return err
-		})
+		err = r.readFolder(name)
+	case isRuleFile(name):
+		r.readFile(name)
 	default:
 		err = r.readArchive(name)
 	}
@@ -215,10 +209,40 @@ func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error)
 	return r, nil
 }
 
+func (r *checkedRules) readFolder(folder string) error {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case !d.IsDir() && isRuleFile(path):
+			r.readFile(path)
+		}
+		return nil
+	})
+}
+
+// readFile reads one rule file; one that cannot be read is a fault like others.
+func (r *checkedRules) readFile(path string) {
+	data, err := boundedfile.Read(path)
+	if err != nil {
+		r.Files++
+		r.Errors = append(r.Errors, sigma.Error{File: path, Message: err.Error()})
+		return
+	}
+	r.add(path, data)
+}
+
 func isRuleFile(name string) bool {
 	ext := filepath.Ext(name)
 	return ext == ".yml" || ext == ".yaml"
 }
+
+const (
+	// maxArchive bounds what an archive of rules unpacks to, in bytes.
+	maxArchive = 1 << 30
+	// maxArchiveMembers bounds its rule files.
+	maxArchiveMembers = 100_000
+)
 
 func (r *checkedRules) readArchive(name string) error {
 	f, err := os.Open(name)
@@ -226,33 +250,32 @@ func (r *checkedRules) readArchive(name string) error {
 		return err
 	}
 	defer f.Close()
-	if isRuleFile(name) {
-		data, err := io.ReadAll(f)
-		if err == nil {
-			r.add(name, data)
-		}
-		return err
-	}
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("a folder, a rule file or a .tar.gz is expected: %w", err)
 	}
 	defer z.Close()
-	archive := tar.NewReader(z)
+	unpacked := &io.LimitedReader{R: z, N: maxArchive}
+	archive := tar.NewReader(unpacked)
 	for {
 		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil && unpacked.N <= 0:
+			return fmt.Errorf("it unpacks to more than %d MiB", maxArchive>>20)
+		case err != nil:
 			return err
-		}
-		if h.Typeflag != tar.TypeReg || !isRuleFile(h.Name) {
+		case h.Typeflag != tar.TypeReg || !isRuleFile(h.Name):
 			continue
+		case r.Files >= maxArchiveMembers:
+			return fmt.Errorf("it holds more than %d rule files", maxArchiveMembers)
 		}
-		data, err := io.ReadAll(archive)
+		data, err := boundedfile.ReadAll(h.Name, archive)
 		if err != nil {
-			return err
+			r.Files++
+			r.Errors = append(r.Errors, sigma.Error{File: h.Name, Message: err.Error()})
+			continue
 		}
 		r.add(h.Name, data)
 	}
@@ -284,7 +307,7 @@ them. Exit code 0 when all pass, 1 when one does not.`,
 			}
 			failed := []failedCase{}
 			for _, f := range files {
-				if reason := tryCase(filepath.Dir(f), f, pipelines); reason != "" {
+				if reason := tryCase(c.Context(), filepath.Dir(f), f, pipelines); reason != "" {
 					failed = append(failed, failedCase{filepath.Base(filepath.Dir(f)), reason})
 				}
 			}
@@ -310,7 +333,7 @@ them. Exit code 0 when all pass, 1 when one does not.`,
 }
 
 // tryCase returns why a case fails, or "".
-func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
+func tryCase(ctx context.Context, dir, file string, pipelines []*sigma.Pipeline) string {
 	data, err := boundedfile.Read(file)
 	if err != nil {
 		return err.Error()
@@ -323,7 +346,7 @@ func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
 	if err != nil {
 		return err.Error()
 	}
-	matched, found, err := matchedBy(engine, dir, "event")
+	matched, found, err := matchedBy(ctx, engine, dir, "event")
 	switch {
 	case err != nil:
 		return err.Error()
@@ -339,7 +362,7 @@ func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
 			return fmt.Sprintf("the rule %q does not match its event", r.Title)
 		}
 	}
-	if matched, _, err = matchedBy(engine, dir, "benign"); err != nil {
+	if matched, _, err = matchedBy(ctx, engine, dir, "benign"); err != nil {
 		return err.Error()
 	}
 	for _, r := range engine.Rules() {
@@ -356,7 +379,7 @@ func tryCase(dir, file string, pipelines []*sigma.Pipeline) string {
 
 // matchedBy tells which rules match the events of a file, and whether there is
 // one.
-func matchedBy(engine *sigma.Engine, dir, name string) (matched map[*sigma.Rule]bool, found bool, err error) {
+func matchedBy(ctx context.Context, engine *sigma.Engine, dir, name string) (matched map[*sigma.Rule]bool, found bool, err error) {
 	m := engine.NewMatcher()
 	matched = map[*sigma.Rule]bool{}
 	for _, ext := range []string{".json", ".ndjson"} {
@@ -364,7 +387,7 @@ func matchedBy(engine *sigma.Engine, dir, name string) (matched map[*sigma.Rule]
 		if _, err := os.Stat(path); err != nil {
 			continue
 		}
-		s, err := ingest.ReadFile(path, ingest.Options{}, func(e *event.Event) error {
+		s, err := ingest.ReadFile(ctx, path, ingest.Options{}, func(e *event.Event) error {
 			m.Match(e, func(x sigma.Match) { matched[x.Rule] = true })
 			return nil
 		})

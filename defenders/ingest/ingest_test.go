@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ import (
 func read(t testing.TB, name, format, text string) ([]*event.Event, Summary) {
 	t.Helper()
 	var got []*event.Event
-	s, err := Read(name, strings.NewReader(text), Options{Format: format}, func(e *event.Event) error { got = append(got, e); return nil })
+	s, err := Read(context.Background(), name, strings.NewReader(text), Options{Format: format}, func(e *event.Event) error { got = append(got, e); return nil })
 	require.NoError(t, err)
 	return got, s
 }
@@ -63,7 +64,9 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 	pretty, s := read(t, "x.json", "winlog", "[\n"+nested+",\n"+nested+"]\n")
 	require.Len(t, pretty, 2)
 	require.Zero(t, s.Skipped)
-	_, s = read(t, "x.json", "winlog", "{\n \"EventID\": 1\n}\n{\n \"Even")
+	s, err := Read(context.Background(), "x.json", strings.NewReader("{\n \"EventID\": 1\n}\n{\n \"Even"), Options{Format: "winlog"}, func(*event.Event) error { return nil })
+	var bad *BadLogError
+	require.ErrorAs(t, err, &bad)
 	require.Equal(t, 1, s.Events)
 	require.Equal(t, map[string]int{"no valid JSON: the rest of the file is unreadable": 1}, s.Because)
 }
@@ -128,7 +131,7 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 		return path
 	}
 	count := func(path string) (Summary, error) {
-		return ReadFile(path, Options{}, func(*event.Event) error { return nil })
+		return ReadFile(context.Background(), path, Options{}, func(*event.Event) error { return nil })
 	}
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
@@ -140,7 +143,7 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5000, s.Events)
 	s, err = count(file("b.gz", z.Bytes()[:z.Len()/2]))
-	require.NoError(t, err)
+	require.ErrorContains(t, err, "b.gz: it ends early")
 	require.Positive(t, s.Events)
 	require.Contains(t, fmt.Sprint(s.Because), "the file ends early")
 
@@ -161,7 +164,7 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 
 	_, err = count(file("junk", []byte{0, 1, 2, 3, 255, 10, 0}))
 	require.ErrorContains(t, err, "its format is not recognised")
-	s, err = ReadFile(file("junk", []byte{0, 1, 2, 3, 255, 10, 0}), Options{Format: "zeek"}, nil)
+	s, err = ReadFile(context.Background(), file("junk", []byte{0, 1, 2, 3, 255, 10, 0}), Options{Format: "zeek"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 2, s.Skipped)
 	s, err = count(file("empty", nil))
@@ -171,10 +174,14 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 	require.ErrorContains(t, err, "is a folder")
 	_, err = count(filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = ReadFile("x", Options{Format: "tea"}, nil)
+	_, err = ReadFile(context.Background(), "x", Options{Format: "tea"}, nil)
 	require.ErrorContains(t, err, `unknown format "tea"; accepted: auto, winlog`)
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = ReadFile(cancelled, "/dev/zero", Options{Format: "winlog"}, nil)
+	require.ErrorIs(t, err, context.Canceled, "a file without an end can be left")
 	stop := errors.New("stop")
-	_, err = ReadFile(file("c.log", []byte(line)), Options{}, func(*event.Event) error { return stop })
+	_, err = ReadFile(context.Background(), file("c.log", []byte(line)), Options{}, func(*event.Event) error { return stop })
 	require.ErrorIs(t, err, stop)
 }
 
@@ -200,7 +207,7 @@ func TestMemoryDoesNotGrowWithTheLog(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		_, err := Read("a", &endless{line: "Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n", left: size}, Options{}, func(*event.Event) error { return nil })
+		_, err := Read(context.Background(), "a", &endless{line: "Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n", left: size}, Options{}, func(*event.Event) error { return nil })
 		require.NoError(t, err)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
@@ -225,7 +232,7 @@ func TestRealLogsAreReadWhole(t *testing.T) {
 	for name, want := range map[string]int{
 		"ssh/OpenSSH_2k.log.gz": 2000, "captures/empire_psexec_dcerpc_tcp_svcctl.json.gz": 4348, "captures/schtask_create.json.gz": 1041, "zeek/apt29-day1-NASHUA.zip": 1725,
 	} {
-		s, err := ReadFile(shared(t, strings.Split(name, "/")...), Options{}, func(e *event.Event) error {
+		s, err := ReadFile(context.Background(), shared(t, strings.Split(name, "/")...), Options{}, func(e *event.Event) error {
 			require.NotZero(t, e.Time)
 			require.NotEmpty(t, e.Source)
 			return nil
@@ -241,7 +248,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"Event":{"System":{"EventID":1},"EventData":{"a":null}}}`), 1)
 	f.Add([]byte("#separator \\x09\n#fields\tts\tuid\n1\t2\n"), 2)
 	f.Fuzz(func(t *testing.T, data []byte, format int) {
-		_, err := Read("f", bytes.NewReader(data), Options{Format: Formats[(format%len(Formats)+len(Formats))%len(Formats)]}, func(e *event.Event) error {
+		_, err := Read(context.Background(), "f", bytes.NewReader(data), Options{Format: Formats[(format%len(Formats)+len(Formats))%len(Formats)]}, func(e *event.Event) error {
 			e.AppendJSON(nil)
 			return nil
 		})
@@ -262,7 +269,7 @@ func BenchmarkWinlog(b *testing.B) {
 	n := 0
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if _, err := Read("f", bytes.NewReader(data), Options{Format: "winlog"}, func(*event.Event) error { n++; return nil }); err != nil {
+		if _, err := Read(context.Background(), "f", bytes.NewReader(data), Options{Format: "winlog"}, func(*event.Event) error { n++; return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

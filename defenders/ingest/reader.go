@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,15 +28,17 @@ type Options struct {
 
 // Summary is what became of the lines.
 type Summary struct {
-	Events  int            // lines that gave an event, or several
-	Skipped int            // lines that gave none
-	Because map[string]int // why, with how often
+	Events        int            // lines that gave an event, or several
+	Skipped       int            // lines that gave none
+	Because       map[string]int // why, with how often
+	OmittedFields int            // fields left out of events that had too many
 }
 
 // Merge adds another summary.
 func (s *Summary) Merge(o Summary) {
 	s.Events += o.Events
 	s.Skipped += o.Skipped
+	s.OmittedFields += o.OmittedFields
 	for why, n := range o.Because {
 		s.skip(why, n)
 		s.Skipped -= n
@@ -77,71 +80,138 @@ type decoder interface {
 // maxLine bounds a line; longer ones are skipped and counted.
 const maxLine = 8 << 20
 
-// ReadFile reads a log file and calls emit for every event in order. An error of
-// emit ends the reading and is returned as it is.
-func ReadFile(name string, o Options, emit func(*event.Event) error) (Summary, error) {
+// Stdin is the name under which ReadFile reads standard input.
+const Stdin = "-"
+
+// ReadFile reads a log file, a pipe or standard input and calls emit for every event
+// in order. An error of emit ends the reading and is returned as it is; so does the
+// end of the context.
+func ReadFile(ctx context.Context, name string, o Options, emit func(*event.Event) error) (Summary, error) {
 	if o.Format != "" && !slices.Contains(Formats, o.Format) {
 		return Summary{}, fmt.Errorf("unknown format %q; accepted: %s", o.Format, strings.Join(Formats, ", "))
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	if name == Stdin {
+		return readContainer(ctx, "standard input", os.Stdin, o, emit)
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(name)
 	if err != nil {
 		return Summary{}, fmt.Errorf("log %s: %w", name, err)
 	}
 	if info.IsDir() {
 		return Summary{}, fmt.Errorf("log %s is a folder; name the files in it", name)
 	}
-	head := make([]byte, 4)
-	n, _ := io.ReadFull(f, head)
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	f, err := os.Open(name)
+	if err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	defer f.Close()
+	return readContainer(ctx, name, f, o, emit)
+}
+
+// readContainer unpacks gzip and zip, known by their first bytes.
+func readContainer(ctx context.Context, name string, f *os.File, o Options, emit func(*event.Event) error) (Summary, error) {
+	in := bufio.NewReaderSize(f, 256<<10)
+	head, err := in.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Summary{}, fmt.Errorf("log %s: %w", name, err)
 	}
 	switch {
-	case bytes.HasPrefix(head[:n], []byte("PK\x03\x04")):
-		return readZip(name, f, info.Size(), o, emit)
-	case bytes.HasPrefix(head[:n], []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(f)
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return readZip(ctx, name, f, in, o, emit)
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(in)
 		if err != nil {
 			return Summary{}, fmt.Errorf("log %s: %w", name, err)
 		}
 		defer z.Close()
-		return Read(name, z, o, emit)
+		return Read(ctx, name, z, o, emit)
 	}
-	return Read(name, f, o, emit)
+	return Read(ctx, name, in, o, emit)
 }
 
-func readZip(name string, f *os.File, size int64, o Options, emit func(*event.Event) error) (Summary, error) {
-	archive, err := zip.NewReader(f, size)
+// spool gives random access to what a zip needs: the file itself, or for a pipe a
+// temporary copy.
+func spool(f *os.File, in io.Reader) (_ io.ReaderAt, size int64, remove func(), err error) {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		return f, info.Size(), func() {}, nil
+	}
+	temporary, err := os.CreateTemp("", "hemostat-log-")
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	remove = func() {
+		temporary.Close()
+		_ = os.Remove(temporary.Name()) // a temporary file: nothing depends on it
+	}
+	if size, err = io.Copy(temporary, in); err != nil {
+		remove()
+		return nil, 0, nil, err
+	}
+	return temporary, size, remove, nil
+}
+
+func readZip(ctx context.Context, name string, f *os.File, in io.Reader, o Options, emit func(*event.Event) error) (Summary, error) {
+	content, size, remove, err := spool(f, in)
+	if err != nil {
+		return Summary{}, fmt.Errorf("log %s: %w", name, err)
+	}
+	defer remove()
+	archive, err := zip.NewReader(content, size)
 	if err != nil {
 		return Summary{}, fmt.Errorf("log %s: %w", name, err)
 	}
 	var total Summary
+	var faults []error
 	for _, member := range archive.File {
 		if member.FileInfo().IsDir() {
 			continue
 		}
 		r, err := member.Open()
 		if err != nil {
-			return total, fmt.Errorf("log %s, member %s: %w", name, member.Name, err)
+			faults = append(faults, fmt.Errorf("log %s, member %s: %w", name, member.Name, err))
+			continue
 		}
-		s, err := Read(name+"/"+member.Name, r, o, emit)
+		s, err := Read(ctx, name+"/"+member.Name, r, o, emit)
 		r.Close()
 		total.Merge(s)
-		if err != nil {
+		var bad *BadLogError
+		if err != nil && !errors.As(err, &bad) {
 			return total, err
 		}
+		if err != nil {
+			faults = append(faults, err)
+		}
 	}
-	return total, nil
+	return total, errors.Join(faults...)
+}
+
+// BadLogError tells that one log, or a part of it, could not be read. What came before
+// counts, and other logs may be read on.
+type BadLogError struct {
+	Name, Reason string
+}
+
+// Error names the log and what is wrong with it.
+func (e *BadLogError) Error() string { return "log " + e.Name + ": " + e.Reason }
+
+// cancellable ends a stream when its context ends, also one without line ends.
+type cancellable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read reads on, unless the context has ended.
+func (c cancellable) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
 }
 
 // Read reads one stream of log lines. The name serves errors and hints at the
 // format of Zeek's logs.
-func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (Summary, error) {
-	in := bufio.NewReaderSize(r, 256<<10)
+func Read(ctx context.Context, name string, r io.Reader, o Options, emit func(*event.Event) error) (Summary, error) {
+	in := bufio.NewReaderSize(cancellable{ctx, r}, 256<<10)
 	format := o.Format
 	if format == "" || format == "auto" {
 		head, _ := in.Peek(64 << 10)
@@ -150,7 +220,7 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 			if len(bytes.TrimSpace(head)) == 0 {
 				return Summary{}, nil
 			}
-			return Summary{}, fmt.Errorf("log %s: its format is not recognised; name one with --format: %s", name, strings.Join(Formats[1:], ", "))
+			return Summary{}, &BadLogError{name, "its format is not recognised; name one with --format: " + strings.Join(Formats[1:], ", ")}
 		}
 	}
 	d := newDecoder(format, name)
@@ -161,6 +231,7 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 		if e.ID == 0 {
 			e.ID = next
 		}
+		s.OmittedFields += e.Omitted()
 		return emit(e)
 	}
 	if pretty(in) {
@@ -184,11 +255,11 @@ func Read(name string, r io.Reader, o Options, emit func(*event.Event) error) (S
 		case err == nil || long:
 		case errors.Is(err, io.EOF):
 			return s, nil
+		case ctx.Err() != nil:
+			return s, ctx.Err()
 		default:
-			// A damaged archive ends early: what came before counts, the rest is
-			// reported.
 			s.skip("the file ends early: "+err.Error(), 1)
-			return s, nil
+			return s, &BadLogError{name, "it ends early: " + err.Error()}
 		}
 	}
 }

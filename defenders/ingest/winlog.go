@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -310,9 +311,12 @@ func readDocuments(name string, in *bufio.Reader, d decoder, s *Summary, emit fu
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+			return err
+		}
 		if err != nil {
 			s.skip("no valid JSON: the rest of the file is unreadable", 1)
-			return nil
+			return &BadLogError{name, "it is no valid JSON from a place on: " + err.Error()}
 		}
 		if len(raw) > 0 && raw[0] == '[' {
 			var items []json.RawMessage

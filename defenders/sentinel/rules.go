@@ -74,10 +74,10 @@ func readFolder(folder string, pipelines []*sigma.Pipeline) ([]*sigma.Rule, erro
 		return nil, fmt.Errorf("rules folder %s is a file; name its folder", folder)
 	}
 	rules, err := sigma.ReadDir(boundedfile.FS(folder), ".", pipelines...)
-	if err != nil {
-		return rules, err
+	if errors.Is(err, sigma.ErrNoRuleFile) {
+		return nil, fmt.Errorf("rules folder %s: %w", folder, sigma.ErrNoRuleFile)
 	}
-	return rules, nil
+	return rules, err
 }
 
 // SigmaDetector runs Sigma rules over the events.

@@ -21,10 +21,15 @@ type Event struct {
 	Host     string
 	Source   LogSource
 
-	mask   [(NumFields + 63) / 64]uint64
-	values []string
-	extra  []Pair
+	mask    [(NumFields + 63) / 64]uint64
+	values  []string
+	extra   []Pair
+	omitted int // fields beyond maxExtra
 }
+
+// maxExtra bounds the fields outside of the table: they are kept sorted, so a line
+// with hundreds of thousands would take minutes.
+const maxExtra = 4096
 
 // Pair is a field by name.
 type Pair struct{ Name, Value string }
@@ -102,8 +107,15 @@ func (e *Event) SetName(name, value string) {
 		e.extra[at].Value = value
 		return
 	}
+	if len(e.extra) >= maxExtra {
+		e.omitted++
+		return
+	}
 	e.extra = slices.Insert(e.extra, at, Pair{name, value})
 }
+
+// Omitted counts the fields that SetName left out since the event has too many.
+func (e *Event) Omitted() int { return e.omitted }
 
 // Len counts the fields.
 func (e *Event) Len() int { return len(e.values) + len(e.extra) }

@@ -3,6 +3,7 @@ package sigma_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func BenchmarkPublicRulesFromText(b *testing.B) {
 	n, hits, size := 0, 0, 0
 	pass := func() {
 		for _, text := range texts {
-			_, err := ingest.Read("capture", bytes.NewReader(text), ingest.Options{Format: "winlog"}, func(e *event.Event) error {
+			_, err := ingest.Read(context.Background(), "capture", bytes.NewReader(text), ingest.Options{Format: "winlog"}, func(e *event.Event) error {
 				m.Match(e, func(sigma.Match) { hits++ })
 				n++
 				return nil

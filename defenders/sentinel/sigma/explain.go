@@ -114,7 +114,7 @@ func (m *Matcher) keywordReason(t tester, asks string) Reason {
 				found = t.test(v)
 			}
 		case regexNode:
-			found = t.re.MatchString(v)
+			found = t.re.matches(v)
 		}
 		if found {
 			out.Field, out.Value = name, clip(v, maxReasonValue)

@@ -2,7 +2,6 @@ package sigma
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -148,7 +147,7 @@ func (n nullNode) eval(m *Matcher) bool {
 
 type regexNode struct {
 	f  fieldRef
-	re *regexp.Regexp
+	re *expression
 }
 
 func (n regexNode) eval(m *Matcher) bool {
@@ -156,13 +155,13 @@ func (n regexNode) eval(m *Matcher) bool {
 		return n.anywhere(m)
 	}
 	v, ok := m.value(n.f)
-	return ok && n.re.MatchString(v)
+	return ok && n.re.matches(v)
 }
 
 // anywhere tries every field of the event, as keyword searches do.
 func (n regexNode) anywhere(m *Matcher) bool {
 	for i := range m.event.Len() {
-		if n.re.MatchString(m.event.At(i)) {
+		if n.re.matches(m.event.At(i)) {
 			return true
 		}
 	}

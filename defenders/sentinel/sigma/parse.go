@@ -16,6 +16,9 @@ import (
 	"hemostat/sim/event"
 )
 
+// ErrNoRuleFile tells that a folder holds no file of rules.
+var ErrNoRuleFile = errors.New("it holds no .yml or .yaml file")
+
 // ReadDir reads every .yml and .yaml file below a folder, as Parse does. Rules that are in
 // order are returned even when others are not; the error lists every fault.
 func ReadDir(fsys fs.FS, dir string, pipelines ...*Pipeline) ([]*Rule, error) {
@@ -32,7 +35,8 @@ func ReadDir(fsys fs.FS, dir string, pipelines ...*Pipeline) ([]*Rule, error) {
 		found = true
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
-			return fmt.Errorf("rule file %s: %w", name, err)
+			faults = append(faults, Error{File: name, Message: err.Error()})
+			return nil
 		}
 		more, err := Parse(name, data, pipelines...)
 		var e Errors
@@ -46,7 +50,7 @@ func ReadDir(fsys fs.FS, dir string, pipelines ...*Pipeline) ([]*Rule, error) {
 		return nil, err
 	}
 	if !found {
-		return nil, fmt.Errorf("rules folder %s holds no .yml or .yaml file", dir)
+		return nil, fmt.Errorf("rules folder %s: %w", dir, ErrNoRuleFile)
 	}
 	return rules, faults.Err()
 }

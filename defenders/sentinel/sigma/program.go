@@ -74,7 +74,7 @@ func (a *atom) holds(m *Matcher) bool {
 			return t.anywhere(m)
 		}
 		v, ok := m.raw(a.field)
-		return ok && t.re.MatchString(v)
+		return ok && t.re.matches(v)
 	case *textNode:
 		if a.field.none() {
 			return t.anywhere(m)

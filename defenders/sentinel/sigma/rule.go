@@ -112,8 +112,11 @@ type Error struct {
 	Unsupported string `json:"unsupported,omitempty"`
 }
 
-// Error writes file:line:column: message.
+// Error writes file:line:column: message; what concerns a whole file has no line.
 func (e Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Message)
+	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 

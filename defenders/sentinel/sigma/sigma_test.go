@@ -362,7 +362,13 @@ func TestHostileInputIsBounded(t *testing.T) {
 	worst := "  s: {Image: '" + strings.Repeat("*?a", 99) + "b'}\n  condition: s\n"
 	require.False(t, matches(t, worst, start("Image", long)))
 	require.True(t, matches(t, "  s: {Image|contains: '"+long+"'}\n  condition: s\n", start("Image", "x"+long)))
-	require.True(t, matches(t, "  s: {Image|re: '(a|aa)+b'}\n  condition: s\n", start("Image", long+"b")))
+	require.True(t, matches(t, "  s: {Image|re: '(a|aa)+b'}\n  condition: s\n", start("Image", long[:maxExpressionText-1]+"b")))
+	require.False(t, matches(t, "  s: {Image|re: '(a|aa)+b'}\n  condition: s\n", start("Image", long[:maxExpressionText]+"b")),
+		"an expression is tried on the beginning of a field only")
+	require.ErrorContains(t, rule("  s: {Image|re: '"+strings.Repeat("(a|b)", 50_000)+"'}\n  condition: s\n"), "at most 20000 are accepted")
+	heavy, err := compileExpression("((a{1,100}){1,10}){1,1}x")
+	require.NoError(t, err)
+	require.Less(t, heavy.limit, maxExpressionText)
 	require.False(t, matches(t, "  s: {Image|cased|endswith: b}\n  condition: s\n", start("Image", long+"\xff\xfe")))
 }
 

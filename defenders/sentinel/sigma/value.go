@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,11 +178,11 @@ func (c *itemCompiler) regex(f fieldRef, pattern string) (node, error) {
 	if flags != "" {
 		pattern = "(?" + flags + ")" + pattern
 	}
-	r, err := regexp.Compile(pattern)
+	x, err := compileExpression(pattern)
 	if err != nil {
-		return nil, errors.New(refusedByRE2(err))
+		return nil, err
 	}
-	return regexNode{f, r}, nil
+	return regexNode{f, x}, nil
 }
 
 // windashes are the dashes that Windows programs take for the one in an option.
