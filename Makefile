@@ -37,7 +37,7 @@ bench: ## run the benchmarks of docs/performance.md
 fuzz: ## short fuzz runs of every fuzz target
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "fuzzing $$p $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} $$p || exit 1; done; done
+			echo "fuzzing $$p $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 10x $$p || exit 1; done; done
 
 $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION) into bin/; this takes some minutes the first time"

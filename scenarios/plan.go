@@ -50,34 +50,65 @@ func ReadPlan(file string) (*Plan, error) {
 		p.Settings = append(p.Settings, Setting{path, p.Set[path]})
 	}
 	for _, path := range slices.Sorted(maps.Keys(p.Sweep)) {
-		p.Sweeps = append(p.Sweeps, Sweep{path, p.Sweep[path]})
+		sweep := Sweep{path, p.Sweep[path]}
+		if err := sweep.check(); err != nil {
+			return nil, p.Pos.Fault("sweep", "%s", err)
+		}
+		p.Sweeps = append(p.Sweeps, sweep)
 	}
 	return p, nil
 }
 
 // ParseSweep reads PATH=A,B,C. Commas inside parentheses or brackets do not
-// part values.
+// part values. Values must differ, and brackets must be closed.
 func ParseSweep(text string) (Sweep, error) {
 	s, err := ParseSetting(text)
 	if err != nil {
 		return Sweep{}, err
 	}
 	sweep := Sweep{Path: s.Path}
-	depth, from := 0, 0
+	var open []rune // brackets that are not closed yet
+	from := 0
 	for i, r := range s.Value + "," {
 		switch r {
 		case '(', '[', '{':
-			depth++
+			open = append(open, closing[r])
 		case ')', ']', '}':
-			depth--
+			if len(open) == 0 || open[len(open)-1] != r {
+				return Sweep{}, fmt.Errorf("%s: the bracket %c closes none that is open", s.Path, r)
+			}
+			open = open[:len(open)-1]
 		case ',':
-			if depth == 0 {
+			if len(open) == 0 {
 				sweep.Values = append(sweep.Values, strings.TrimSpace(s.Value[from:i]))
 				from = i + 1
 			}
 		}
 	}
-	return sweep, nil
+	if len(open) > 0 {
+		return Sweep{}, fmt.Errorf("%s: a bracket is not closed; %c is missing", s.Path, open[len(open)-1])
+	}
+	return sweep, sweep.check()
+}
+
+var closing = map[rune]rune{'(': ')', '[': ']', '{': '}'}
+
+// check refuses sweeps that would run nothing, or the same twice.
+func (s Sweep) check() error {
+	if len(s.Values) == 0 {
+		return fmt.Errorf("%s: there is no value to go through", s.Path)
+	}
+	seen := map[string]bool{}
+	for _, v := range s.Values {
+		if v == "" {
+			return fmt.Errorf("%s: a value is empty", s.Path)
+		}
+		if seen[v] {
+			return fmt.Errorf("%s: the value %s stands there twice", s.Path, v)
+		}
+		seen[v] = true
+	}
+	return nil
 }
 
 // Cell is a scenario against a variant.

@@ -22,7 +22,7 @@ import (
 // Scenario is a scenario file.
 type Scenario struct {
 	Pos         strictyaml.Pos      `yaml:"-"`
-	Name        string              `yaml:"name" required:"true" doc:"name of the scenario"`
+	Name        string              `yaml:"name" required:"true" name:"true" doc:"name of the scenario"`
 	Description string              `yaml:"description" doc:"what happens, in one sentence"`
 	World       WorldRef            `yaml:"world" required:"true" doc:"the estate"`
 	Horizon     time.Duration       `yaml:"horizon" required:"true" doc:"how long a trial lasts"`

@@ -33,7 +33,7 @@ import (
 // VariantFile is a variant of the defence. What is absent is the default.
 type VariantFile struct {
 	Pos         strictyaml.Pos `yaml:"-"`
-	Name        string         `yaml:"name" required:"true" doc:"name of the variant"`
+	Name        string         `yaml:"name" required:"true" name:"true" doc:"name of the variant"`
 	Description string         `yaml:"description" doc:"what is different"`
 	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
@@ -111,7 +111,7 @@ type ReflexFile struct {
 
 // IntelFile is one feed.
 type IntelFile struct {
-	Name       string    `yaml:"name" required:"true" doc:"name of the feed"`
+	Name       string    `yaml:"name" required:"true" name:"true" doc:"name of the feed"`
 	Coverage   float64   `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
 	Delay      *sim.Dist `yaml:"delay" doc:"how late it knows them"`
 	Errors     int       `yaml:"errors" doc:"innocent indicators that it lists"`
@@ -262,7 +262,7 @@ func parseVariant(file string, data []byte, inside bool, all, scenario []Setting
 		for _, s := range all {
 			parts = append(parts, s.Path+"="+s.Value)
 		}
-		v.Name += "[" + strings.Join(parts, " ") + "]"
+		v.Name = strictyaml.CleanName(v.Name + "[" + strings.Join(parts, " ") + "]")
 	}
 	if err := v.prepare(file); err != nil {
 		return nil, err

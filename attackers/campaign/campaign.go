@@ -16,7 +16,7 @@ import (
 // Attacker is one attacker of a scenario.
 type Attacker struct {
 	Pos            strictyaml.Pos `yaml:"-"`
-	Name           string         `yaml:"name" required:"true" doc:"name of the attacker, unique in the scenario"`
+	Name           string         `yaml:"name" required:"true" name:"true" doc:"name of the attacker, unique in the scenario"`
 	Skill          Share          `yaml:"skill" doc:"0 a beginner to 1 an expert: speed, success, smelling decoys; 0.5 when absent"`
 	Stealth        Share          `yaml:"stealth" doc:"0 loud to 1 quiet: choice of tools and pace; 0.3 when absent"`
 	Infrastructure Infrastructure `yaml:"infrastructure" doc:"what the attacker owns on the internet"`

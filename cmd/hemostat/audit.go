@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func auditShow() *cobra.Command {
 		Example: "  hemostat audit show ransomware/3 > audit.ndjson",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			text, err := auditOf(db, args[0])
+			text, err := auditOf(c.Context(), db, args[0])
 			if err != nil {
 				return err
 			}
@@ -40,8 +41,8 @@ func auditShow() *cobra.Command {
 }
 
 // auditOf reads the log of a trial, a line an entry.
-func auditOf(file, trial string) (string, error) {
-	d, err := store.Open(file)
+func auditOf(ctx context.Context, file, trial string) (string, error) {
+	d, err := store.Open(ctx, file)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +74,7 @@ the last line elsewhere, and give it as --head.`,
 			name := args[0]
 			var in io.Reader
 			if c.Flags().Changed("db") {
-				text, err := auditOf(db, name)
+				text, err := auditOf(c.Context(), db, name)
 				if err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ docs/statistics.md explains the methods.`,
 				return fmt.Errorf("--baseline and --candidate are both %q; name two variants, or a second database with --against", baseline)
 			}
 			debug.SetGCPercent(30) // a million trials are held at once: memory counts here, not pace
-			result, err := compareDatabases(side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}})
+			result, err := compareDatabases(c.Context(), side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}})
 			if err != nil {
 				return err
 			}
@@ -62,7 +63,7 @@ docs/statistics.md explains the methods.`,
 			case "html":
 				return result.HTML(out)
 			}
-			_, err = fmt.Fprint(out, safe(result.Table(format == "markdown")))
+			_, err = fmt.Fprint(out, result.Table(format == "markdown"))
 			return err
 		},
 	}
@@ -87,11 +88,11 @@ type side struct {
 }
 
 // compareDatabases reads both sides at once and compares them.
-func compareDatabases(baseline, candidate side) (*compare.Result, error) {
+func compareDatabases(ctx context.Context, baseline, candidate side) (*compare.Result, error) {
 	var before, after *compare.Sample
 	err := inParallel(
-		func() (err error) { before, err = baseline.sample(); return err },
-		func() (err error) { after, err = candidate.sample(); return err },
+		func() (err error) { before, err = baseline.sample(ctx); return err },
+		func() (err error) { after, err = candidate.sample(ctx); return err },
 	)
 	if err != nil {
 		return nil, err
@@ -103,8 +104,8 @@ func compareDatabases(baseline, candidate side) (*compare.Result, error) {
 	every := 1 + result.Pairs/mostTallied
 	var techniques, detectors [2]compare.Tallies
 	err = inParallel(
-		func() (err error) { techniques[0], detectors[0], err = baseline.tallies(every); return err },
-		func() (err error) { techniques[1], detectors[1], err = candidate.tallies(every); return err },
+		func() (err error) { techniques[0], detectors[0], err = baseline.tallies(ctx, every); return err },
+		func() (err error) { techniques[1], detectors[1], err = candidate.tallies(ctx, every); return err },
 	)
 	if err != nil {
 		return nil, err
@@ -136,8 +137,8 @@ func inParallel(all ...func() error) error {
 }
 
 // sample reads the outcomes of one variant.
-func (s side) sample() (*compare.Sample, error) {
-	db, err := store.Open(s.file)
+func (s side) sample(ctx context.Context) (*compare.Sample, error) {
+	db, err := store.Open(ctx, s.file)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +181,8 @@ func settingsOf(db *store.DB, variant string) (string, error) {
 }
 
 // tallies reads how techniques and detectors did in every n-th trial.
-func (s side) tallies(every int) (techniques, detectors compare.Tallies, err error) {
-	db, err := store.Open(s.file)
+func (s side) tallies(ctx context.Context, every int) (techniques, detectors compare.Tallies, err error) {
+	db, err := store.Open(ctx, s.file)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hemostat/reports/render"
 	"hemostat/reports/store"
 	"hemostat/sim/record"
 )
@@ -55,7 +56,7 @@ func exportTrials() *cobra.Command {
 			if err := checkFormat(format, "csv", "ndjson", "json"); err != nil {
 				return err
 			}
-			d, err := store.Open(db)
+			d, err := store.Open(c.Context(), db)
 			if err != nil {
 				return err
 			}
@@ -79,10 +80,13 @@ func exportTrials() *cobra.Command {
 	return c
 }
 
-// trialColumns are the columns of an exported trial, in the order of the database.
-var trialColumns = []string{"trial_id", "scenario", "variant", "trial_index", "status", "error", "outcome", "detected", "responded", "contained", "objective_reached",
-	"time_to_detect", "time_to_enrich", "time_to_respond", "time_to_contain", "time_to_objective", "time_to_restore", "horizon", "events_total", "events_malicious", "events_lost",
-	"events_queue_dropped", "alerts_total", "alerts_false", "actions_total", "actions_on_benign", "collateral_user_seconds", "approvals_asked", "approval_wait", "coherence", "score", "digest"}
+// trialColumns are the names of the columns of an exported trial.
+var trialColumns = func() (names []string) {
+	for _, c := range record.TrialColumns {
+		names = append(names, c.Name)
+	}
+	return names
+}()
 
 // rowWriter writes trials in one of the formats.
 type rowWriter struct {
@@ -153,7 +157,7 @@ func cell(raw json.RawMessage) (string, error) {
 	case strings.HasPrefix(s, `"`):
 		var text string
 		err := json.Unmarshal(raw, &text)
-		return text, err
+		return render.CSVCell(text), err
 	default:
 		return s, nil
 	}
@@ -185,7 +189,7 @@ alerts that the run raised. What was hostile is not in them, unless --truth asks
 for it.`,
 		Example: "  hemostat run ransomware --trials 1 --keep-events\n  hemostat export events ransomware/0 -o events.ndjson\n  hemostat replay events.ndjson",
 		RunE: func(c *cobra.Command, args []string) error {
-			d, err := store.Open(db)
+			d, err := store.Open(c.Context(), db)
 			if err != nil {
 				return err
 			}

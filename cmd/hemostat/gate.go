@@ -123,16 +123,16 @@ func readPolicy(file string) (*gate.Policy, error) {
 	return p, nil
 }
 
-func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) error {
+func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err error) {
 	policy, err := readPolicy(o.policy)
 	if err != nil {
 		return err
 	}
-	days, err := o.days(policy)
+	days, err := o.days(ctx, policy)
 	if err != nil {
 		return err
 	}
-	defer days.close()
+	defer func() { err = errors.Join(err, days.close()) }()
 	bar := startBar(errOut, policy.Trials.Max)
 	days.step = bar.step
 	result, err := gate.Run(ctx, policy, days.names(), days.more)
@@ -158,7 +158,7 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) error {
 
 func (o *gateOptions) write(r *gate.Result, out io.Writer) error {
 	if o.markdown != "" {
-		if err := os.WriteFile(o.markdown, []byte(safe(r.Markdown())), 0o644); err != nil {
+		if err := os.WriteFile(o.markdown, []byte(r.Markdown()), 0o644); err != nil {
 			return fmt.Errorf("--markdown: %w", err)
 		}
 	}
@@ -179,7 +179,7 @@ func (o *gateOptions) write(r *gate.Result, out io.Writer) error {
 		_, err = fmt.Fprintf(out, "%s\n", text)
 		return err
 	}
-	_, err := fmt.Fprint(out, safe(r.Text()))
+	_, err := fmt.Fprint(out, r.Text())
 	return err
 }
 

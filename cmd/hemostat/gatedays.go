@@ -50,7 +50,7 @@ type recordedSide struct {
 var sideNames = [2]string{"baseline", "candidate"}
 
 // days decides where each side comes from and makes it ready.
-func (o *gateOptions) days(policy *gate.Policy) (*gateDays, error) {
+func (o *gateOptions) days(ctx context.Context, policy *gate.Policy) (*gateDays, error) {
 	d := &gateDays{o: o, policy: policy, step: func() {}}
 	names, files := [2]string{o.baseline, o.candidate}, [2]string{o.baselineDB, o.candidDB}
 	for i := range names {
@@ -69,11 +69,11 @@ func (o *gateOptions) days(policy *gate.Policy) (*gateDays, error) {
 			continue
 		}
 		var err error
-		if d.recorded[i], err = o.recordedSide(sideNames[i], names[i], file); err != nil {
+		if d.recorded[i], err = o.recordedSide(ctx, sideNames[i], names[i], file); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.settle(names); err != nil {
+	if err := d.settle(ctx, names); err != nil {
 		return nil, err
 	}
 	if err := policy.Names(d.order); err != nil {
@@ -82,11 +82,11 @@ func (o *gateOptions) days(policy *gate.Policy) (*gateDays, error) {
 	if a, b := d.engine(0), d.engine(1); a != b && !o.anyEngine {
 		return nil, fmt.Errorf("the baseline was made by another version of the program (%s) than the candidate (%s), and so may differ for that reason alone: run it again with this one, or accept it with --allow-other-engine", a, b)
 	}
-	return d, d.open()
+	return d, d.open(ctx)
 }
 
-func (o *gateOptions) recordedSide(side, variant, file string) (*recordedSide, error) {
-	db, err := store.Open(file)
+func (o *gateOptions) recordedSide(ctx context.Context, side, variant, file string) (*recordedSide, error) {
+	db, err := store.Open(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (r *recordedSide) add(t *store.Outcome) error {
 }
 
 // settle makes scenarios, variants and days ready.
-func (d *gateDays) settle(names [2]string) error {
+func (d *gateDays) settle(ctx context.Context, names [2]string) error {
 	o := d.o
 	wanted := o.scenarioNames
 	if len(wanted) == 0 {
@@ -165,7 +165,7 @@ func (d *gateDays) settle(names [2]string) error {
 	}
 	for i, r := range d.recorded {
 		if r == nil {
-			if err := d.settleAgainst(i, names[i], on[0]); err != nil {
+			if err := d.settleAgainst(ctx, i, names[i], on[0]); err != nil {
 				return err
 			}
 		}
@@ -212,7 +212,7 @@ func (d *gateDays) settleRun(names [2]string, wanted []string) error {
 }
 
 // settleAgainst makes a variant ready that is run on the days of a recorded one.
-func (d *gateDays) settleAgainst(i int, name string, other *recordedSide) error {
+func (d *gateDays) settleAgainst(ctx context.Context, i int, name string, other *recordedSide) error {
 	settings, err := d.settings(false)
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (d *gateDays) settleAgainst(i int, name string, other *recordedSide) error 
 		return fmt.Errorf("--set %s: the scenarios are those on record, and cannot be changed for one side only", d.simulated[i].Scenario[0].Path)
 	}
 	file := cmp.Or(d.o.baselineDB, d.o.candidDB, d.o.db)
-	db, err := store.Open(file)
+	db, err := store.Open(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -291,12 +291,12 @@ func (d *gateDays) findDays(on []*recordedSide) error {
 func (d *gateDays) names() []string { return d.order }
 
 // open opens the database that new trials go to.
-func (d *gateDays) open() error {
+func (d *gateDays) open(ctx context.Context) error {
 	if d.o.db == "" || d.recorded[0] != nil && d.recorded[1] != nil {
 		return nil
 	}
 	var err error
-	if d.db, err = store.Create(d.o.db); err != nil {
+	if d.db, err = store.Create(ctx, d.o.db); err != nil {
 		return err
 	}
 	m := &scenarios.Matrix{Trials: d.policy.Trials.Max, Seed: d.o.seed}
@@ -314,14 +314,11 @@ func (d *gateDays) open() error {
 	return err
 }
 
-func (d *gateDays) close() {
-	if d.db != nil {
-		if err := d.db.Finish(d.run.ID, "done"); err != nil {
-			d.db.Close()
-			return
-		}
-		d.db.Close()
+func (d *gateDays) close() error {
+	if d.db == nil {
+		return nil
 	}
+	return errors.Join(d.db.Finish(d.run.ID, "done"), d.db.Close())
 }
 
 // upcoming lists the next days.

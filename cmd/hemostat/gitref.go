@@ -1,11 +1,9 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,7 +73,7 @@ func checkoutVariant(file, revision string) (*checkout, error) {
 		}
 		paths = append(paths, rel)
 	}
-	archive, err := git(top, append([]string{"archive", "--format=tar", short, "--"}, paths...)...)
+	files, err := filesAt(top, short, paths)
 	if err != nil {
 		return nil, fmt.Errorf("--baseline-ref %s: %w", revision, err)
 	}
@@ -86,7 +84,7 @@ func checkoutVariant(file, revision string) (*checkout, error) {
 	rel, err := filepath.Rel(top, path)
 	c := &checkout{dir: dir, variant: filepath.Join(dir, rel), original: file, revision: short}
 	if err == nil {
-		err = c.fill([]byte(archive), path)
+		err = c.fill(top, files, path)
 	}
 	if err != nil {
 		c.remove()
@@ -95,24 +93,69 @@ func checkoutVariant(file, revision string) (*checkout, error) {
 	return c, nil
 }
 
-// fill unpacks git's archive and puts the variant file beside it.
-func (c *checkout) fill(archive []byte, variant string) error {
-	for r := tar.NewReader(bytes.NewReader(archive)); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
+// treeFile is a file of a revision.
+type treeFile struct{ blob, path string }
+
+// filesAt lists the files below paths in a revision's tree. Links and submodules are
+// refused by name: what they stand for is not in the tree, so the baseline would lack
+// it.
+func filesAt(top, commit string, paths []string) ([]treeFile, error) {
+	listing, err := git(top, append([]string{"ls-tree", "-r", "-z", "--full-tree", commit, "--"}, treePaths(paths)...)...)
+	if err != nil {
+		return nil, err
+	}
+	var files []treeFile
+	var faults []error
+	for entry := range strings.SplitSeq(strings.TrimRight(listing, "\x00"), "\x00") {
+		about, path, ok := strings.Cut(entry, "\t")
+		parts := strings.Fields(about) // mode, type, object (git-ls-tree, "Output Format")
+		if !ok || len(parts) != 3 {
+			return nil, fmt.Errorf("git ls-tree printed %q", entry)
 		}
-		if err != nil {
-			return err
+		switch parts[0] {
+		case "120000":
+			faults = append(faults, fmt.Errorf("%s is a symbolic link at this revision; name the file that it leads to", path))
+		case "160000":
+			faults = append(faults, fmt.Errorf("%s is a submodule at this revision; its files are in another repository", path))
+		default:
+			files = append(files, treeFile{parts[2], path})
 		}
-		if !filepath.IsLocal(h.Name) || h.Typeflag != tar.TypeReg {
-			continue // folders come with their files; links are not followed
+	}
+	return files, errors.Join(faults...)
+}
+
+// treePaths are paths as git's trees have them; the top is all of it.
+func treePaths(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		if p == "." {
+			return nil
 		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			return err
+		out = append(out, filepath.ToSlash(p))
+	}
+	return out
+}
+
+// fill writes the files' contents as they are in the repository, without attributes
+// and filters, and puts the variant file beside them.
+func (c *checkout) fill(top string, files []treeFile, variant string) error {
+	var ids strings.Builder
+	for _, f := range files {
+		if !filepath.IsLocal(f.path) {
+			return fmt.Errorf("%q is no path within the repository", f.path)
 		}
-		if err := writeFile(filepath.Join(c.dir, filepath.FromSlash(h.Name)), data); err != nil {
+		ids.WriteString(f.blob + "\n")
+	}
+	blobs, err := gitRaw(top, ids.String(), "cat-file", "--batch")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		var content []byte
+		if content, blobs, err = nextBlob(blobs, f.blob); err != nil {
+			return fmt.Errorf("%s: %w", f.path, err)
+		}
+		if err := writeFile(filepath.Join(c.dir, filepath.FromSlash(f.path)), content); err != nil {
 			return err
 		}
 	}
@@ -123,6 +166,18 @@ func (c *checkout) fill(archive []byte, variant string) error {
 	return writeFile(c.variant, data)
 }
 
+// nextBlob takes the next object from what git cat-file --batch prints: a line with
+// id, type and size, the content, and a line end.
+func nextBlob(batch []byte, id string) (content, rest []byte, err error) {
+	header, after, _ := bytes.Cut(batch, []byte("\n"))
+	var name, kind string
+	var size int
+	if _, err := fmt.Sscanf(string(header), "%s %s %d", &name, &kind, &size); err != nil || name != id || kind != "blob" || size < 0 || size >= len(after) {
+		return nil, nil, fmt.Errorf("git cat-file printed %q for %s", header, id)
+	}
+	return after[:size], after[size+1:], nil
+}
+
 func writeFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -130,21 +185,24 @@ func writeFile(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o600)
 }
 
-// git runs git and returns what it printed.
+// git runs git and returns what it printed, without blanks around it.
 func git(dir string, args ...string) (string, error) {
+	out, err := gitRaw(dir, "", args...)
+	return strings.TrimSpace(string(out)), err
+}
+
+// gitRaw runs git with a text as its standard input and returns what it printed.
+func gitRaw(dir, input string, args ...string) ([]byte, error) {
 	c := exec.Command("git", args...)
-	c.Dir = dir
+	c.Dir, c.Stdin = dir, strings.NewReader(input)
 	var errOut bytes.Buffer
 	c.Stderr = &errOut
 	out, err := c.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", errors.New("git is not installed")
+		return nil, errors.New("git is not installed")
 	}
 	if err != nil {
-		return "", errors.New(strings.TrimSpace(errOut.String()))
+		return nil, errors.New(strings.TrimSpace(errOut.String()))
 	}
-	if args[0] == "archive" {
-		return string(out), nil
-	}
-	return strings.TrimSpace(string(out)), nil
+	return out, nil
 }

@@ -7,14 +7,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hemostat/reports/store"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes.
@@ -72,13 +76,35 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 		return exitDone
 	}
 	var e exit
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, context.Canceled):
+		e = exit{exitInterrupted, errors.New("interrupted")}
+	case errors.Is(err, store.ErrUnavailable):
+		e = exit{exitInterrupted, err}
+	default:
 		e = exit{exitUsage, err}
 	}
 	if e.err != nil && e.err.Error() != "" {
 		fmt.Fprintf(errOut, "hemostat: %s\n", safe(e.err.Error()))
 	}
 	return e.code
+}
+
+// refuseEmptyFlags refuses flags that were given without a value, such as an unset
+// shell variable: they would stand for "not given", which is another question.
+func refuseEmptyFlags(flags *pflag.FlagSet) error {
+	var faults []error
+	flags.Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) == "" }) {
+			faults = append(faults, fmt.Errorf("--%s: the value is empty", f.Name))
+		}
+	})
+	return errors.Join(faults...)
 }
 
 func rootCommand() *cobra.Command {
@@ -97,9 +123,10 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
   hemostat gate --candidate night.yaml
   hemostat trace ransomware/3
   hemostat replay /var/log/auth.log.1.gz`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return refuseEmptyFlags(c.Flags()) },
 	}
-	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), techniqueCommand(), playbookCommand(), rulesCommand(), variantCommand(), auditCommand(), exportCommand(), versionCommand())
+	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), techniqueCommand(), playbookCommand(), rulesCommand(), variantCommand(), auditCommand(), dbCommand(), exportCommand(), versionCommand())
 	return root
 }

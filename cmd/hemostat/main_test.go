@@ -59,6 +59,14 @@ func TestCommands(t *testing.T) {
 					ts.Fatalf("the run raised %d alerts, replay %d, or others:\n%v\n%v", len(run), len(replayed), run, replayed)
 				}
 			},
+			// same-digests FILE holds the digests of a gate's two sides against each other.
+			"same-digests": func(ts *testscript.TestScript, _ bool, args []string) {
+				var verdict struct{ Digests map[string]string }
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &verdict))
+				if d := verdict.Digests; d["baseline"] == "" || d["baseline"] != d["candidate"] {
+					ts.Fatalf("baseline %q, candidate %q", d["baseline"], d["candidate"])
+				}
+			},
 			// alter FILE SQL changes a database behind the program's back.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))

@@ -36,13 +36,13 @@ the benefit of shared days is unknown, and the numbers are upper bounds.`,
 			if err != nil {
 				return err
 			}
-			before, err := side{db, store.Filter{Variant: baseline, Run: run}}.sample()
+			before, err := side{db, store.Filter{Variant: baseline, Run: run}}.sample(c.Context())
 			if err != nil {
 				return err
 			}
 			var after *compare.Sample
 			if candidate != "" {
-				if after, err = (side{db, store.Filter{Variant: candidate, Run: run}}).sample(); err != nil {
+				if after, err = (side{db, store.Filter{Variant: candidate, Run: run}}).sample(c.Context()); err != nil {
 					return err
 				}
 			}

@@ -3,39 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"hemostat/reports/render"
 	"io"
 	"os"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"golang.org/x/term"
 )
 
-// safe shows control characters and escape sequences escaped, since text that
-// came from events or files must not steer a terminal. Line ends stay.
-func safe(s string) string {
-	clean := strings.IndexFunc(s, unsafeRune) < 0
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unsafeRune(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// unsafeRune tells control characters, the invisible ones that reorder text, and
-// broken encoding from what may be printed.
-func unsafeRune(r rune) bool {
-	return r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar)
-}
+// safe is render.Terminal, for what is printed.
+func safe(s string) string { return render.Terminal(s) }
 
 // safeTable is a table that shows every text in it escaped.
 type safeTable struct {
@@ -82,9 +59,22 @@ func (o *output) Write(p []byte) (int, error) {
 
 // printJSON writes a value as indented JSON.
 func printJSON(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(render.JSON(text), '\n'))
+	return err
+}
+
+// printJSONLine writes a value as JSON in a line of its own.
+func printJSONLine(out io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(render.JSON(text), '\n'))
+	return err
 }
 
 // isTerminal tells whether a stream is a person's screen.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ func binary(t *testing.T) string {
 
 func digests(t *testing.T, path string) map[string]string {
 	t.Helper()
-	db, err := store.Open(path)
+	db, err := store.Open(context.Background(), path)
 	require.NoError(t, err)
 	defer db.Close()
 	got := map[string]string{}
@@ -58,7 +59,7 @@ func begun(t *testing.T, db string) *exec.Cmd {
 	c := exec.Command(binary(t), "run", "ssh-brute-force", "--trials", "400", "--db", db)
 	require.NoError(t, c.Start())
 	require.Eventually(t, func() bool {
-		d, err := store.Open(db)
+		d, err := store.Open(context.Background(), db)
 		if err != nil {
 			return false
 		}

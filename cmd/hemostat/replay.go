@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +77,6 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		return exit{exitInternal, err}
 	}
 	out := c.OutOrStdout()
-	encoder := json.NewEncoder(out)
 	found := map[string]*foundRule{}
 	alerts := 0
 	var printErr error
@@ -86,7 +84,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		alerts++
 		note(found, a)
 		if o.json && printErr == nil {
-			printErr = encoder.Encode(alertLine(a))
+			printErr = printJSONLine(out, alertLine(a))
 		}
 	}
 	var now time.Duration
@@ -110,20 +108,20 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			unread = append(unread, err)
 		}
 	}
-	if err := o.summarize(c.OutOrStdout(), encoder, found, total, detector.Stats(), alerts, len(p.Incidents())); err != nil {
+	if err := o.summarize(out, found, total, detector.Stats(), alerts, len(p.Incidents())); err != nil {
 		return err
 	}
 	return errors.Join(unread...)
 }
 
 // summarize prints what was found, and what became of the lines.
-func (o *replayOptions) summarize(out io.Writer, encoder *json.Encoder, found map[string]*foundRule, total ingest.Summary, state sigma.Stats, alerts, incidents int) error {
+func (o *replayOptions) summarize(out io.Writer, found map[string]*foundRule, total ingest.Summary, state sigma.Stats, alerts, incidents int) error {
 	if o.json {
 		because := total.Because
 		if because == nil {
 			because = map[string]int{}
 		}
-		return encoder.Encode(map[string]any{"summary": map[string]any{
+		return printJSONLine(out, map[string]any{"summary": map[string]any{
 			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": incidents,
 			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late,
 			"fields_omitted": total.OmittedFields}})

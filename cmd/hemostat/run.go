@@ -19,6 +19,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"hemostat/reports/render"
 	"hemostat/reports/stats"
 	"hemostat/reports/store"
 	"hemostat/scenarios"
@@ -63,7 +64,11 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), matrix, c.OutOrStdout(), c.ErrOrStderr())
+			err = o.run(c.Context(), matrix, c.OutOrStdout(), c.ErrOrStderr())
+			if errors.Is(err, context.Canceled) {
+				return exit{exitInterrupted, errors.New("interrupted; the same command with --resume goes on")}
+			}
+			return err
 		},
 	}
 	f := c.Flags()
@@ -129,7 +134,7 @@ func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut i
 	if err != nil {
 		return err
 	}
-	db, err := store.Create(o.db)
+	db, err := store.Create(ctx, o.db)
 	if err != nil {
 		return err
 	}
@@ -153,19 +158,21 @@ func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut i
 	summary, runErr := o.execute(ctx, db, r, m, tasks, errOut)
 	status := "done"
 	switch {
-	case errors.Is(runErr, context.Canceled):
+	case errors.Is(runErr, context.Canceled), errors.Is(runErr, store.ErrUnavailable):
 		status = "interrupted"
 	case runErr != nil:
 		status = "failed"
 	}
-	if err := db.Finish(r.ID, status); err != nil {
-		return errors.Join(runErr, err)
-	}
-	if status == "interrupted" {
+	finishErr := db.Finish(r.ID, status)
+	switch {
+	case errors.Is(runErr, context.Canceled):
 		return exit{exitInterrupted, fmt.Errorf("interrupted after %d of %d trials; the same command with --resume goes on", summary.trials, len(tasks))}
-	}
-	if runErr != nil {
+	case errors.Is(runErr, store.ErrUnavailable):
+		return exit{exitInterrupted, fmt.Errorf("stopped after %d of %d trials: %w", summary.trials, len(tasks), runErr)}
+	case runErr != nil:
 		return exit{exitInternal, runErr}
+	case finishErr != nil:
+		return exit{exitInternal, finishErr}
 	}
 	return o.report(out, errOut, db, m, summary, time.Since(began))
 }
@@ -333,7 +340,7 @@ func (o *runOptions) report(out, errOut io.Writer, db *store.DB, m *scenarios.Ma
 		fmt.Fprintf(errOut, "%s ended in an error, the first: %s\n", plural(s.errors, "trial", "trials"), safe(s.firstError))
 	}
 	if len(cells) > 0 {
-		fmt.Fprintf(errOut, "next: hemostat trace %s/0 --db %s\n", cells[0].Scenario, o.db)
+		fmt.Fprintf(errOut, "next: hemostat trace %s --db %s\n", render.ShellWord(cells[0].Scenario+"/0"), render.ShellWord(o.db))
 	}
 	return nil
 }

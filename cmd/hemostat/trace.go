@@ -29,7 +29,7 @@ by its id, the beginning of it, SCENARIO/INDEX or SCENARIO/VARIANT/INDEX.`,
 			if !slices.Contains([]string{"text", "json"}, format) {
 				return fmt.Errorf("--format: text or json is accepted, not %q", format)
 			}
-			d, err := store.Open(db)
+			d, err := store.Open(c.Context(), db)
 			if err != nil {
 				return err
 			}

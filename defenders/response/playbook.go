@@ -9,7 +9,7 @@ import (
 // Playbook is a response to a kind of incident.
 type Playbook struct {
 	Schema      string           `yaml:"schema" required:"true" enum:"hemostat.playbook/v1" doc:"version of this format"`
-	ID          string           `yaml:"id" required:"true" doc:"name of the playbook, unique in its folder"`
+	ID          string           `yaml:"id" required:"true" name:"true" doc:"name of the playbook, unique in its folder"`
 	Version     string           `yaml:"version" doc:"version of the playbook"`
 	Description string           `yaml:"description" doc:"what the playbook is for"`
 	Precedence  int              `yaml:"precedence" doc:"of two playbooks that want the same target the higher goes first; 0 when absent"`
@@ -76,7 +76,7 @@ func (l *Limits) SetPosition(line, column int) { l.line, l.column = line, column
 // Step is one step of a playbook: an action, or a group of steps that run in
 // parallel or in sequence.
 type Step struct {
-	ID          string         `yaml:"id" required:"true" doc:"name of the step, unique in the playbook"`
+	ID          string         `yaml:"id" required:"true" name:"true" doc:"name of the step, unique in the playbook"`
 	Action      string         `yaml:"action" doc:"what to do"`
 	Parallel    *Group         `yaml:"parallel" doc:"steps that run at once, instead of an action"`
 	Sequence    []Step         `yaml:"sequence" doc:"steps that run one after another, instead of an action; for branches of parallel"`

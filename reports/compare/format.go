@@ -3,6 +3,7 @@ package compare
 import (
 	"encoding/json"
 	"fmt"
+	"hemostat/reports/render"
 	"math"
 	"strconv"
 	"strings"
@@ -115,7 +116,11 @@ func (r *Result) Summary() string {
 // that the adjusted test does not find is written ~.
 func (r *Result) Table(markdown bool) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, r.Summary())
+	shown := render.Inline
+	if markdown {
+		shown = render.Markdown
+	}
+	fmt.Fprintln(&b, shown(r.Summary()))
 	for _, p := range r.Parts() {
 		if markdown {
 			fmt.Fprintln(&b)
@@ -140,7 +145,7 @@ func (r *Result) Table(markdown bool) string {
 		fmt.Fprintln(&b)
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", w)
+		fmt.Fprintf(&b, "warning: %s\n", shown(w))
 	}
 	return b.String()
 }
@@ -165,6 +170,9 @@ func (p *Part) table(markdown bool) string {
 				t.AppendSeparator()
 			}
 			last = name
+		}
+		if name = render.Inline(name); markdown {
+			name = render.Markdown(name)
 		}
 		t.AppendRow(table.Row{name, x.Metric.Name, x.Metric.Format(x.Baseline.Value), x.Metric.Format(x.Candidate.Value), x.Change(), x.Chance(), x.Baseline.N})
 	}

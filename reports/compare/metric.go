@@ -25,6 +25,7 @@ const (
 type Metric struct {
 	Name   string
 	Kind   Kind
+	Unit   record.Unit
 	Better int // 1 when more is better, -1 when less is
 	// Bound is the greatest value that a gate counts in one trial; what lies above
 	// counts as the bound. 0 stands for the trial's horizon.
@@ -35,29 +36,59 @@ type Metric struct {
 	Doc string
 }
 
-// Metrics is everything that variants are compared by. Times count from the
-// attack's first event, in nanoseconds.
-var Metrics = []Metric{
-	{"detected", Rate, 1, 1, attacked(func(t *record.Trial) float64 { return one(t.Detected) }), "trials whose attack was noticed"},
-	{"contained", Rate, 1, 1, attacked(func(t *record.Trial) float64 { return one(t.Contained) }), "trials whose attacker was left no way on"},
-	{"objective_reached", Rate, -1, 1, attacked(func(t *record.Trial) float64 { return one(t.ObjectiveReached) }), "trials in which an attacker got what he came for"},
-	{"detected_before_objective", Rate, 1, 1, attacked(noticedInTime), "trials whose attack was noticed before its goal, or without its reaching it"},
-	{"time_to_detect", Time, -1, 0, when(func(t *record.Trial) record.Time { return t.TimeToDetect }), "until the first alert about the attack"},
-	{"time_to_respond", Time, -1, 0, when(func(t *record.Trial) record.Time { return t.TimeToRespond }), "until the first action against it"},
-	{"time_to_contain", Time, -1, 0, when(func(t *record.Trial) record.Time { return t.TimeToContain }), "until the attacker has no way on"},
-	{"alerts_false", Count, -1, 200, func(t *record.Trial) float64 { return float64(t.AlertsFalse) }, "false alarms a trial"},
-	{"alerts_false_per_1000_benign", Count, -1, 10, perBenign, "false alarms for 1,000 events of ordinary work"},
-	{"alerts_false_per_day", Count, -1, 400, perDay, "false alarms in an analyst's day of eight hours"},
-	{"actions_on_benign", Count, -1, 50, func(t *record.Trial) float64 { return float64(t.ActionsOnBenign) }, "actions that hit somebody innocent"},
-	{"collateral_user_seconds", Count, -1, 720_000, func(t *record.Trial) float64 { return t.CollateralSeconds }, "working time that people lost to the defence; a gate counts 200 hours at most"},
-	{"approvals_asked", Count, -1, 100, func(t *record.Trial) float64 { return float64(t.ApprovalsAsked) }, "questions to people"},
-	{"approval_wait", Count, -1, 86_400, wait, "seconds that questions waited for their answers"},
-	{"coherence", Count, 1, 1, func(t *record.Trial) float64 { return t.Coherence }, "share of incidents that were acted on within 5 s, 0 to 1"},
-	{"bytes_lost", Volume, -1, 100e9, func(t *record.Trial) float64 { return float64(t.BytesLost) }, "bytes that the attackers carried out of the estate"},
-	{"harm", Count, -1, 5000, func(t *record.Trial) float64 { return t.Harm }, "what the attack cost, in hours of work"},
-	{"disruption", Count, -1, 5000, func(t *record.Trial) float64 { return t.Disruption }, "ordinary work that the defence cost, in hours"},
-	{"operations", Count, -1, 500, func(t *record.Trial) float64 { return t.Operations }, "effort of the defence itself, in hours"},
-	{"score", Count, 1, 100, func(t *record.Trial) float64 { return t.Score }, "0 to 100"},
+// Metrics is everything that variants are compared by: the columns of trials that
+// are marked as better when more or less, and behind the column named what is derived
+// from several. Times count from the attack's first event, in nanoseconds.
+var Metrics = metricsOf(record.TrialColumns, []derived{
+	{"objective_reached", Metric{"detected_before_objective", Rate, record.Share, 1, 1, attacked(detectedInTime), "trials whose attack was detected before its goal, or without its reaching it"}},
+	{"alerts_false", Metric{"alerts_false_per_1000_benign", Count, record.Share, -1, 10, falsePerThousand, "false positives for 1,000 events of ordinary work"}},
+	{"alerts_false", Metric{"alerts_false_per_day", Count, record.Count, -1, 400, falsePerDay, "false positives in an analyst's day of eight hours"}},
+	{"approvals_asked", Metric{"approval_wait", Count, record.Seconds, -1, 86_400, approvalWait, "time that approval requests waited for their answers"}},
+})
+
+// derived is a metric of several columns and the metric that it stands behind.
+type derived struct {
+	after string
+	Metric
+}
+
+func metricsOf(columns []record.Column, more []derived) []Metric {
+	var all []Metric
+	for _, c := range columns {
+		if c.Better == 0 {
+			continue
+		}
+		all = append(all, columnMetric(c))
+		for _, d := range more {
+			if d.after == c.Name {
+				all = append(all, d.Metric)
+			}
+		}
+	}
+	return all
+}
+
+// columnMetric makes a metric of a column. The fate of an attack applies to trials
+// with an attacker only.
+func columnMetric(c record.Column) Metric {
+	m := Metric{Name: c.Name, Unit: c.Unit, Better: c.Better, Bound: c.Bound, Doc: c.Doc}
+	m.Of = func(t *record.Trial) float64 {
+		if v, there := c.Number(t); there {
+			return v
+		}
+		return math.Inf(1)
+	}
+	switch {
+	case c.Nullable:
+		m.Kind, m.Of = Time, attacked(m.Of)
+	case c.Unit == record.Share && c.Type == "INTEGER":
+		m.Kind, m.Of = Rate, attacked(m.Of)
+	case c.Unit == record.Bytes:
+		m.Kind = Volume
+	default:
+		m.Kind = Count
+	}
+	return m
 }
 
 // MetricByName finds a metric, or nil.
@@ -95,20 +126,11 @@ func attacked(of func(*record.Trial) float64) func(*record.Trial) float64 {
 	}
 }
 
-func noticedInTime(t *record.Trial) float64 {
+func detectedInTime(t *record.Trial) float64 {
 	return one(t.TimeToDetect != nil && (t.TimeToObjective == nil || *t.TimeToDetect < *t.TimeToObjective))
 }
 
-func when(f func(*record.Trial) record.Time) func(*record.Trial) float64 {
-	return attacked(func(t *record.Trial) float64 {
-		if at := f(t); at != nil {
-			return float64(*at)
-		}
-		return math.Inf(1)
-	})
-}
-
-func perBenign(t *record.Trial) float64 {
+func falsePerThousand(t *record.Trial) float64 {
 	benign := t.EventsTotal - t.EventsMalicious
 	if benign <= 0 {
 		return math.NaN()
@@ -116,21 +138,36 @@ func perBenign(t *record.Trial) float64 {
 	return 1000 * float64(t.AlertsFalse) / float64(benign)
 }
 
-// analystDay is the working day that false alarms are counted by.
+// analystDay is the working day that false positives are counted by.
 const analystDay = 8 * time.Hour
 
-func perDay(t *record.Trial) float64 {
+func falsePerDay(t *record.Trial) float64 {
 	if t.Horizon <= 0 {
 		return math.NaN()
 	}
 	return float64(t.AlertsFalse) * float64(analystDay) / float64(t.Horizon)
 }
 
-func wait(t *record.Trial) float64 {
+func approvalWait(t *record.Trial) float64 {
 	if t.ApprovalWait == nil {
 		return 0
 	}
 	return time.Duration(*t.ApprovalWait).Seconds()
+}
+
+// Least is what differences of small values are held against in relative checks, so
+// that one alert instead of none is not infinitely more: a minute of an attack's time,
+// a share's hundredth of its bound, of people's time a 200th, otherwise one.
+func (m Metric) Least() float64 {
+	switch {
+	case m.Kind == Time:
+		return float64(time.Minute)
+	case m.Unit == record.Seconds:
+		return m.Bound / 200
+	case m.Unit == record.Share:
+		return m.Bound / 100
+	}
+	return 1
 }
 
 // Format writes a value as people read it.
@@ -146,11 +183,11 @@ func (m Metric) Format(v float64) string {
 		return fmt.Sprintf("%.1f %%", 100*v)
 	case m.Kind == Time:
 		return duration(v)
-	case m.Name == "collateral_user_seconds", m.Name == "approval_wait":
+	case m.Unit == record.Seconds:
 		return duration(v * float64(time.Second))
-	case m.Kind == Volume:
+	case m.Unit == record.Bytes:
 		return strconv.FormatFloat(v/1e6, 'f', 1, 64) + " MB"
-	case m.Bound <= 10:
+	case m.Unit == record.Share:
 		return strconv.FormatFloat(v, 'f', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 1, 64)

@@ -55,9 +55,9 @@ func (s *Sample) Add(t *record.Trial, seed uint64, scenarioDigest string) error 
 		s.Errors++
 		return nil
 	}
-	for name, v := range map[string]float64{"score": t.Score, "coherence": t.Coherence, "collateral_user_seconds": t.CollateralSeconds, "harm": t.Harm, "disruption": t.Disruption, "operations": t.Operations} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("trial %s (%s/%s/%d) has the %s %v, which is no number: its row is damaged, so remove it and run it again with --resume", t.TrialID, t.Scenario, t.Variant, t.Index, name, v)
+	for _, c := range record.TrialColumns {
+		if v, _ := c.Number(t); c.Type == "REAL" && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			return fmt.Errorf("trial %s (%s/%s/%d) has the %s %v, which is no number: its row is damaged, so remove it and run it again with --resume", t.TrialID, t.Scenario, t.Variant, t.Index, c.Name, v)
 		}
 	}
 	from := len(s.values)

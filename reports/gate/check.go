@@ -69,20 +69,6 @@ func newCheck(c *Check, alpha float64, checks int, scenarios []string, weights m
 	return x
 }
 
-// least is what differences of small numbers are held against in relative checks,
-// so that one alert instead of none is not infinitely more.
-func least(m *compare.Metric) float64 {
-	switch {
-	case m.Kind == compare.Time:
-		return 60e9 // a minute
-	case m.Name == "collateral_user_seconds":
-		return 3600
-	case m.Bound <= 10:
-		return m.Bound / 100
-	}
-	return 1
-}
-
 // difference is how a pair counts: the candidate minus the baseline as a share of
 // what a pair can differ by at most, or of the greater of both values.
 func (c *check) difference(p *Pair) (x, scale float64, applies bool) {
@@ -99,7 +85,7 @@ func (c *check) difference(p *Pair) (x, scale float64, applies bool) {
 	case c.Floor.Given():
 		return v / top, top, true
 	case c.relative:
-		return (v - b) / max(b, v, least(c.metric)), 1, true
+		return (v - b) / max(b, v, c.metric.Least()), 1, true
 	}
 	return (v - b) / top, top, true
 }

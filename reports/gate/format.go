@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"hemostat/reports/render"
 	"io"
 	"maps"
 	"math"
@@ -78,17 +79,19 @@ var signs = map[string]string{Pass: "✓", Fail: "✗", Inconclusive: "?"}
 // Text writes the verdict for people.
 func (r *Result) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s against %s, policy %s\n", strings.ToUpper(r.Verdict), r.Candidate, r.Baseline, r.Policy.Name)
+	fmt.Fprintf(&b, "%s: %s against %s, policy %s\n", strings.ToUpper(r.Verdict), render.Inline(r.Candidate), render.Inline(r.Baseline), render.Inline(r.Policy.Name))
 	for _, c := range r.Checks {
-		fmt.Fprintf(&b, "  %s %s\n", signs[c.Verdict], c.Reason)
+		fmt.Fprintf(&b, "  %s %s\n", signs[c.Verdict], render.Inline(c.Reason))
 	}
-	r.writeTechniques(&b, "  ")
+	for _, line := range r.techniqueLines() {
+		fmt.Fprintf(&b, "  %s\n", render.Inline(line))
+	}
 	for _, reason := range r.Reasons {
 		if !r.ofCheck(reason) {
-			fmt.Fprintf(&b, "%s\n", reason)
+			fmt.Fprintf(&b, "%s\n", render.Inline(reason))
 		}
 	}
-	fmt.Fprintf(&b, "%s\n", r.repeat())
+	fmt.Fprintf(&b, "%s\n", render.Inline(r.repeat()))
 	return b.String()
 }
 
@@ -100,7 +103,9 @@ func (r *Result) ofCheck(reason string) bool {
 // noteworthy is the change in points from which techniques are told of.
 const noteworthy = 0.05
 
-func (r *Result) writeTechniques(b *strings.Builder, indent string) {
+// techniqueLines tells of the techniques that are noticed more or less often.
+func (r *Result) techniqueLines() []string {
+	var lines []string
 	for _, t := range r.Techniques {
 		n := float64(t.Trials)
 		before, after := float64(t.Baseline)/n, float64(t.Candidate)/n
@@ -114,8 +119,9 @@ func (r *Result) writeTechniques(b *strings.Builder, indent string) {
 		if t.Certain {
 			certain = ", which is certain"
 		}
-		fmt.Fprintf(b, "%stechnique %s is noticed %s often: %.0f %% → %.0f %% of %d trials%s\n", indent, t.Technique, word, 100*before, 100*after, t.Trials, certain)
+		lines = append(lines, fmt.Sprintf("technique %s is noticed %s often: %.0f %% → %.0f %% of %d trials%s", t.Technique, word, 100*before, 100*after, t.Trials, certain))
 	}
+	return lines
 }
 
 // repeat says what the verdict stands on.
@@ -131,9 +137,10 @@ func (r *Result) repeat() string {
 // Markdown writes the verdict for a pull request.
 func (r *Result) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## hemostat gate: %s %s\n\n`%s` against `%s`, policy `%s`\n\n", signs[r.Verdict], r.Verdict, r.Candidate, r.Baseline, r.Policy.Name)
+	fmt.Fprintf(&b, "## hemostat gate: %s %s\n\n%s against %s, policy %s\n\n", signs[r.Verdict], r.Verdict,
+		render.MarkdownCode(r.Candidate), render.MarkdownCode(r.Baseline), render.MarkdownCode(r.Policy.Name))
 	fmt.Fprintf(&b, "| | check | where | what came |\n|---|---|---|---|\n")
-	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
+	cell := render.Markdown
 	for _, c := range r.Checks {
 		where := c.Scenario
 		if c.Technique != "" {
@@ -145,21 +152,23 @@ func (r *Result) Markdown() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", signs[c.Verdict], cell(c.Metric), cell(where), cell(c.Reason))
 	}
 	b.WriteByte('\n')
-	var t strings.Builder
-	r.writeTechniques(&t, "- ")
-	if t.Len() > 0 {
-		b.WriteString(t.String() + "\n")
+	lines := r.techniqueLines()
+	for _, line := range lines {
+		fmt.Fprintf(&b, "- %s\n", render.Markdown(line))
+	}
+	if len(lines) > 0 {
+		b.WriteByte('\n')
 	}
 	for _, reason := range r.Reasons {
 		if !r.ofCheck(reason) {
-			fmt.Fprintf(&b, "%s\n\n", reason)
+			fmt.Fprintf(&b, "%s\n\n", render.Markdown(reason))
 		}
 	}
-	fmt.Fprintf(&b, "<details><summary>to repeat it</summary>\n\n%s\n\n", r.repeat())
+	fmt.Fprintf(&b, "<details><summary>to repeat it</summary>\n\n%s\n\n", render.Markdown(r.repeat()))
 	for _, name := range slices.Sorted(maps.Keys(r.Provenance.Digests)) {
-		fmt.Fprintf(&b, "- %s `%s`\n", name, r.Provenance.Digests[name])
+		fmt.Fprintf(&b, "- %s %s\n", render.Markdown(name), render.MarkdownCode(r.Provenance.Digests[name]))
 	}
-	fmt.Fprintf(&b, "- made by `%s` and `%s`\n\n</details>\n", r.Provenance.Engines[0], r.Provenance.Engines[1])
+	fmt.Fprintf(&b, "- made by %s and %s\n\n</details>\n", render.MarkdownCode(r.Provenance.Engines[0]), render.MarkdownCode(r.Provenance.Engines[1]))
 	return b.String()
 }
 
@@ -190,9 +199,10 @@ type junitMessage struct {
 // JUnit writes the verdict for CI servers: a test case for each check, and one for
 // the verdict. What is undecided is an error, not a failure.
 func (r *Result) JUnit(w io.Writer) error {
-	suite := junitSuite{Name: "hemostat gate " + r.Policy.Name, Out: r.repeat()}
+	suite := junitSuite{Name: render.Inline("hemostat gate " + r.Policy.Name), Out: render.Inline(r.repeat())}
 	add := func(name, verdict, reason string) {
-		c := junitCase{Name: name, Class: "hemostat.gate." + r.Candidate}
+		reason = render.Inline(reason)
+		c := junitCase{Name: render.Inline(name), Class: render.Inline("hemostat.gate." + r.Candidate)}
 		switch verdict {
 		case Fail:
 			suite.Failures++

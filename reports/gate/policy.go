@@ -19,7 +19,7 @@ import (
 // Policy says what a candidate must not lose, and what it must gain.
 type Policy struct {
 	Pos         strictyaml.Pos               `yaml:"-"`
-	Name        string                       `yaml:"name" doc:"name of the policy; that of the file when absent"`
+	Name        string                       `yaml:"name" name:"true" doc:"name of the policy; that of the file when absent"`
 	Description string                       `yaml:"description" doc:"what it guards"`
 	Alpha       float64                      `yaml:"alpha" doc:"error rate of the verdicts; 0.05 when absent"`
 	Trials      Trials                       `yaml:"trials" doc:"how many trials, of both sides together"`

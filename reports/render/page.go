@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed page.html
@@ -12,9 +13,16 @@ var pageText string
 var page = template.Must(template.New("page").Parse(pageText))
 
 // Page writes a self-contained HTML page: one file, no script, nothing fetched.
+// Characters that steer a terminal or reorder text are shown escaped.
 func Page(w io.Writer, title string, body template.HTML) error {
-	return page.Execute(w, struct {
+	var text strings.Builder
+	err := page.Execute(&text, struct {
 		Title string
 		Body  template.HTML
 	}{title, body})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, Terminal(text.String()))
+	return err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ func sample(index int) *record.Trial {
 
 func begin(t testing.TB, path string) *DB {
 	t.Helper()
-	db, err := Create(path)
+	db, err := Create(context.Background(), path)
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db
@@ -116,22 +117,22 @@ func TestFilesThatAreNoDatabaseOfOursAreExplained(t *testing.T) {
 	}
 	both := func(path, want string) {
 		t.Helper()
-		for _, open := range []func(string) (*DB, error){Open, Create} {
-			_, err := open(path)
+		for _, open := range []func(context.Context, string) (*DB, error){Open, Create} {
+			_, err := open(context.Background(), path)
 			require.ErrorContains(t, err, want)
 			require.ErrorContains(t, err, path)
 		}
 	}
 	both(file("junk.db", []byte("this is no database, whatever its name may say; it is only text that is long enough")), "is no SQLite database")
-	_, err := Open(filepath.Join(dir, "none.db"))
+	_, err := Open(context.Background(), filepath.Join(dir, "none.db"))
 	require.ErrorContains(t, err, "does not exist")
-	_, err = Open(dir)
+	_, err = Open(context.Background(), dir)
 	require.ErrorContains(t, err, "is a folder")
-	_, err = Open(file("empty.db", nil))
+	_, err = Open(context.Background(), file("empty.db", nil))
 	require.ErrorContains(t, err, "is empty")
-	_, err = Create(filepath.Join(dir, "no", "such", "x.db"))
+	_, err = Create(context.Background(), filepath.Join(dir, "no", "such", "x.db"))
 	require.ErrorContains(t, err, "cannot be opened")
-	_, err = Create(filepath.Join(dir, "a?b.db"))
+	_, err = Create(context.Background(), filepath.Join(dir, "a?b.db"))
 	require.ErrorContains(t, err, "are not accepted")
 
 	foreign := filepath.Join(dir, "foreign.db")
@@ -158,7 +159,7 @@ func TestFilesThatAreNoDatabaseOfOursAreExplained(t *testing.T) {
 	require.NoError(t, db.Close())
 	data, err := os.ReadFile(whole)
 	require.NoError(t, err)
-	half, err := Open(file("half.db", data[:len(data)/2]))
+	half, err := Open(context.Background(), file("half.db", data[:len(data)/2]))
 	if err == nil {
 		err = half.Trials(Filter{}, func(*record.Trial) error { return nil })
 		require.NoError(t, half.Close())

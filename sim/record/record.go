@@ -34,54 +34,57 @@ func Earliest(a, b Time) Time {
 
 // Outcomes of an attack.
 const (
-	OutcomeObjective = "objective_reached" // the attacker got what he came for
-	OutcomeContained = "contained"         // the defence left him no way on
-	OutcomeFailed    = "failed"            // he failed or gave up without the defence
+	OutcomeObjective = "objective_reached" // the attacker reached the goal
+	OutcomeContained = "contained"         // the defence stopped the attacker
+	OutcomeFailed    = "failed"            // the attacker gave up, unhindered by the defence
 	OutcomeOngoing   = "ongoing"           // still at work at the horizon
 	OutcomeNone      = "no_attack"         // the scenario has no attacker
 )
 
-// Trial is one row of the table trials.
+// Trial is one row of the table trials. Its fields are the columns, with all that is
+// known of them; see Column. Times count from the attack's first event.
 type Trial struct {
-	TrialID            string  `json:"trial_id"`
-	Scenario           string  `json:"scenario"`
-	Variant            string  `json:"variant"`
-	Index              int     `json:"trial_index"`
-	Status             string  `json:"status"`
-	Error              string  `json:"error"`
-	Outcome            string  `json:"outcome"`
-	Detected           bool    `json:"detected"`
-	Responded          bool    `json:"responded"`
-	Contained          bool    `json:"contained"`
-	ObjectiveReached   bool    `json:"objective_reached"`
-	TimeToDetect       Time    `json:"time_to_detect"`
-	TimeToEnrich       Time    `json:"time_to_enrich"`
-	TimeToRespond      Time    `json:"time_to_respond"`
-	TimeToContain      Time    `json:"time_to_contain"`
-	TimeToObjective    Time    `json:"time_to_objective"`
-	TimeToRestore      Time    `json:"time_to_restore"`
-	Horizon            int64   `json:"horizon"`
-	EventsTotal        int     `json:"events_total"`
-	EventsMalicious    int     `json:"events_malicious"`
-	EventsLost         int     `json:"events_lost"`
-	EventsQueueDropped int     `json:"events_queue_dropped"`
-	AlertsTotal        int     `json:"alerts_total"`
-	AlertsFalse        int     `json:"alerts_false"`
-	ActionsTotal       int     `json:"actions_total"`
-	ActionsOnBenign    int     `json:"actions_on_benign"`
-	CollateralSeconds  float64 `json:"collateral_user_seconds"`
-	ApprovalsAsked     int     `json:"approvals_asked"`
-	ApprovalWait       Time    `json:"approval_wait"` // sum over answered requests
-	Coherence          float64 `json:"coherence"`
-	Score              float64 `json:"score"`
-	// The parts of the score, in hours of one person's work; docs/metrics.md.
-	Harm       float64 `json:"harm"`
-	Disruption float64 `json:"disruption"`
-	Operations float64 `json:"operations"`
-	Stake      float64 `json:"stake"`
-	// BytesLost is what the attackers carried out of the estate.
-	BytesLost int64  `json:"bytes_lost"`
-	Digest    string `json:"digest"`
+	TrialID  string `json:"trial_id" doc:"identity, from scenario, variant, seed and index"`
+	Scenario string `json:"scenario" doc:"name of the scenario"`
+	Variant  string `json:"variant" doc:"name of the variant"`
+	Index    int    `json:"trial_index" doc:"which simulated day of the seed"`
+	Status   string `json:"status" doc:"ok or error; an error is never counted as a missed detection"`
+	Error    string `json:"error" doc:"what went wrong"`
+	Outcome  string `json:"outcome" doc:"objective_reached, contained, failed (the attacker gave up unhindered by the defence), ongoing (at the horizon), no_attack"`
+
+	Detected         bool `json:"detected" unit:"share" better:"more" bound:"1" doc:"an alert whose evidence holds an event of the attack was raised"`
+	Responded        bool `json:"responded" unit:"share" doc:"an action took effect that was aimed at something of the attacker's"`
+	Contained        bool `json:"contained" unit:"share" better:"more" bound:"1" doc:"after the attacker's last success nothing went through any more because of the defence"`
+	ObjectiveReached bool `json:"objective_reached" unit:"share" better:"less" bound:"1" doc:"an attacker reached the goal of the campaign"`
+
+	TimeToDetect    Time `json:"time_to_detect" unit:"ns" better:"less" doc:"until the first alert about the attack"`
+	TimeToEnrich    Time `json:"time_to_enrich" unit:"ns" doc:"until fusion was done with that alert"`
+	TimeToRespond   Time `json:"time_to_respond" unit:"ns" better:"less" doc:"until the first action against the attacker took effect"`
+	TimeToContain   Time `json:"time_to_contain" unit:"ns" better:"less" doc:"until the action that stopped the attacker for good took effect"`
+	TimeToObjective Time `json:"time_to_objective" unit:"ns" doc:"until the attacker reached the goal"`
+	TimeToRestore   Time `json:"time_to_restore" unit:"ns" doc:"until all that was done for the attack's incidents was undone and hosts were rebuilt"`
+
+	Horizon            int64   `json:"horizon" unit:"ns" doc:"length of the simulated day"`
+	EventsTotal        int     `json:"events_total" unit:"count" doc:"events that sensors collected"`
+	EventsMalicious    int     `json:"events_malicious" unit:"count" doc:"events among them that attackers caused"`
+	EventsLost         int     `json:"events_lost" unit:"count" doc:"events that sensors lost"`
+	EventsQueueDropped int     `json:"events_queue_dropped" unit:"count" doc:"events and alerts that full queues refused"`
+	AlertsTotal        int     `json:"alerts_total" unit:"count" doc:"alerts raised"`
+	AlertsFalse        int     `json:"alerts_false" unit:"count" better:"less" bound:"200" doc:"false positives: alerts without an event of an attack in their evidence"`
+	ActionsTotal       int     `json:"actions_total" unit:"count" doc:"actions that succeeded"`
+	ActionsOnBenign    int     `json:"actions_on_benign" unit:"count" better:"less" bound:"50" doc:"actions on what the attackers never had"`
+	CollateralSeconds  float64 `json:"collateral_user_seconds" unit:"s" better:"less" bound:"720000" doc:"working time of people lost to what the defence stopped or slowed; a gate counts 200 hours at most"`
+	ApprovalsAsked     int     `json:"approvals_asked" unit:"count" better:"less" bound:"100" doc:"approval requests to people"`
+	ApprovalWait       Time    `json:"approval_wait" unit:"ns" doc:"sum of the waits for answers to approval requests"`
+	Coherence          float64 `json:"coherence" unit:"share" better:"more" bound:"1" doc:"share of incidents that were acted on within 5 s"`
+
+	Score      float64 `json:"score" unit:"points" better:"more" bound:"100" doc:"0 to 100, from harm, disruption and operations as a share of the stake"`
+	Harm       float64 `json:"harm" unit:"h" better:"less" bound:"5000" doc:"what the attack cost"`
+	Disruption float64 `json:"disruption" unit:"h" better:"less" bound:"5000" doc:"ordinary work that the defence's actions cost"`
+	Operations float64 `json:"operations" unit:"h" better:"less" bound:"500" doc:"effort of the defence itself"`
+	Stake      float64 `json:"stake" unit:"h" doc:"ordinary work of the horizon and what the attackers could gain"`
+	BytesLost  int64   `json:"bytes_lost" unit:"bytes" better:"less" bound:"100e9" doc:"data that the attackers carried out of the estate"`
+	Digest     string  `json:"digest" doc:"SHA-256 over the trial's rows"`
 
 	Attacks   []Attack      `json:"attacks"`
 	Steps     []Step        `json:"steps"`
@@ -218,14 +221,14 @@ type AuditEntry struct {
 	Status   string `json:"status"`
 	Detail   string `json:"detail"`
 	Hash     string `json:"hash"`
-	Line     string `json:"-"` // the whole entry; the hash stands for it in the digest
+	Line     string `json:"-" sql:"json"` // the whole entry; the hash stands for it in the digest
 }
 
 // Cost is wall-clock time, which is never part of a digest.
 type Cost struct {
-	WallNS         int64
-	Detector       string
-	DetectorWallNS int64
+	WallNS         int64  `json:"-" sql:"wall_ns"`
+	Detector       string `json:"-" sql:"detector"`
+	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector"`
 }
 
 // StoredEvent is an event kept on request.

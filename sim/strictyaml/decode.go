@@ -273,6 +273,11 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 		if len(f.enum) > 0 && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode && !slices.Contains(f.enum, target.String()) {
 			d.Fault(value, join(path, name), "%q is not accepted%s; accepted: %s", target.String(), suggest(target.String(), f.enum), strings.Join(f.enum, ", "))
 		}
+		if f.isName && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode {
+			if err := CheckName(target.String()); err != nil {
+				d.Fault(value, join(path, name), "%s", err)
+			}
+		}
 	}
 	for _, f := range fields {
 		if f.required && !seen[f.name] {
@@ -387,6 +392,7 @@ type field struct {
 	doc      string
 	enum     []string
 	required bool
+	isName   bool // held to the rule of names
 }
 
 // structFields lists the fields that a file may set, those of structs marked
@@ -410,7 +416,8 @@ func structFields(t reflect.Type) []field {
 		if tag := f.Tag.Get("enum"); tag != "" {
 			enum = strings.Split(tag, ",")
 		}
-		out = append(out, field{name, []int{i}, f.Type, f.Tag.Get("doc"), enum, f.Tag.Get("required") == "true"})
+		out = append(out, field{name: name, index: []int{i}, typ: f.Type, doc: f.Tag.Get("doc"), enum: enum,
+			required: f.Tag.Get("required") == "true", isName: f.Tag.Get("name") == "true"})
 	}
 	return out
 }
@@ -435,10 +442,15 @@ func describe(n *yaml.Node) string {
 	if n.Tag == "!!null" {
 		return "an empty value"
 	}
-	if len(n.Value) > 60 {
-		return strconv.Quote(n.Value[:60] + "…")
+	return quoteShort(n.Value)
+}
+
+// quoteShort quotes the beginning of a text.
+func quoteShort(s string) string {
+	if len(s) > 60 {
+		return strconv.Quote(s[:60] + "…")
 	}
-	return strconv.Quote(n.Value)
+	return strconv.Quote(s)
 }
 
 func kindName(k reflect.Kind) string {

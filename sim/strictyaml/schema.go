@@ -88,6 +88,9 @@ func (s *schemaWriter) ofStruct(t reflect.Type) map[string]any {
 		if len(f.enum) > 0 {
 			p["enum"] = f.enum
 		}
+		if f.isName {
+			p["pattern"] = namePattern
+		}
 		properties[f.name] = p
 		if f.required {
 			required = append(required, f.name)

@@ -21,7 +21,7 @@ const Internet = "internet"
 
 // Spec is a world file.
 type Spec struct {
-	Name        string         `yaml:"name" required:"true" doc:"name by which scenarios refer to this world"`
+	Name        string         `yaml:"name" required:"true" name:"true" doc:"name by which scenarios refer to this world"`
 	Description string         `yaml:"description" doc:"what the estate is like, in one sentence"`
 	Domain      string         `yaml:"domain" required:"true" doc:"DNS name of the Active Directory domain, such as corp.example"`
 	Zones       []ZoneSpec     `yaml:"zones" required:"true" doc:"network zones"`
@@ -35,7 +35,7 @@ type Spec struct {
 // ZoneSpec is a network zone.
 type ZoneSpec struct {
 	Pos  strictyaml.Pos `yaml:"-"`
-	Name string         `yaml:"name" required:"true" doc:"name of the zone"`
+	Name string         `yaml:"name" required:"true" name:"true" doc:"name of the zone"`
 	CIDR string         `yaml:"cidr" required:"true" doc:"IPv4 network from which hosts get their addresses"`
 }
 
@@ -50,7 +50,7 @@ type FlowSpec struct {
 // HostGroup is a number of like hosts.
 type HostGroup struct {
 	Pos             strictyaml.Pos `yaml:"-"`
-	Name            string         `yaml:"name" required:"true" doc:"host name; with a count above 1 a running number is appended"`
+	Name            string         `yaml:"name" required:"true" name:"true" doc:"host name; with a count above 1 a running number is appended"`
 	Count           int            `yaml:"count" doc:"how many; 1 when absent"`
 	Scale           bool           `yaml:"scale" doc:"whether this group grows and shrinks with the world's size"`
 	Zone            string         `yaml:"zone" required:"true" doc:"zone the hosts stand in"`
@@ -93,7 +93,7 @@ type DataSpec struct {
 // SensorSpec is a collector of telemetry.
 type SensorSpec struct {
 	Pos      strictyaml.Pos `yaml:"-"`
-	Name     string         `yaml:"name" required:"true" doc:"name of the sensor"`
+	Name     string         `yaml:"name" required:"true" name:"true" doc:"name of the sensor"`
 	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver, decoy, cloud"`
 	Zones    []string       `yaml:"zones" doc:"zones it covers; all when absent"`
 	Roles    []string       `yaml:"roles" doc:"host roles it covers; all when absent"`
