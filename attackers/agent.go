@@ -10,6 +10,7 @@ import (
 	"hemostat/attackers/technique"
 	"hemostat/sim"
 	"hemostat/sim/record"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -64,7 +65,7 @@ type hindrance struct {
 type Options struct {
 	Index   int // 1-based
 	Horizon time.Duration
-	Hostile *world.Hostile
+	Hostile *world.AttackerAssets
 }
 
 // New puts an attacker into the world; its first step is scheduled.
@@ -234,7 +235,7 @@ func (a *Agent) next(now time.Duration) {
 }
 
 func (a *Agent) options(s *campaign.Stage) map[string]string {
-	options := map[string]string{"role": a.spec.Goal.Role()}
+	options := map[string]string{"role": string(a.spec.Goal.Role())}
 	for k, v := range s.With {
 		options[k] = v
 	}
@@ -612,7 +613,7 @@ func (a *Agent) holds(c campaign.Condition) bool {
 		return any && best >= privilege(c.Credential)
 	case c.Foothold != "":
 		for _, f := range s.Footholds {
-			if (c.Foothold == "any" || f.Host.Role == c.Foothold) && s.Usable(f).OK() {
+			if (c.Foothold == "any" || string(f.Host.Role) == c.Foothold) && s.Usable(f).OK() {
 				return true
 			}
 		}
@@ -694,10 +695,10 @@ func (a *Agent) end(now time.Duration, reason string) {
 }
 
 // ofRole counts the hosts of a role; the empty role is any.
-func ofRole(hosts []*world.Host, role string) float64 {
+func ofRole(hosts []*world.Host, wanted role.Role) float64 {
 	n := 0
 	for _, h := range hosts {
-		if role == "" || h.Role == role {
+		if wanted == "" || h.Role == wanted {
 			n++
 		}
 	}

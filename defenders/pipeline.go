@@ -14,8 +14,10 @@ import (
 	"hemostat/defenders/reflex"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
-	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
+	"hemostat/sim/stage"
 )
 
 // Services are the service times of the stages. The defaults stand in
@@ -49,6 +51,9 @@ type Config struct {
 	Services    Services
 	Actuator    response.Actuator
 	Approver    response.Approver
+	// Listener records what the response does; those of its functions that the pipeline
+	// needs itself are called after it.
+	Listener response.Listener
 	// Uniform gives the draw in [0, 1) of a stage for its n-th item; nil gives 0.5.
 	Uniform  func(stage Stage, n uint64) float64
 	Registry prometheus.Registerer
@@ -94,6 +99,7 @@ type Pipeline struct {
 	// incident that nobody has reacted to yet; answered are those with a reaction.
 	detected  map[int]time.Duration
 	answered  map[int]bool
+	contained map[int]bool       // incidents for which an action of high risk changed something
 	going     map[stageKey][]int // indices of stages that have not ended
 	coherence prometheus.Histogram
 }
@@ -108,7 +114,7 @@ type RaisedAlert struct {
 // StageTime is one stage's work on an incident; Ended is nil while it goes on.
 type StageTime struct {
 	Incident int
-	Stage    string
+	Stage    stage.Name
 	Started  time.Duration
 	Ended    *time.Duration
 }
@@ -121,7 +127,7 @@ func New(c Config) (*Pipeline, error) {
 	if c.Uniform == nil {
 		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}, going: map[stageKey][]int{}}
+	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}, contained: map[int]bool{}, going: map[stageKey][]int{}}
 	if c.Registry != nil {
 		p.coherence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_coherence_seconds", Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
 			Help: "Time from the event over enrichment to the first automatic action in effect, or approval asked; the goal is under 5 s."})
@@ -136,13 +142,10 @@ func New(c Config) (*Pipeline, error) {
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
-	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory, Registry: c.Registry})
+	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory, Registry: c.Registry, Listener: p.listen(c.Listener)})
 	if err != nil {
 		return nil, err
 	}
-	p.engine.OnRun = p.onRun
-	p.engine.OnStep = p.onStep
-	p.engine.OnApproval = p.onApproval
 	p.reflex = reflex.New(c.Reflex, c.Inventory)
 	p.cascade = cascade.New(c.Cascade, c.Inventory)
 	p.restoration = cascade.NewRestoration(c.Restoration)
@@ -178,7 +181,6 @@ func (p *Pipeline) admit(now time.Duration, stage Stage) (time.Duration, bool) {
 
 // Event takes in one event that a sensor has delivered now.
 func (p *Pipeline) Event(now time.Duration, e *event.Event) {
-	p.now = max(p.now, now)
 	ingested, ok := p.admit(now, StageIngest)
 	if !ok {
 		return
@@ -190,7 +192,7 @@ func (p *Pipeline) Event(now time.Duration, e *event.Event) {
 		if r, react := p.reflex.Inspect(e); react {
 			p.push(ingested, func(at time.Duration) { p.react(at, r) })
 			alert := sentinel.Alert{EventTime: e.Time, Detector: "reflex", RuleID: r.Rule, Title: r.Title, Techniques: []string{r.Technique},
-				Severity: "low", Confidence: r.Confidence, Evidence: r.Evidence, Entities: sentinel.EntitiesOf(e, p.config.Inventory)}
+				Severity: severity.Low, Confidence: r.Confidence, Evidence: r.Evidence, Entities: sentinel.EntitiesOf(e, p.config.Inventory)}
 			p.raise(ingested, alert)
 		}
 	}
@@ -205,7 +207,7 @@ func (p *Pipeline) Event(now time.Duration, e *event.Event) {
 }
 
 func (p *Pipeline) react(at time.Duration, r reflex.Reaction) {
-	p.engine.Act(at, 0, r.Rule, r.Action, r.Params, r.TTL)
+	p.engine.Act(at, 0, response.FromReflex, r.Rule, r.Request, r.TTL)
 }
 
 // raise queues an alert for fusion from the time at which it stands.
@@ -226,21 +228,21 @@ func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
 	in, fresh := p.fusion.Add(now, a)
 	p.Alerts = append(p.Alerts, RaisedAlert{Alert: a, Incident: in.ID, Enriched: now})
 	if fresh {
-		p.stage(in.ID, "detection", a.Raised, now)
-		p.stage(in.ID, "fusion", a.Raised, now)
+		p.addStage(in.ID, stage.Detection, a.Raised, now)
+		p.addStage(in.ID, stage.Fusion, a.Raised, now)
 	}
 	if p.OnAlert != nil {
 		p.OnAlert(&p.Alerts[len(p.Alerts)-1])
 	}
-	if sentinel.IsThreat(a.Severity) {
+	if a.Severity.IsThreat() {
 		p.restoration.Watch(in)
 		if back := p.restoration.Bleeds(now, in.ID); back != nil {
-			for _, i := range p.going[stageKey{in.ID, "restoration"}] {
-				p.Stages[i].Stage = "restoration broken off"
+			for _, i := range p.going[stageKey{in.ID, stage.Restoration}] {
+				p.Stages[i].Stage = stage.RestorationCanceled
 			}
-			p.close(in.ID, "restoration", -1, now)
-			p.stage(in.ID, "rollback", now, now)
-			p.engine.Again(now, back, rollbackHold)
+			p.close(in.ID, stage.Restoration, -1, now)
+			p.addStage(in.ID, stage.Rollback, now, now)
+			p.engine.Reapply(now, back, rollbackHold)
 		}
 	}
 	ready, ok := p.admit(now, StageResponse)
@@ -259,42 +261,85 @@ func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.A
 	}
 	p.engine.Alert(now, in, a)
 	if d, ok := p.cascade.Alert(now, in, a); ok {
-		p.stage(in.ID, "cascade", now, now)
-		p.engine.Run(now, d.Playbook, in, response.Env{}, d.Inputs)
+		p.addStage(in.ID, stage.Cascade, now, now)
+		p.engine.Run(now, response.RunRequest{Playbook: d.Playbook, Incident: in, Origin: response.FromCascade, Inputs: d.Inputs})
 	}
 }
 
-// onStep lets the cascade and restoration know what came of their steps.
-func (p *Pipeline) onStep(now time.Duration, s response.StepEnd) {
-	done := s.Status == response.Succeeded || s.Status == response.DryRun
-	switch incident := s.Incident; {
-	case s.Playbook == "cascade_isolate" && !done:
-		for _, zone := range s.Targets {
-			p.cascade.Refuse(zone)
+// listen puts what the pipeline needs to hear of the response behind a listener.
+func (p *Pipeline) listen(l response.Listener) response.Listener {
+	l.RunStarted = both(l.RunStarted, p.runStarted)
+	l.RunEnded = both(l.RunEnded, p.runEnded)
+	l.StepEnded = both(l.StepEnded, p.stepEnded)
+	l.ApprovalAsked = both(l.ApprovalAsked, p.approvalAsked)
+	l.ApprovalClosed = both(l.ApprovalClosed, p.approvalClosed)
+	l.ActionTookEffect = both(l.ActionTookEffect, p.actionTookEffect)
+	l.ActionEnded = both(l.ActionEnded, p.actionEnded)
+	return l
+}
+
+func both[T any](first, second func(time.Duration, T)) func(time.Duration, T) {
+	if first == nil {
+		return second
+	}
+	return func(now time.Duration, x T) {
+		first(now, x)
+		second(now, x)
+	}
+}
+
+// stepEnded lets the cascade and restoration know how their steps ended.
+func (p *Pipeline) stepEnded(now time.Duration, s response.StepEnd) {
+	switch s.Origin {
+	case response.FromCascade:
+		if !s.Status.IsGood() {
+			for _, zone := range s.Targets {
+				p.cascade.Refuse(zone)
+			}
 		}
-	case s.Playbook == "restoration":
-		p.close(incident, "restoration asked", -1, now)
-		p.restoration.Answered(now, incident, done)
-		if p.restoration.Phase(incident) == cascade.Rebuilding {
-			p.open(incident, "restoration", now)
-			p.rebuild(now, p.fusion.Incidents()[incident-1])
+	case response.FromRestoration:
+		p.close(s.Incident, stage.RestorationAsked, -1, now)
+		p.restoration.Answered(now, s.Incident, s.Status.IsGood())
+		if p.restoration.Phase(s.Incident) == cascade.Rebuilding {
+			p.open(s.Incident, stage.Restoration, now)
+			p.rebuild(now, p.fusion.Incidents()[s.Incident-1])
 		}
 	}
 }
 
-// onApproval notes how long people took, as a stage of its own.
-func (p *Pipeline) onApproval(now time.Duration, a *response.ApprovalRecord) {
-	name := "approval " + a.Playbook + "/" + a.Step
-	if a.Closed == nil {
-		p.open(a.Incident, name, a.Asked)
-		p.coherent(a.Incident, now)
-		return
+// approvalAsked opens a stage that tells how long people took.
+func (p *Pipeline) approvalAsked(now time.Duration, a *response.ApprovalRecord) {
+	p.open(a.Incident, stage.Approval(a.Playbook, a.Step), a.Asked)
+	p.coherent(a.Incident, now)
+}
+
+func (p *Pipeline) approvalClosed(now time.Duration, a *response.ApprovalRecord) {
+	p.close(a.Incident, stage.Approval(a.Playbook, a.Step), a.Asked, now)
+}
+
+func (p *Pipeline) runStarted(now time.Duration, r response.RunInfo) {
+	p.open(r.Incident, stage.Response(r.Playbook), now)
+}
+
+func (p *Pipeline) runEnded(now time.Duration, r response.RunInfo) {
+	p.close(r.Incident, stage.Response(r.Playbook), -1, now)
+	if r.Origin == response.FromRebuild && p.restoration.Rebuilt(now, r.Incident) {
+		p.close(r.Incident, stage.Rebuild, -1, now)
 	}
-	p.close(a.Incident, name, a.Asked, now)
+}
+
+func (p *Pipeline) actionEnded(_ time.Duration, a *response.ActionRecord) {
+	if a.Changed && action.Must(a.Request.Kind).Risk == action.High {
+		p.contained[a.Incident] = true
+	}
+}
+
+func (p *Pipeline) actionTookEffect(now time.Duration, a *response.ActionRecord) {
+	p.coherent(a.Incident, now)
 }
 
 // open begins a stage that close ends.
-func (p *Pipeline) open(incident int, name string, started time.Duration) {
+func (p *Pipeline) open(incident int, name stage.Name, started time.Duration) {
 	key := stageKey{incident, name}
 	p.going[key] = append(p.going[key], len(p.Stages))
 	p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: name, Started: started})
@@ -302,12 +347,12 @@ func (p *Pipeline) open(incident int, name string, started time.Duration) {
 
 type stageKey struct {
 	incident int
-	name     string
+	name     stage.Name
 }
 
 // close ends the stage of an incident that began at a time, or with a negative
 // time the latest.
-func (p *Pipeline) close(incident int, name string, started, now time.Duration) {
+func (p *Pipeline) close(incident int, name stage.Name, started, now time.Duration) {
 	key := stageKey{incident, name}
 	list := p.going[key]
 	for i := len(list) - 1; i >= 0; i-- {
@@ -337,34 +382,18 @@ func (p *Pipeline) coherent(incident int, now time.Duration) {
 	}
 }
 
-func (p *Pipeline) onRun(now time.Duration, incident int, playbook string, started bool) {
-	if started {
-		p.open(incident, "response "+playbook, now)
-		return
-	}
-	p.close(incident, "response "+playbook, -1, now)
-	if playbook == "restoration_rebuild" && p.restoration.Rebuilt(now, incident) {
-		p.close(incident, "rebuild", -1, now)
-	}
-}
-
-func (p *Pipeline) stage(incident int, name string, started, ended time.Duration) {
+func (p *Pipeline) addStage(incident int, name stage.Name, started, ended time.Duration) {
 	p.Stages = append(p.Stages, StageTime{incident, name, started, &ended})
 }
 
 // Answer is a person's word on a question of the response.
 func (p *Pipeline) Answer(now time.Duration, id int, approved bool, by string) bool {
-	p.now = max(p.now, now)
 	return p.engine.Answer(now, id, approved, by)
 }
 
 // ActionDone is the result of an action.
 func (p *Pipeline) ActionDone(now time.Duration, id int64, result response.Result) {
-	p.now = max(p.now, now)
 	p.engine.Done(now, id, result)
-	if result.OK && result.Changed && id > 0 && id <= int64(len(p.engine.Actions)) {
-		p.coherent(p.engine.Actions[id-1].Incident, now)
-	}
 }
 
 // NextWake is when Advance has something to do; false means not before the next
@@ -386,7 +415,6 @@ func (p *Pipeline) NextWake() (time.Duration, bool) {
 
 // Advance does everything that is due by now, in the order of its time.
 func (p *Pipeline) Advance(now time.Duration) {
-	p.now = max(p.now, now)
 	for {
 		at, ok := p.NextWake()
 		if !ok || at > now {
@@ -398,7 +426,7 @@ func (p *Pipeline) Advance(now time.Duration) {
 			continue
 		}
 		p.engine.Advance(at)
-		for _, w := range p.restoration.Due(at, p.engine.Busy) {
+		for _, w := range p.restoration.Due(at, p.engine.IsBusy) {
 			p.restore(at, w)
 		}
 	}
@@ -415,21 +443,18 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 			p.fusion.Close(in)
 			return
 		}
-		p.open(in.ID, "restoration asked", now)
+		p.open(in.ID, stage.RestorationAsked, now)
 		for _, instead := range [][]string{in.Hosts, in.Accounts, in.Sources, {"nothing named"}} {
 			if len(hosts) == 0 {
 				hosts = instead
 			}
 		}
-		p.engine.Run(now, w.Playbook, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
+		p.engine.Run(now, response.RunRequest{Playbook: w.Playbook, Incident: in, Origin: response.FromRestoration, Inputs: map[string]any{"hosts": hosts, "incident": in.ID}})
 	case cascade.Releasing:
-		p.restoration.Released(now, in.ID, p.engine.RestoreOnly(now, in.ID, func(a *response.ActionRecord) bool {
-			kind, _ := response.Kind(a.Kind)
-			return slices.Contains(w.Kinds, kind.Disrupts)
-		}))
+		p.restoration.Released(now, in.ID, p.engine.Release(now, in.ID, w.Classes))
 	case cascade.Restored:
 		p.fusion.Close(in)
-		p.close(in.ID, "restoration", -1, now)
+		p.close(in.ID, stage.Restoration, -1, now)
 	}
 }
 
@@ -437,8 +462,8 @@ func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
 func (p *Pipeline) rebuild(now time.Duration, in *fusion.Incident) {
 	hosts := p.rebuildable(in)
 	if book := p.restoration.Rebuild(hosts); book != nil {
-		p.open(in.ID, "rebuild", now)
-		p.engine.Run(now, book, in, response.Env{}, map[string]any{"hosts": hosts, "incident": in.ID})
+		p.open(in.ID, stage.Rebuild, now)
+		p.engine.Run(now, response.RunRequest{Playbook: book, Incident: in, Origin: response.FromRebuild, Inputs: map[string]any{"hosts": hosts, "incident": in.ID}})
 		return
 	}
 	p.restoration.Rebuilt(now, in.ID)
@@ -448,18 +473,14 @@ func (p *Pipeline) rebuild(now time.Duration, in *fusion.Incident) {
 // have run: those with an alert of severity high or more of their own, provided
 // that the incident was taken seriously enough to contain something.
 func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
-	contained := slices.ContainsFunc(p.engine.Actions, func(a *response.ActionRecord) bool {
-		kind, _ := response.Kind(a.Kind)
-		return a.Incident == in.ID && a.Changed && kind.Risk == response.High
-	})
-	if !contained {
+	if !p.contained[in.ID] {
 		return nil
 	}
 	var hosts []string
 	seen := map[string]bool{}
 	for _, a := range in.Alerts {
 		h := p.config.Inventory.Host(a.Host)
-		if h == nil || seen[h.Name] || sigma.LevelRank(a.Severity) < sigma.LevelRank("high") || h.Role == "domain_controller" {
+		if h == nil || seen[h.Name] || a.Severity < severity.High || !h.Role.IsRebuildable() {
 			continue
 		}
 		seen[h.Name] = true

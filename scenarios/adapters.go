@@ -7,8 +7,8 @@ import (
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/analysts"
 	"hemostat/sim/intel"
 	"hemostat/sim/world"
@@ -37,7 +37,7 @@ type actuator struct {
 	engine   *sim.Engine
 	world    *world.World
 	pipeline *defenders.Pipeline
-	hostile  *world.Hostile
+	assets   *world.AttackerAssets
 	wake     func()
 	requests map[int64]world.Action
 	// applied is when each action took effect, and whether it hit the innocent.
@@ -48,65 +48,63 @@ type actuator struct {
 // Start implements response.Actuator. Luck belongs to the request's key, so two
 // variants that take the same action share it.
 func (a *actuator) Start(now time.Duration, r response.ActionRequest) {
-	stream := a.world.Streams().Stream("actuator", r.Key)
-	action := world.Action{ID: uint64(r.ID), Kind: r.Kind, Params: r.Params}
-	a.requests[r.ID] = action
-	luck, err := world.ActionLuck(action, &stream)
-	a.engine.Schedule(now+luck.Takes, sim.HandlerFunc(func(now time.Duration) {
-		a.pipeline.ActionDone(now, r.ID, a.carryOut(now, r.ID, action, luck, err))
+	stream := a.world.Streams().Stream("actuator", r.Attempt)
+	request := world.Action{ID: uint64(r.ID), Request: r.Request}
+	a.requests[r.ID] = request
+	sample := world.SampleAction(r.Request, &stream)
+	a.engine.Schedule(now+sample.Latency, sim.HandlerFunc(func(now time.Duration) {
+		a.pipeline.ActionDone(now, r.ID, a.carryOut(now, request, sample))
 		a.wake()
 	}), 0)
 }
 
-func (a *actuator) carryOut(now time.Duration, id int64, action world.Action, luck world.Luck, err error) response.Result {
+func (a *actuator) carryOut(now time.Duration, request world.Action, sample world.ActionSample) response.Result {
 	switch {
-	case err != nil:
-		return response.Result{Detail: err.Error()}
-	case luck.Fails:
+	case sample.Failure:
 		return response.Result{Detail: "the action failed"}
-	case luck.Silent:
-		return response.Result{OK: true, Changed: true, Detail: action.Kind + " was reported done"}
+	case sample.SilentFailure:
+		return response.Result{OK: true, Changed: true, Detail: string(request.Kind) + " was reported done"}
 	}
-	justified := a.hostile.Justified(a.world, action)
-	result := a.world.Apply(now, action)
+	justified := a.assets.IsJustified(a.world, request.Request)
+	result := a.world.Apply(now, request)
 	if result.OK && result.Changed {
-		a.applied[id] = now
-		a.onBenign[id] = !justified
+		a.applied[int64(request.ID)] = now
+		a.onBenign[int64(request.ID)] = !justified
 	}
-	return response.Result{OK: result.OK, Changed: result.Changed, Detail: result.Detail, Accounts: result.Found["account"], Addresses: result.Found["address"]}
+	return response.Result{OK: result.OK, Changed: result.Changed, Detail: result.Detail, Accounts: result.Accounts}
 }
 
 // Undo implements response.Actuator.
-func (a *actuator) Undo(_ time.Duration, action int64) bool { return a.world.Undo(uint64(action)) }
+func (a *actuator) Undo(_ time.Duration, id int64) bool { return a.world.Undo(uint64(id)) }
 
 // Observe implements response.Actuator.
-func (a *actuator) Observe(_ time.Duration, action int64) bool {
-	request, known := a.requests[action]
+func (a *actuator) Observe(_ time.Duration, id int64) bool {
+	request, known := a.requests[id]
 	return known && a.world.Observe(request)
 }
 
-// approver puts the response's questions to the simulated people.
+// approver puts the response's approval requests to the simulated people.
 type approver struct {
-	staff   *analysts.Staff
-	world   *world.World
-	hostile *world.Hostile
+	staff  *analysts.Staff
+	world  *world.World
+	assets *world.AttackerAssets
 }
 
 // Ask implements response.Approver.
-func (p *approver) Ask(now time.Duration, q response.Question) {
-	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Action, Priority: sigma.LevelRank(q.Severity), Confidence: q.Confidence, Disruption: q.Disruption, Deadline: q.Deadline,
-		Justified: p.just(q.Action, q.All)})
+func (p *approver) Ask(now time.Duration, q response.ApprovalRequest) {
+	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Kind, Priority: q.Severity, Confidence: q.Confidence,
+		Disruption: q.Disruption, Deadline: q.Deadline, Justified: p.isJustified(q.Requests)})
 }
 
-// just tells whether an action is justified in truth for most of its targets.
-func (p *approver) just(action string, all []map[string]string) bool {
+// isJustified tells whether an action is justified in truth for most of its targets.
+func (p *approver) isJustified(requests []action.Request) bool {
 	n := 0
-	for _, params := range all {
-		if p.hostile.Justified(p.world, world.Action{Kind: action, Params: params}) {
+	for _, r := range requests {
+		if p.assets.IsJustified(p.world, r) {
 			n++
 		}
 	}
-	return 2*n >= len(all)
+	return 2*n >= len(requests)
 }
 
 // feed lets the defence ask a simulated feed.
@@ -160,10 +158,4 @@ func sensorsChanged(spec *world.Spec, changes []SensorChange) (*world.Spec, erro
 		}
 	}
 	return &changed, nil
-}
-
-// justified tells whether an approval was for an action on the attackers'
-// things, as far as the truth stands at the end of the trial.
-func (p *approver) justified(a *response.ApprovalRecord) bool {
-	return p.just(a.Action, a.All)
 }

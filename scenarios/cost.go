@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/background"
 	"hemostat/sim/record"
 	"hemostat/sim/strictyaml"
@@ -136,11 +137,12 @@ func (t *trial) price(r *record.Trial) {
 	for i := range r.Actions {
 		a := &r.Actions[i]
 		a.Realised = collateral.ByAction[uint64(a.Action)] / 3600
-		if a.Kind == "restore_from_backup" && t.applied(a.Action) {
+		spec := action.Must(action.Kind(a.Kind))
+		if spec.Rework && t.applied(a.Action) {
 			a.Realised += or(w.Rework, 3)
 		}
 		charged := a.Realised
-		if !a.OnBenign && (a.Kind != "zone_isolation" && a.Kind != "traffic_shaping") {
+		if !a.OnBenign && !spec.ChargedInFull {
 			charged *= or(w.Contained, 0.2)
 		}
 		r.Disruption += charged

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -97,7 +98,7 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, rules *sigma.Engine, t *tec
 	w := world.Build(spec, sim.NewStreams(3, 1), ledger, epoch)
 	actor := w.NewActor("attacker")
 	actor.Label.Attack = 1
-	s := technique.NewState(w, actor, &world.Hostile{})
+	s := technique.NewState(w, actor, &world.AttackerAssets{})
 	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []technique.Domain{{Name: "cdn-sync7.example", Address: "203.0.113.9"}}
 	technique.Stage(s, t, platform)
 	matcher := rules.NewMatcher()
@@ -117,6 +118,6 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, rules *sigma.Engine, t *tec
 		return fmt.Errorf("rehearsal: %w", err)
 	}
 	slices.Sort(seen.Sources)
-	slices.SortFunc(seen.Rules, func(a, b RuleHit) int { return sigma.LevelRank(b.Level) - sigma.LevelRank(a.Level) })
+	slices.SortFunc(seen.Rules, func(a, b RuleHit) int { return cmp.Compare(sigma.LevelRank(b.Level), sigma.LevelRank(a.Level)) })
 	return nil
 }

@@ -9,8 +9,11 @@ import (
 	"hemostat/attackers"
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
 	"hemostat/sim/record"
+	"hemostat/sim/severity"
+	"hemostat/sim/stage"
 )
 
 func (v *Variant) policy() response.Policy {
@@ -49,7 +52,7 @@ func (t *trial) outcome() (*record.Trial, error) {
 func (t *trial) alerts(r *record.Trial) {
 	for _, a := range t.pipeline.Alerts {
 		x := record.Alert{Alert: a.ID, Time: int64(a.Raised), EventTime: int64(a.EventTime), Detector: a.Detector, RuleID: a.RuleID, Title: a.Title,
-			Technique: a.Technique(), Severity: a.Severity, Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
+			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
 			Evidence: a.Evidence, Incident: a.Incident}
 		for _, id := range a.Evidence {
 			if label := t.ledger.Label(id); label.Malicious() {
@@ -65,12 +68,11 @@ func (t *trial) alerts(r *record.Trial) {
 }
 
 func (t *trial) responses(r *record.Trial) error {
-	engine := t.pipeline.Engine()
-	for _, a := range engine.Actions {
-		x := record.Action{Action: a.ID, Run: a.Run, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: a.Kind, Target: a.Target,
-			Status: a.Status, Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
+	for _, a := range t.done.actions {
+		x := record.Action{Action: a.ID, Run: a.Run, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: string(a.Request.Kind), Target: a.Target,
+			Status: string(a.Status), Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
 			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID], Predicted: a.Predicted}
-		if a.Status == response.Succeeded {
+		if a.Status == action.Succeeded {
 			r.ActionsTotal++
 		}
 		if x.OnBenign {
@@ -78,11 +80,11 @@ func (t *trial) responses(r *record.Trial) error {
 		}
 		r.Actions = append(r.Actions, x)
 	}
-	asker := approver{world: t.world, hostile: &t.hostile}
+	asker := approver{world: t.world, assets: &t.assets}
 	waited := int64(0)
-	for _, a := range engine.Approvals {
-		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: a.Action, Target: a.Target,
-			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: a.Outcome, Approver: a.Approver, Just: asker.justified(a),
+	for _, a := range t.done.approvals {
+		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: string(a.Kind), Target: a.Target,
+			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: string(a.Outcome), Approver: a.Approver, Just: asker.isJustified(a.Requests),
 			Confidence: a.Confidence, Predicted: a.Disruption}
 		r.ApprovalsAsked++
 		if a.Answered != nil {
@@ -93,10 +95,10 @@ func (t *trial) responses(r *record.Trial) error {
 		r.Approvals = append(r.Approvals, x)
 	}
 	var text bytes.Buffer
-	for i := range engine.Audit {
-		e := &engine.Audit[i]
+	for i := range t.done.audit {
+		e := &t.done.audit[i]
 		text.Reset()
-		if err := response.WriteAudit(&text, engine.Audit[i:i+1]); err != nil {
+		if err := response.WriteAudit(&text, t.done.audit[i:i+1]); err != nil {
 			return err
 		}
 		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Run: e.Run, Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Status: e.Status, Detail: e.Detail,
@@ -114,7 +116,7 @@ func timeOf(d *time.Duration) record.Time {
 
 func (t *trial) stages(r *record.Trial) {
 	for _, s := range t.pipeline.Stages {
-		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: s.Stage, Started: int64(s.Started), Ended: timeOf(s.Ended)})
+		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: string(s.Stage), Started: int64(s.Started), Ended: timeOf(s.Ended)})
 	}
 }
 
@@ -172,10 +174,10 @@ func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]boo
 		if !incidents[s.Incident] {
 			continue
 		}
-		if len(s.Stage) > 9 && s.Stage[:9] == "response " {
+		if stage.Name(s.Stage).IsResponse() {
 			x.PlaybookStarted = record.Earliest(x.PlaybookStarted, &s.Started)
 		}
-		if s.Stage == "restoration" && s.Ended != nil && (x.Restored == nil || *s.Ended > *x.Restored) {
+		if stage.Name(s.Stage) == stage.Restoration && s.Ended != nil && (x.Restored == nil || *s.Ended > *x.Restored) {
 			x.Restored = s.Ended
 		}
 	}
@@ -183,7 +185,7 @@ func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]boo
 		p := &r.Approvals[i]
 		if incidents[p.Incident] {
 			x.ApprovalAsked = record.Earliest(x.ApprovalAsked, &p.Asked)
-			if p.Outcome == "approved" {
+			if approval.Outcome(p.Outcome) == approval.Approved {
 				x.ApprovalGiven = record.Earliest(x.ApprovalGiven, p.Answered)
 			}
 		}
@@ -283,7 +285,7 @@ func (t *trial) coherence(r *record.Trial) float64 {
 		at := answered[a.Incident]
 		switch {
 		case serious[a.Incident]:
-		case sigma.LevelRank(a.Severity) >= sigma.LevelRank("high"):
+		case isSerious(a.Severity):
 			serious[a.Incident] = true
 			if at == nil || a.Time <= *at {
 				detected[a.Incident] = &a.Time
@@ -307,4 +309,10 @@ func (t *trial) coherence(r *record.Trial) float64 {
 		return 0
 	}
 	return float64(quick) / float64(total)
+}
+
+// isSerious tells whether a recorded severity is high or more.
+func isSerious(text string) bool {
+	level, err := severity.Parse(text)
+	return err == nil && level >= severity.High
 }

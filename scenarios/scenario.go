@@ -15,6 +15,7 @@ import (
 
 	"hemostat/attackers/campaign"
 	"hemostat/sim/boundedfile"
+	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/world"
 )
@@ -181,7 +182,7 @@ func estateOf(spec *world.Spec) campaign.Estate {
 		if !slices.Contains(e.Platforms, g.OS) {
 			e.Platforms = append(e.Platforms, g.OS)
 		}
-		if g.Role == "web_server" && len(g.Vulnerabilities) > 0 {
+		if g.Role == role.WebServer && len(g.Vulnerabilities) > 0 {
 			e.HoleInWeb = true
 		}
 	}

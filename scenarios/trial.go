@@ -9,6 +9,7 @@ import (
 	"hemostat/attackers"
 	"hemostat/defenders"
 	"hemostat/defenders/fusion"
+	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
@@ -41,11 +42,12 @@ type trial struct {
 	streams    sim.Streams
 	ledger     *truth.Ledger
 	world      *world.World
-	hostile    world.Hostile
+	assets     world.AttackerAssets
 	background *background.Background
 	agents     []*attackers.Agent
 	staff      *analysts.Staff
 	actuator   *actuator
+	done       responses
 	exposed    exposure
 	pipeline   *defenders.Pipeline
 
@@ -93,7 +95,7 @@ func (t *trial) build() error {
 	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate, Day: t.scenario.Background.Day})
 	var indicators []string
 	for i := range t.scenario.Attackers {
-		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.hostile})
+		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.assets})
 		t.agents = append(t.agents, a)
 		addresses, domains := a.Indicators()
 		indicators = append(append(indicators, addresses...), domains...)
@@ -120,8 +122,8 @@ func (t *trial) defend(indicators []string) error {
 	}
 	reflexes := t.variant.reflex()
 	reflexes.KnownBad = certain
-	t.actuator = &actuator{engine: &t.engine, world: t.world, hostile: &t.hostile, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
-	asker := &approver{world: t.world, hostile: &t.hostile}
+	t.actuator = &actuator{engine: &t.engine, world: t.world, assets: &t.assets, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
+	asker := &approver{world: t.world, assets: &t.assets}
 	var detectors []sentinel.Detector
 	if t.variant.runs("sigma") {
 		detectors = append(detectors, sentinel.NewSigmaDetector(t.variant.rules))
@@ -134,7 +136,7 @@ func (t *trial) defend(indicators []string) error {
 		Inventory: inventoryOf(t.world), Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
 		Policy: t.variant.policy(), Reflex: reflexes, NoReflex: !t.variant.runs("reflex"),
 		Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
-		Actuator: t.actuator, Approver: asker, Registry: t.options.Registry,
+		Actuator: t.actuator, Approver: asker, Listener: t.done.listener(), Registry: t.options.Registry,
 		Uniform: func(stage defenders.Stage, n uint64) float64 {
 			s := draws[stage].At(n)
 			return s.Float64()
@@ -158,7 +160,7 @@ func (t *trial) defend(indicators []string) error {
 		}
 	}
 	p.OnAlert = func(a *defenders.RaisedAlert) {
-		if sentinel.IsThreat(a.Severity) {
+		if a.Severity.IsThreat() {
 			t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
 		}
 	}
@@ -232,5 +234,20 @@ func (t *trial) onIngested(e *event.Event, at time.Duration) {
 	}
 	if first, ok := t.ingested[label.Attack]; !ok || at < first {
 		t.ingested[label.Attack] = at
+	}
+}
+
+// responses keeps what the response did, in order.
+type responses struct {
+	actions   []*response.ActionRecord
+	approvals []*response.ApprovalRecord
+	audit     []response.AuditEntry
+}
+
+func (r *responses) listener() response.Listener {
+	return response.Listener{
+		ActionRequested: func(_ time.Duration, a *response.ActionRecord) { r.actions = append(r.actions, a) },
+		ApprovalAsked:   func(_ time.Duration, a *response.ApprovalRecord) { r.approvals = append(r.approvals, a) },
+		Audited:         func(a response.AuditEntry) { r.audit = append(r.audit, a) },
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
+	"hemostat/sim/approval"
 	"hemostat/sim/boundedfile"
 	"hemostat/sim/intel"
 	"hemostat/sim/strictyaml"
@@ -69,10 +70,10 @@ type HOTLFile struct {
 
 // DutyFile is people of one role at their desks.
 type DutyFile struct {
-	Role   string `yaml:"role" required:"true" enum:"tier1,tier2,incident_commander" doc:"who"`
-	From   int    `yaml:"from" doc:"hour at which they come"`
-	To     int    `yaml:"to" doc:"hour at which they go; equal to from for around the clock"`
-	People int    `yaml:"people" required:"true" doc:"how many"`
+	Role   approval.Role `yaml:"role" required:"true" doc:"who"`
+	From   int           `yaml:"from" doc:"hour at which they come"`
+	To     int           `yaml:"to" doc:"hour at which they go; equal to from for around the clock"`
+	People int           `yaml:"people" required:"true" doc:"how many"`
 }
 
 // ResponseFile is the policy.
@@ -447,21 +448,21 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 	if h.Mode != "" {
 		c.Mode = h.Mode
 	}
-	for name, pair := range map[string]struct {
-		to   *int
-		from *int
-	}{"tier1": {&c.Tier1, h.Tier1}, "tier2": {&c.Tier2, h.Tier2}, "commander": {&c.Commander, h.Commander}} {
-		if pair.from == nil {
+	for _, x := range []struct {
+		name     string
+		to, from *int
+	}{{"tier1", &c.Tier1, h.Tier1}, {"tier2", &c.Tier2, h.Tier2}, {"commander", &c.Commander, h.Commander}} {
+		if x.from == nil {
 			continue
 		}
-		if *pair.from < 0 || *pair.from > 1000 {
-			fault("hotl."+name, "a number of people from 0 to 1000 is expected, not %d", *pair.from)
+		if *x.from < 0 || *x.from > 1000 {
+			fault("hotl."+x.name, "a number of people from 0 to 1000 is expected, not %d", *x.from)
 		}
-		*pair.to = *pair.from
+		*x.to = *x.from
 	}
-	for to, from := range map[*sim.Dist]*sim.Dist{&c.Decision: h.Decision, &c.Notice: h.Notice, &c.OnCall: h.OnCall, &c.Triage: h.Triage, &c.Delay: h.Delay} {
-		if from != nil {
-			*to = *from
+	for _, x := range []struct{ to, from *sim.Dist }{{&c.Decision, h.Decision}, {&c.Notice, h.Notice}, {&c.OnCall, h.OnCall}, {&c.Triage, h.Triage}, {&c.Delay, h.Delay}} {
+		if x.from != nil {
+			*x.to = *x.from
 		}
 	}
 	if h.DPrime != nil {
@@ -471,7 +472,7 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 		if min(d.From, d.To) < 0 || max(d.From, d.To) > 24 || d.People < 0 || d.People > 1000 {
 			fault(fmt.Sprintf("hotl.roster[%d]", i), "hours from 0 to 24 and 0 to 1000 people are expected, not from %d to %d with %d", d.From, d.To, d.People)
 		}
-		c.Roster = append(c.Roster, analysts.Duty{Role: d.Role, From: d.From % 24, To: d.To % 24, People: d.People})
+		c.Roster = append(c.Roster, analysts.ShiftSlot{Role: d.Role, From: d.From % 24, To: d.To % 24, People: d.People})
 	}
 	if len(h.Roster) > 0 && (len(h.Shift) > 0 || h.Tier1 != nil || h.Tier2 != nil || h.Commander != nil) {
 		fault("hotl.roster", "a roster stands in place of shift, tier1, tier2 and commander; give one or the other")
@@ -488,9 +489,9 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 
 func (s ServicesFile) config() defenders.Services {
 	c := defenders.DefaultServices()
-	for to, from := range map[*time.Duration]*time.Duration{&c.Ingest.Mean: s.Ingest, &c.Sentinel.Mean: s.Sentinel, &c.Fusion.Mean: s.Fusion, &c.Response.Mean: s.Response} {
-		if from != nil {
-			*to = *from
+	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Sentinel.Mean, s.Sentinel}, {&c.Fusion.Mean, s.Fusion}, {&c.Response.Mean, s.Response}} {
+		if x.from != nil {
+			*x.to = *x.from
 		}
 	}
 	if s.Queue > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"hemostat/attackers/technique"
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 )
 
@@ -129,8 +130,8 @@ func (h Hours) Next(at time.Time) time.Time {
 
 // HostGoal is a number of hosts of a role.
 type HostGoal struct {
-	Role  string `yaml:"role" doc:"role of the hosts; any when absent"`
-	Count int    `yaml:"count" doc:"how many; 1 when absent"`
+	Role  role.Role `yaml:"role" doc:"role of the hosts; any when absent"`
+	Count int       `yaml:"count" doc:"how many; 1 when absent"`
 }
 
 // ExfiltrateGoal is an amount of data.
@@ -167,7 +168,7 @@ func (g Goal) Kind() string {
 }
 
 // Role is the role that the goal names, or "".
-func (g Goal) Role() string {
+func (g Goal) Role() role.Role {
 	switch {
 	case g.Control != nil:
 		return g.Control.Role
@@ -366,8 +367,9 @@ func (Reaction) JSONSchema() map[string]any {
 
 // Estate is what a campaign needs to know of the scenario's world.
 type Estate struct {
-	Roles, Platforms []string
-	HoleInWeb        bool // a web server has a vulnerability
+	Roles     []role.Role
+	Platforms []string
+	HoleInWeb bool // a web server has a vulnerability
 }
 
 // lacks tells what the estate lacks for a technique, or "".
@@ -376,11 +378,11 @@ func (e Estate) lacks(t *technique.Technique) string {
 	switch {
 	case !slices.ContainsFunc(t.Platforms, has):
 		return "it needs a host with " + strings.Join(t.Platforms, " or ")
-	case (t.ID == "T1190" || t.ID == "T1595.002") && !slices.Contains(e.Roles, "web_server"):
+	case (t.ID == "T1190" || t.ID == "T1595.002") && !slices.Contains(e.Roles, role.WebServer):
 		return "it needs a host with the role web_server"
 	case t.ID == "T1190" && !e.HoleInWeb:
 		return "it needs a web_server with a vulnerability"
-	case (t.ID == "T1078" || t.ID == "T1133") && !slices.Contains(e.Roles, "cloud_gateway"):
+	case (t.ID == "T1078" || t.ID == "T1133") && !slices.Contains(e.Roles, role.CloudGateway):
 		return "it needs a host with the role cloud_gateway"
 	}
 	return ""
@@ -397,7 +399,7 @@ func (a *Attacker) Check(path string, estate Estate) strictyaml.Faults {
 
 type check struct {
 	path     string
-	roles    []string
+	roles    []role.Role
 	estate   Estate
 	attacker *Attacker
 	faults   strictyaml.Faults
@@ -413,8 +415,8 @@ func (c *check) goal() {
 	if n := g.keys(); n != 1 {
 		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud, finish is expected, %d are given", n)
 	}
-	if role := g.Role(); role != "" && !slices.Contains(c.roles, role) {
-		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", role, strings.Join(c.roles, ", "))
+	if wanted := g.Role(); wanted != "" && !slices.Contains(c.roles, wanted) {
+		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", wanted, role.Join(c.roles))
 	}
 	if g.Exfiltrate != nil && !(g.Exfiltrate.Gigabytes > 0) {
 		c.fault(g.Pos, ".goal.exfiltrate.gigabytes", "an amount above 0 is expected")

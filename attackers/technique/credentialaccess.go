@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -211,7 +212,7 @@ func dumpLSASS(a *Attempt) Progress {
 	}
 	// Administrators leave credentials behind where they have worked.
 	chance := 0.3
-	if f.Host.Role != "workstation" {
+	if f.Host.Role != role.Workstation {
 		chance = 0.45
 	}
 	for _, who := range a.World.Accounts {
@@ -220,7 +221,7 @@ func dumpLSASS(a *Attempt) Progress {
 			if a.Rand.Bool(chance) {
 				take(who)
 			}
-		case who.Privilege == world.DomainAdmin && f.Host.Role != "workstation":
+		case who.Privilege == world.DomainAdmin && f.Host.Role != role.Workstation:
 			if a.Rand.Bool(chance / 3) {
 				take(who)
 			}
@@ -321,7 +322,7 @@ func needDomainAdmin(s *State) error {
 
 func needController(s *State) error {
 	for _, f := range s.Footholds {
-		if f.Host.Role == "domain_controller" && s.Usable(f).OK() {
+		if f.Host.Role == role.DomainController && s.Usable(f).OK() {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -148,7 +149,7 @@ func (a *Attempt) worker(f *Foothold) *world.Implant {
 // nextToEncrypt is the foothold's own host last, so that the work can go on.
 func (a *Attempt) nextToEncrypt(f *Foothold) *world.Host {
 	fits := func(h *world.Host) bool {
-		return h.Windows() && h != f.Host && !h.Encrypted && h.Role != "domain_controller" && a.credentialFor(h) != nil &&
+		return h.Windows() && h != f.Host && !h.Encrypted && h.Role != role.DomainController && a.credentialFor(h) != nil &&
 			a.World.Permitted(world.At(f.Host), world.At(h), 445).OK()
 	}
 	if h := a.pick(&a.Rand, fits); h != nil {

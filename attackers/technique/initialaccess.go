@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -171,7 +172,7 @@ func onlyDefence(r world.Refusal) world.Refusal {
 
 func logOnThroughGateway(a *Attempt) Progress {
 	w := a.World
-	gateways := w.WithRole("cloud_gateway")
+	gateways := w.WithRole(role.CloudGateway)
 	if len(gateways) == 0 {
 		return failure("there is no remote desktop gateway")
 	}
@@ -339,7 +340,7 @@ func (a *Attempt) person() *world.Account {
 // poisonUpdate is a signed update of a vendor's product that brings an implant along.
 func poisonUpdate(a *Attempt) Progress {
 	w := a.World
-	servers := w.WithRole("app_server")
+	servers := w.WithRole(role.AppServer)
 	var windows []*world.Host
 	for _, h := range servers {
 		if h.Windows() && !a.On(h) {
@@ -373,9 +374,9 @@ func poisonUpdate(a *Attempt) Progress {
 func exploitWeb(a *Attempt) Progress {
 	w := a.World
 	if a.Round == 0 {
-		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == "web_server" && !a.On(h) })
+		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == role.WebServer && !a.On(h) })
 		if a.Target == nil {
-			a.Target = sim.Pick(&a.Rand, w.WithRole("web_server"))
+			a.Target = sim.Pick(&a.Rand, w.WithRole(role.WebServer))
 		}
 		a.Count = 12
 		if a.Tool == "one request" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -90,12 +91,12 @@ func (a *Attempt) chooseTarget(port int) *world.Host {
 		return h.Windows() && !a.On(h) && a.credentialFor(h) != nil &&
 			(port == 135 || slices.ContainsFunc(h.Ports, func(p world.Port) bool { return p.Number == port })) // every Windows host answers on 135
 	}
-	if role := a.Options["role"]; role != "" {
-		if h := a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == role && fits(h) }); h != nil {
+	if wanted := role.Role(a.Options["role"]); wanted != "" {
+		if h := a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == wanted && fits(h) }); h != nil {
 			return h
 		}
 	}
-	if h := a.pick(&a.Rand, func(h *world.Host) bool { return h.Role != "workstation" && fits(h) }); h != nil && a.Rand.Bool(0.7) {
+	if h := a.pick(&a.Rand, func(h *world.Host) bool { return h.Role != role.Workstation && fits(h) }); h != nil && a.Rand.Bool(0.7) {
 		return h
 	}
 	return a.pick(&a.Rand, fits)
@@ -249,7 +250,7 @@ func hopOverSSH(a *Attempt) Progress {
 		return failure("%s", errNoLinux)
 	}
 	a.Target = a.pick(&a.Rand, func(h *world.Host) bool {
-		return sshServer(h) && !a.On(h) && (a.Options["role"] == "" || h.Role == a.Options["role"])
+		return sshServer(h) && !a.On(h) && (a.Options["role"] == "" || h.Role == role.Role(a.Options["role"]))
 	})
 	if a.Target == nil {
 		return Progress{Done: true, Note: errors.New("no further SSH server known").Error()}

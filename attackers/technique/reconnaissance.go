@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -23,7 +24,7 @@ var reconnaissance = []*Technique{
 }
 
 func needWeb(s *State) error {
-	if len(s.World.WithRole("web_server")) == 0 {
+	if len(s.World.WithRole(role.WebServer)) == 0 {
 		return errNoWeb
 	}
 	return nil
@@ -39,7 +40,7 @@ var probes = []struct{ uri, query string }{
 func scanWeb(a *Attempt) Progress {
 	w := a.World
 	if a.Round == 0 {
-		a.Target = sim.Pick(&a.Rand, w.WithRole("web_server"))
+		a.Target = sim.Pick(&a.Rand, w.WithRole(role.WebServer))
 		a.Count = 24 + a.Rand.IntN(40)
 	}
 	if r := w.Reach(a.Source(), world.At(a.Target), 80); !r.OK() {

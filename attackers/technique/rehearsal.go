@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -14,7 +15,7 @@ const rehearsalStart = time.Hour
 
 // NewState is what an attacker begins with who has nothing yet but his addresses and
 // domains.
-func NewState(w *world.World, actor *world.Actor, hostile *world.Hostile) *State {
+func NewState(w *world.World, actor *world.Actor, hostile *world.AttackerAssets) *State {
 	return &State{World: w, Actor: actor, Hostile: hostile, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoHello}
 }
 
@@ -33,9 +34,9 @@ func (t *Technique) Stages() []string {
 // collected. What would stand in a technique's way is left out.
 func Stage(s *State, t *Technique, platform string) {
 	w := s.World
-	for _, role := range []string{"domain_controller", "ssh_gateway", "workstation"} {
-		hosts := w.WithRole(role)
-		if len(hosts) == 0 || t.ID == "T1110.001" || t.ID == "T1003.003" && role != "domain_controller" || t.ID == "T1548.002" && role == "domain_controller" {
+	for _, r := range []role.Role{role.DomainController, role.SSHGateway, role.Workstation} {
+		hosts := w.WithRole(r)
+		if len(hosts) == 0 || t.ID == "T1110.001" || t.ID == "T1003.003" && r != role.DomainController || t.ID == "T1548.002" && r == role.DomainController {
 			continue
 		}
 		h := hosts[0]
@@ -81,7 +82,7 @@ func Rehearse(s *State, t *Technique, tool string) (p Progress, err error) {
 func rehearse(s *State, t *Technique, tool string, r sim.Stream) (Progress, error) {
 	options := map[string]string{"tool": tool}
 	if t.Platforms[0] == "windows" {
-		options["role"] = "file_server" // a host that a way leads to
+		options["role"] = string(role.FileServer) // a host that a way leads to
 	}
 	a := t.Begin(s, options, rehearsalStart, r)
 	a.failed = false

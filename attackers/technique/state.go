@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -13,7 +14,7 @@ import (
 type State struct {
 	World   *world.World
 	Actor   *world.Actor
-	Hostile *world.Hostile
+	Hostile *world.AttackerAssets
 	Skill   float64 // 0 to 1
 	Stealth float64 // 0 to 1
 
@@ -252,7 +253,7 @@ func (s *State) pick(r *sim.Stream, fits func(*world.Host) bool) *world.Host {
 	var hosts []*world.Host
 	var weights []float64
 	for _, h := range s.Known {
-		if s.Avoid[h.Name] || h.Role == "retired_decoy" || !h.Decoy && !fits(h) {
+		if s.Avoid[h.Name] || h.Role == role.RetiredDecoy || !h.Decoy && !fits(h) {
 			continue
 		}
 		weight := 1.0

@@ -75,7 +75,7 @@ func lab(t testing.TB, id, platform string) (*State, *truth.Ledger) {
 	w := world.Build(spec, sim.NewStreams(3, 1), ledger, time.Date(2026, 3, 3, 8, 30, 0, 0, time.UTC))
 	actor := w.NewActor("attacker")
 	actor.Label = truth.Label{Attack: 1}
-	s := NewState(w, actor, &world.Hostile{})
+	s := NewState(w, actor, &world.AttackerAssets{})
 	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []Domain{{"c2.example", "203.0.113.9"}}
 	x := Find(id)
 	if x == nil {

@@ -17,6 +17,7 @@ import (
 
 	"hemostat/defenders/response"
 	"hemostat/defenders/response/cacao"
+	"hemostat/sim/action"
 	"hemostat/sim/boundedfile"
 	"hemostat/sim/strictyaml"
 )
@@ -64,7 +65,7 @@ func playbookList() *cobra.Command {
 				r := row{ID: p.ID, Version: p.Version, Description: p.Description, Trigger: p.Trigger.Any}
 				p.Walk(func(s *response.Step, _ string) {
 					if s.Action != "" {
-						r.Steps = append(r.Steps, step{s.ID, s.Action, string(s.Risk), s.HOTL != nil && s.HOTL.Required})
+						r.Steps = append(r.Steps, step{s.ID, string(s.Action), string(s.Risk), s.HOTL != nil && s.HOTL.Required})
 					}
 				})
 				rows = append(rows, r)
@@ -108,9 +109,9 @@ func playbookActions() *cobra.Command {
 				Parameters []string `json:"parameters"`
 			}
 			var rows []row
-			for _, name := range response.Actions() {
-				k, _ := response.Kind(name)
-				rows = append(rows, row{name, string(k.Risk), k.D3FEND, k.OpenC2.Action + " " + k.OpenC2.Target, k.Undo, k.Metric, k.Params})
+			for _, kind := range action.Kinds() {
+				k := action.Must(kind)
+				rows = append(rows, row{string(kind), string(k.Risk), k.D3FEND, k.OpenC2.Action + " " + k.OpenC2.Target, k.Undo, k.Observed, k.ParamNames()})
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), rows)

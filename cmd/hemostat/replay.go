@@ -18,6 +18,7 @@ import (
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
 )
 
 type replayOptions struct {
@@ -54,11 +55,12 @@ away what the others gave: it is reported at the end, with exit code 2.`,
 
 // foundRule sums up the alerts of one rule.
 type foundRule struct {
-	title, severity, technique string
-	count                      int
-	first                      time.Duration
-	sources, hosts             map[string]bool
-	because                    []sigma.Reason // of the first alert
+	title, technique string
+	severity         severity.Severity
+	count            int
+	first            time.Duration
+	sources, hosts   map[string]bool
+	because          []sigma.Reason // of the first alert
 }
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
@@ -167,7 +169,7 @@ func alertLine(a *defenders.RaisedAlert) any {
 		Incident   int     `json:"incident"`
 		// Because is why the rule matched.
 		Because []sigma.Reason `json:"because"`
-	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity, a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Because}
+	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Because}
 }
 
 func stampUTC(at time.Duration) string {
@@ -210,7 +212,7 @@ func ranked(found map[string]*foundRule) []*foundRule {
 		rows = append(rows, f)
 	}
 	sort.Slice(rows, func(i, j int) bool {
-		if a, b := sigma.LevelRank(rows[i].severity), sigma.LevelRank(rows[j].severity); a != b {
+		if a, b := rows[i].severity, rows[j].severity; a != b {
 			return a > b
 		}
 		if rows[i].count != rows[j].count {

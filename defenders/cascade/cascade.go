@@ -9,6 +9,7 @@ import (
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
+	"hemostat/sim/action"
 )
 
 // Options configure the cascade; zero values take the defaults named.
@@ -124,13 +125,13 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 	}
 	c.books = map[Level]*response.Playbook{
 		Local: book("cascade_local", "host",
-			response.Step{ID: "lure", Action: "deploy_honeypot", Risk: response.Medium, With: map[string]any{"near": "${host}", "service": "smb"}, TTL: 2 * hold, OnFailure: "continue"}.Automatically()),
+			response.Step{ID: "lure", Action: action.DeployHoneypot, Risk: action.Medium, With: map[string]any{"near": "${host}", "service": "smb"}, TTL: 2 * hold, OnFailure: "continue"}.Automatically()),
 		Shaped: book("cascade_shape", "zone",
-			response.Step{ID: "shape", Action: "traffic_shaping", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"}.Automatically(),
-			response.Step{ID: "lure", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically(),
-			response.Step{ID: "ahead", Action: "deploy_decoys", Risk: response.Medium, With: map[string]any{"zone": "${next}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically()),
+			response.Step{ID: "shape", Action: action.ShapeTraffic, Risk: action.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"}.Automatically(),
+			response.Step{ID: "lure", Action: action.DeployDecoys, Risk: action.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically(),
+			response.Step{ID: "ahead", Action: action.DeployDecoys, Risk: action.Medium, With: map[string]any{"zone": "${next}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically()),
 		Isolated: book("cascade_isolate", "zone",
-			response.Step{ID: "isolate", Action: "zone_isolation", Risk: response.High, With: map[string]any{"zone": "${zone}"}, TTL: hold, HOTL: ask, OnFailure: "continue"}),
+			response.Step{ID: "isolate", Action: action.IsolateZone, Risk: action.High, With: map[string]any{"zone": "${zone}"}, TTL: hold, HOTL: ask, OnFailure: "continue"}),
 	}
 	return c
 }
@@ -138,7 +139,7 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 // Alert adds an alert's evidence to its zone and returns what to do about it.
 // The same rule on the same host counts once in a half-life.
 func (c *Cascade) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert) (Decision, bool) {
-	if c.options.Off || a.Zone == "" || !sentinel.IsThreat(a.Severity) {
+	if c.options.Off || a.Zone == "" || !a.Severity.IsThreat() {
 		return Decision{}, false
 	}
 	z := c.zones[a.Zone]

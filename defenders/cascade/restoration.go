@@ -6,6 +6,8 @@ import (
 
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/response"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
 )
 
 // RestorationOptions configure restoration; zero values take the defaults named.
@@ -61,10 +63,6 @@ var healing = [5][7]Phase{
 	Restored:   {Restored, Restored, Restored, Restored, Restored, Restored, Restored},
 }
 
-// stages are the kinds of actions in the order of their release: what disturbs
-// nobody, accounts and ways out, hosts, zones.
-var stages = [][]string{{""}, {"account", "egress"}, {"host"}, {"zone"}}
-
 // Restoration watches incidents until they are quiet.
 type Restoration struct {
 	options RestorationOptions
@@ -105,15 +103,15 @@ func NewRestoration(o RestorationOptions) *Restoration {
 		o.Check = 5 * time.Minute
 	}
 	r := &Restoration{options: o, byID: map[int]*patient{}}
-	ask := response.Step{ID: "release", Action: "release_containment", Risk: response.Medium, With: map[string]any{"hosts": "${hosts}"}, OnFailure: "continue",
-		HOTL: &response.HOTL{Required: true, Ask: "reached", Timeout: 20 * time.Minute, OnTimeout: "escalate", EscalateTo: "tier2", Then: "hold"}}
+	ask := response.Step{ID: "release", Action: action.ReleaseContainment, Risk: action.Medium, With: map[string]any{"hosts": "${hosts}"}, OnFailure: "continue",
+		HOTL: &response.HOTL{Required: true, Ask: "reached", Timeout: 20 * time.Minute, OnTimeout: "escalate", EscalateTo: approval.Tier2, Then: "hold"}}
 	if o.NoApproval {
 		ask.HOTL = nil
 		ask = ask.Automatically()
 	}
 	r.book = &response.Playbook{ID: "restoration", Limits: response.Limits{Key: "incident"}, Deadline: 12 * time.Hour, Steps: []response.Step{ask}}
 	r.rebuild = &response.Playbook{ID: "restoration_rebuild", Limits: response.Limits{Key: "incident"}, Steps: []response.Step{response.Step{
-		ID: "rebuild", Action: "restore_from_backup", Risk: response.Medium, With: map[string]any{"host": "${item}"},
+		ID: "rebuild", Action: action.RestoreFromBackup, Risk: action.Medium, With: map[string]any{"host": "${item}"},
 		ForEach: "${hosts}", MaxParallel: 4, Timeout: 6 * time.Hour, OnFailure: "continue",
 	}.Automatically()}}
 	return r
@@ -176,8 +174,8 @@ type Work struct {
 	Phase    Phase
 	// Playbook asks, or rebuilds; nil when nothing has to run.
 	Playbook *response.Playbook
-	// Kinds are what the actions to release disrupt, in phase Releasing.
-	Kinds []string
+	// Classes are what the actions to release disrupt, in phase Releasing.
+	Classes []action.Disruption
 }
 
 // Due returns what is to be done now. An incident for which a playbook still runs
@@ -201,13 +199,13 @@ func (r *Restoration) Due(now time.Duration, busy func(incident int) bool) []Wor
 			p.phase, p.started = healing[p.phase][TurnQuiet], now
 			due = append(due, Work{Incident: p.incident, Phase: Asking, Playbook: r.book})
 		case Releasing:
-			if p.stage >= len(stages) {
+			if p.stage >= len(action.ReleaseOrder) {
 				p.phase = healing[p.phase][TurnDone]
 				r.drop(p)
 				due = append(due, Work{Incident: p.incident, Phase: Restored})
 				continue
 			}
-			due = append(due, Work{Incident: p.incident, Phase: Releasing, Kinds: stages[p.stage]})
+			due = append(due, Work{Incident: p.incident, Phase: Releasing, Classes: action.ReleaseOrder[p.stage]})
 			p.stage++
 			p.after = now
 		}

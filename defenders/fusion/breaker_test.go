@@ -10,6 +10,7 @@ import (
 
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel"
+	"hemostat/sim/severity"
 )
 
 type flaky struct {
@@ -33,7 +34,7 @@ func TestASourceThatFailsIsLeftAloneForAWhile(t *testing.T) {
 	n := 0
 	raise := func(at time.Duration) *Incident {
 		n++
-		in, _ := f.Add(at, sentinel.Alert{RuleID: fmt.Sprint(n), Severity: "high", Confidence: 0.5, Entities: sentinel.Entities{SourceIP: fmt.Sprintf("203.0.113.%d", n)}})
+		in, _ := f.Add(at, sentinel.Alert{RuleID: fmt.Sprint(n), Severity: severity.High, Confidence: 0.5, Entities: sentinel.Entities{SourceIP: fmt.Sprintf("203.0.113.%d", n)}})
 		return in
 	}
 	for range 20 {

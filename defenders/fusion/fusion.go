@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,7 +10,7 @@ import (
 
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel"
-	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/severity"
 )
 
 // Indicator is something that a feed may know.
@@ -43,7 +44,7 @@ type Incident struct {
 	Sources      []string // outside addresses
 	Destinations []string
 	Techniques   []string
-	Severity     string
+	Severity     severity.Severity
 	Score        float64 // 0 to 1
 	IntelHits    int
 	Closed       bool
@@ -130,7 +131,7 @@ func (f *Fusion) Add(now time.Duration, a sentinel.Alert) (in *Incident, fresh b
 		in.Alerts = append(in.Alerts, a)
 	}
 	in.IntelHits += hits
-	if sigma.LevelRank(a.Severity) > sigma.LevelRank(in.Severity) {
+	if a.Severity > in.Severity {
 		in.Severity = a.Severity
 	}
 	add(&in.Hosts, a.Host)
@@ -162,12 +163,7 @@ func (in *Incident) score(intel float64) {
 	for _, c := range in.byRule {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b float64) int {
-		if a > b {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b float64) int { return cmp.Compare(b, a) })
 	wrong := 1 - intel
 	for i, c := range all {
 		if i > 0 {
@@ -191,17 +187,13 @@ func (f *Fusion) account(user string) string {
 	return ""
 }
 
-// hubRoles are hosts that everybody talks to; being about the same hub does not
-// make two alerts belong together.
-var hubRoles = []string{"domain_controller", "proxy_server", "mail_server", "cloud_gateway", "dns_server"}
-
 // entities are the keys by which alerts are related: hosts that are no hubs,
 // people's accounts, addresses outside.
 func (f *Fusion) entities(a sentinel.Alert) []string {
 	v := f.options.Inventory
 	var keys []string
 	for _, name := range []string{a.Host, a.Source} {
-		if h := v.Host(name); h != nil && !slices.Contains(hubRoles, h.Role) {
+		if h := v.Host(name); h != nil && !h.Role.IsHub() {
 			keys = append(keys, "host "+h.Name)
 		} else if h == nil && name != "" && len(v.Zones()) == 0 {
 			keys = append(keys, "host "+name)

@@ -4,16 +4,18 @@
 package inventory
 
 import (
+	"hemostat/sim/role"
 	"slices"
 	"strings"
 )
 
 // Host is a machine as the asset register has it.
 type Host struct {
-	Name, IP, Zone, Role, OS string
-	Criticality              float64 // worth of an hour, 1 for a workstation
-	Owner                    string  // account of the person who sits there
-	Tags                     []string
+	Name, IP, Zone, OS string
+	Role               role.Role
+	Criticality        float64 // worth of an hour, 1 for a workstation
+	Owner              string  // account of the person who sits there
+	Tags               []string
 }
 
 // Account is an account as the directory has it.

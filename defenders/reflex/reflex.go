@@ -6,11 +6,11 @@
 package reflex
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	"hemostat/defenders/inventory"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
 )
 
@@ -34,8 +34,7 @@ type Reaction struct {
 	Rule       string
 	Title      string
 	Technique  string
-	Action     string
-	Params     map[string]string
+	Request    action.Request
 	TTL        time.Duration
 	Confidence float64
 	Evidence   []uint64
@@ -115,7 +114,7 @@ func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
 	s.until = e.Time + r.options.TTL
 	return Reaction{
 		Rule: "reflex.password_failures", Title: "Refused Passwords In Quick Succession",
-		Technique: "T1110", Action: "rate_limit", Params: map[string]string{"source_ip": from, "rps": fmt.Sprint(r.options.Limit)},
+		Technique: "T1110", Request: action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: from}, Rate: r.options.Limit},
 		TTL: r.options.TTL, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
 	}, true
 }
@@ -148,10 +147,10 @@ func (r *Reflex) knownBad(e *event.Event) (Reaction, bool) {
 		}
 		s.until = e.Time + r.options.TTL
 		x := Reaction{Rule: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Technique: "T1071",
-			Action: "block_ip", Params: map[string]string{"source_ip": v},
-			TTL: r.options.TTL, Confidence: 0.85, Evidence: []uint64{e.ID}}
+			Request: action.Request{Kind: action.BlockIP, Target: action.Target{Kind: action.Address, Value: v}},
+			TTL:     r.options.TTL, Confidence: 0.85, Evidence: []uint64{e.ID}}
 		if f == event.ServerName {
-			x.Action, x.Params = "sinkhole_domain", map[string]string{"domain": v}
+			x.Request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}
 		}
 		return x, true
 	}

@@ -29,14 +29,14 @@ type AuditEntry struct {
 	Hash           string        `json:"hash"`
 }
 
-// audit appends an entry.
+// audit appends an entry and hands it to the listener.
 func (e *Engine) audit(now time.Duration, a AuditEntry) {
-	a.Time = now
-	if n := len(e.Audit); n > 0 {
-		a.Previous = e.Audit[n-1].Hash
-	}
+	a.Time, a.Previous = now, e.lastHash
 	a.Hash = a.sum()
-	e.Audit = append(e.Audit, a)
+	e.lastHash = a.Hash
+	if f := e.options.Listener.Audited; f != nil {
+		f(a)
+	}
 }
 
 // sum is the hash of an entry: SHA-256 over its JSON without the hash.

@@ -81,8 +81,8 @@ func compile(text string) (*vm.Program, error) {
 	return p, nil
 }
 
-// holds evaluates an expression; none is true.
-func holds(p *vm.Program, env *Env) (bool, error) {
+// evaluate evaluates an expression; none is true.
+func evaluate(p *vm.Program, env *Env) (bool, error) {
 	if p == nil {
 		return true, nil
 	}
@@ -93,10 +93,10 @@ func holds(p *vm.Program, env *Env) (bool, error) {
 	return v == true, nil
 }
 
-func viewOf(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
+func newEnv(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
 	return Env{
 		Alert: AlertView{
-			Technique: a.Technique(), Severity: a.Severity, Confidence: a.Confidence, Host: a.Host, TargetHost: a.Host, Zone: a.Zone,
+			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, TargetHost: a.Host, Zone: a.Zone,
 			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
 			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
 		},
@@ -105,8 +105,8 @@ func viewOf(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
 	}
 }
 
-// lookups are the paths that inputs and ${…} may name.
-var lookups = map[string]func(*Env) any{
+// fieldGetters are the paths that inputs and ${…} may name.
+var fieldGetters = map[string]func(*Env) any{
 	"alert.technique":   func(e *Env) any { return e.Alert.Technique },
 	"alert.severity":    func(e *Env) any { return e.Alert.Severity },
 	"alert.confidence":  func(e *Env) any { return strconv.FormatFloat(e.Alert.Confidence, 'g', -1, 64) },
@@ -136,7 +136,7 @@ var lookups = map[string]func(*Env) any{
 	"fusion.techniques": func(e *Env) any { return e.Fusion.Techniques },
 }
 
-func knownPath(name string) bool { return lookups[name] != nil }
+func knownPath(name string) bool { return fieldGetters[name] != nil }
 
 // stepPath splits steps.ID.field; false when the name is none.
 func stepPath(name string) (id, field string, ok bool) {
@@ -161,7 +161,7 @@ var stepNames = regexp.MustCompile(`\bsteps(?:\.([A-Za-z_]\w*)|\[["']([^"']+)["'
 
 func paths() []string {
 	var out []string
-	for name := range lookups {
+	for name := range fieldGetters {
 		out = append(out, name)
 	}
 	slices.Sort(out)
@@ -202,7 +202,7 @@ func (s scope) value(name string) (any, error) {
 	case name == "severity":
 		v = s.env.Alert.Severity
 	case knownPath(name):
-		v = lookups[name](s.env)
+		v = fieldGetters[name](s.env)
 	default:
 		if id, field, ok := stepPath(name); ok {
 			switch view := s.env.Steps[id]; field {
@@ -235,7 +235,7 @@ func (s scope) value(name string) (any, error) {
 func (s scope) text(value any) (string, error) {
 	template, ok := value.(string)
 	if !ok {
-		return plain(value), nil
+		return formatParam(value), nil
 	}
 	var b strings.Builder
 	for {
@@ -252,13 +252,13 @@ func (s scope) text(value any) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(plain(v))
+		b.WriteString(formatParam(v))
 		template = after
 	}
 }
 
-// plain writes a YAML value as a parameter: lists joined by commas.
-func plain(v any) string {
+// formatParam writes a YAML value as a parameter: lists joined by commas.
+func formatParam(v any) string {
 	switch v := v.(type) {
 	case []string:
 		return strings.Join(v, ",")
@@ -285,12 +285,12 @@ func (s scope) list(template string) ([]string, error) {
 	if l, ok := v.([]string); ok {
 		return l, nil
 	}
-	return []string{plain(v)}, nil
+	return []string{formatParam(v)}, nil
 }
 
-// take reads the inputs of a playbook from an alert; a value of the wrong type
+// bindInputs reads the inputs of a playbook from an alert; a value of the wrong type
 // counts as none.
-func (p *Playbook) take(env *Env) (map[string]any, error) {
+func (p *Playbook) bindInputs(env *Env) (map[string]any, error) {
 	inputs := map[string]any{}
 	var names []string
 	for name := range p.Inputs {
@@ -301,9 +301,9 @@ func (p *Playbook) take(env *Env) (map[string]any, error) {
 		in := p.Inputs[name]
 		var v any
 		if in.From != "" {
-			v = lookups[in.From](env)
+			v = fieldGetters[in.From](env)
 		}
-		if !fits(v, in.Type) {
+		if !matchesType(v, in.Type) {
 			v = nil
 			if in.Default != "" {
 				v = in.Default
@@ -320,7 +320,7 @@ func (p *Playbook) take(env *Env) (map[string]any, error) {
 	return inputs, nil
 }
 
-func fits(v any, kind string) bool {
+func matchesType(v any, kind string) bool {
 	if l, ok := v.([]string); ok {
 		return strings.HasSuffix(kind, "[]") && len(l) > 0
 	}

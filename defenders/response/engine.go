@@ -11,35 +11,16 @@ import (
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel"
-	"hemostat/defenders/sentinel/sigma"
-)
-
-// Statuses of steps and actions.
-const (
-	Succeeded   = "succeeded"
-	Failed      = "failed"
-	Skipped     = "skipped"
-	Denied      = "denied"
-	TimedOut    = "timed_out"
-	DryRun      = "dry_run"
-	Limited     = "limited"
-	Compensated = "compensated"
-	Pending     = "pending"
-)
-
-// Outcomes of questions, beside Denied, TimedOut and Pending.
-const (
-	Approved  = "approved"
-	Escalated = "escalated"
-	TooLate   = "too_late"  // answered when nobody waited any more
-	Withdrawn = "withdrawn" // the step will not run, so nobody needs to answer
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
+	"hemostat/sim/severity"
 )
 
 // Actuator carries actions out. Results come back through Engine.Done. A panic in
 // it fails the action and nothing else.
 type Actuator interface {
 	Start(now time.Duration, a ActionRequest)
-	// Undo takes an action back; false means that it left nothing to undo.
+	// Undo undoes an action; false means that it left nothing to undo.
 	Undo(now time.Duration, action int64) bool
 	// Observe tells whether the effect of an action can be seen.
 	Observe(now time.Duration, action int64) bool
@@ -47,17 +28,13 @@ type Actuator interface {
 
 // ActionRequest is an action to carry out now.
 type ActionRequest struct {
-	ID     int64
-	Kind   string
-	Params map[string]string
-	// Key names the request across variants: playbook, step, target and attempt.
-	Key string
-	// Idempotency is the same for every request that should have one effect: the
-	// action and its canonical target.
-	Idempotency string
+	ID int64
+	action.Request
+	// Attempt names the request across variants: playbook, step, target and attempt.
+	Attempt string
 }
 
-// Result is what came of an action.
+// Result is how an action ended.
 type Result struct {
 	OK      bool
 	Changed bool // the estate is different now
@@ -68,21 +45,19 @@ type Result struct {
 
 // Approver asks people. Answers come back through Engine.Answer.
 type Approver interface {
-	Ask(now time.Duration, q Question)
+	Ask(now time.Duration, q ApprovalRequest)
 }
 
-// Question is a request for approval.
-type Question struct {
+// ApprovalRequest asks a person whether an action may be taken.
+type ApprovalRequest struct {
 	ID         int
-	Role       string // who is asked: tier1, tier2, incident_commander
-	Action     string
-	Params     map[string]string   // of the first target
-	All        []map[string]string // of every target
-	Target     string
-	Risk       Risk
+	Role       approval.Role // who is asked
+	Kind       action.Kind
+	Requests   []action.Request // one a target
+	Risk       action.Risk
 	Confidence float64 // of the incident, as shown to the person
 	Disruption float64 // predicted
-	Severity   string
+	Severity   severity.Severity
 	Deadline   time.Duration
 	Key        string // playbook, step and target, for streams that variants share
 }
@@ -107,6 +82,54 @@ type Options struct {
 	Approver  Approver
 	Inventory *inventory.Inventory
 	Registry  prometheus.Registerer
+	Listener  Listener
+}
+
+// Listener is told what happens; every function may be nil. It may call the engine:
+// what it asks for is done after what is being done. Records are updated until the
+// action has ended and was undone, or the request was closed; the engine itself keeps
+// only those that are open or in force.
+type Listener struct {
+	RunStarted, RunEnded          func(now time.Duration, r RunInfo)
+	StepEnded                     func(now time.Duration, s StepEnd)
+	ApprovalAsked, ApprovalClosed func(now time.Duration, a *ApprovalRecord)
+	ActionRequested, ActionEnded  func(now time.Duration, a *ActionRecord)
+	ActionTookEffect              func(now time.Duration, a *ActionRecord) // a result told of a change
+	Audited                       func(a AuditEntry)
+}
+
+// Origin is why a playbook runs. The program's own playbooks are told apart by it, not
+// by their ids.
+type Origin uint8
+
+// The origins.
+const (
+	FromTrigger     Origin = iota // an alert fits a playbook's trigger
+	FromReflex                    // a detector asked for it at once
+	FromCascade                   // a zone's evidence reached a threshold
+	FromRestoration               // an incident is quiet
+	FromRebuild                   // hosts of an incident are rebuilt
+	FromRollback                  // what restoration released is put in force again
+)
+
+// IsSingleAction tells whether a run is one action without a playbook of its own.
+func (o Origin) IsSingleAction() bool { return o == FromReflex || o == FromRollback }
+
+// RunInfo is what listeners learn of a run.
+type RunInfo struct {
+	Run, Incident int
+	Playbook      string
+	Origin        Origin
+	Status        action.Status
+}
+
+// StepEnd is how a step of a playbook ended, and what it was aimed at.
+type StepEnd struct {
+	Incident       int
+	Playbook, Step string
+	Origin         Origin
+	Status         action.Status
+	Targets        []string
 }
 
 // ActionRecord is an action as the audit has it.
@@ -114,10 +137,11 @@ type ActionRecord struct {
 	ID                     int64
 	Run                    int
 	Incident               int
-	Playbook, Step, Kind   string
-	Target, Status         string
+	Playbook, Step         string
+	Request                action.Request
+	Target                 string
+	Status                 action.Status
 	Detail                 string
-	Params                 map[string]string
 	Asked                  time.Duration
 	Started, Ended, Undone *time.Duration
 	Changed                bool
@@ -126,65 +150,58 @@ type ActionRecord struct {
 	Predicted float64
 }
 
-// ApprovalRecord is a question and what came of it.
+// ApprovalRecord is an approval request and how it ended.
 type ApprovalRecord struct {
 	ID             int
 	Run            int
 	Incident       int
 	Playbook, Step string
-	Action, Target string
-	All            []map[string]string // parameters of every target
+	Kind           action.Kind
+	Target         string
+	Requests       []action.Request // one a target
 	Asked          time.Duration
 	Answered       *time.Duration
 	Closed         *time.Duration // answered, or given up
-	Outcome        string         // Approved, Denied, TimedOut, Escalated, TooLate, Withdrawn, Pending
-	Approver       string
+	Outcome        approval.Outcome
+	Approver       string  // who was asked, then who answered
 	Confidence     float64 // shown to the person
 	Disruption     float64 // predicted
 }
 
-// StepEnd is how a step of a playbook ended, and what it was aimed at.
-type StepEnd struct {
-	Incident               int
-	Playbook, Step, Status string
-	Targets                []string
-}
-
-// Engine runs playbooks. It is a state machine: inputs carry their time, and
-// NextWake says when Advance is due.
+// Engine runs playbooks. It is a state machine: inputs carry their time, NextWake says
+// when Advance is due, and every input is a transition on a work list that one loop
+// drains (worklist.go).
 type Engine struct {
-	Actions   []*ActionRecord
-	Approvals []*ApprovalRecord
-	Audit     []AuditEntry
-	// OnRun is called when a playbook starts and ends; nil is allowed.
-	OnRun func(now time.Duration, incident int, playbook string, started bool)
-	// OnStep is called when a step of a playbook has its final status; nil is allowed.
-	OnStep func(now time.Duration, s StepEnd)
-	// OnApproval is called when a question is put and when it is closed; nil is
-	// allowed.
-	OnApproval func(now time.Duration, a *ApprovalRecord)
+	options Options
+	books   []*Playbook // highest precedence first
+	zones   []string
+	metrics *metrics
+	work    worklist
+	timers  timerHeap
 
-	options  Options
-	books    []*Playbook // highest precedence first
-	zones    []string
-	timers   timerHeap
-	seq      uint64
-	last     map[string]time.Duration   // start by playbook and key, for cooldowns
-	told     map[string]time.Duration   // start whose cooldown was reported
-	starts   map[string][]time.Duration // starts in the last hour by playbook
-	running  map[string]*run            // by playbook and key
-	open     int                        // runs that go on
-	perCase  map[int]int                // runs that go on, by incident
-	queued   [6][]*run                  // runs that wait for room, by severity
-	doing    map[string]*task           // actions in flight by what they do to what
-	effects  map[string]*effect         // in force, by action and target
-	byCase   map[int][]*effect
-	waiting  map[int]*question
-	subjects map[string]*question // open questions by what they are about
-	flight   map[int64]*task
-	targets  map[string]*claim
-	metrics  *metrics
-	nextRun  int
+	nextTimer    uint64
+	nextRun      int
+	nextAction   int64
+	nextApproval int
+	lastHash     string // of the audit log
+
+	lastStart      map[string]time.Duration   // by playbook and key, for cooldowns
+	cooldownLogged map[string]time.Duration   // start whose cooldown was reported
+	recentStarts   map[string][]time.Duration // starts in the last hour by playbook
+
+	running           map[string]*run // by playbook and key
+	runCount          int             // runs that go on
+	runsByIncident    map[int]int
+	waitingRuns       [severity.Count][]*run // runs that wait for room
+	inProgress        map[string]*task       // by what they do to what
+	inFlight          map[int64]*task        // by action
+	effects           map[string]*effect     // in force, by action and target
+	effectsByIncident map[int][]*effect
+	openRequests      map[int]*approvalRequest
+	requestsByKey     map[string]*approvalRequest // by what they are about
+	claims            map[string]*claim           // by target
+	closedRequests    expired[int, *ApprovalRecord]
+	failedInFlight    expired[int64, *ActionRecord]
 }
 
 // New makes an engine. Without an actuator every run is a dry run.
@@ -198,8 +215,10 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{options: o, books: slices.Clone(o.Playbooks), metrics: m,
-		last: map[string]time.Duration{}, told: map[string]time.Duration{}, starts: map[string][]time.Duration{}, running: map[string]*run{}, perCase: map[int]int{},
-		effects: map[string]*effect{}, byCase: map[int][]*effect{}, waiting: map[int]*question{}, subjects: map[string]*question{}, flight: map[int64]*task{}, doing: map[string]*task{}, targets: map[string]*claim{}}
+		lastStart: map[string]time.Duration{}, cooldownLogged: map[string]time.Duration{}, recentStarts: map[string][]time.Duration{},
+		running: map[string]*run{}, runsByIncident: map[int]int{}, inProgress: map[string]*task{}, inFlight: map[int64]*task{},
+		effects: map[string]*effect{}, effectsByIncident: map[int][]*effect{}, openRequests: map[int]*approvalRequest{},
+		requestsByKey: map[string]*approvalRequest{}, claims: map[string]*claim{}}
 	if o.Inventory != nil {
 		e.zones = o.Inventory.Zones()
 	}
@@ -207,35 +226,37 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Alert shows the engine an alert that joined an incident; playbooks whose
-// trigger it pulls start, the one of the highest precedence first.
+// Alert shows the engine an alert that joined an incident; playbooks whose trigger
+// fits start, the one of the highest precedence first.
 func (e *Engine) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
-	var env Env
-	viewed := false
 	for _, p := range e.books {
-		if !p.concerns(a) {
-			continue
+		if p.concerns(a) {
+			e.enqueue(transition{kind: considerPlaybook, playbook: p, incident: in, alert: a})
 		}
-		if !viewed {
-			env, viewed = viewOf(a, in, e.criticality(a.Host)), true
-			env.Estate.Zones = e.zones
-		}
-		if env.Alert.Criticality < p.Trigger.MinCriticality {
-			continue
-		}
-		if ok, err := holds(p.when, &env); err != nil || !ok {
-			if err != nil {
-				e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "condition_failed", Detail: err.Error()})
-			}
-			continue
-		}
-		inputs, err := p.take(&env)
-		if err != nil {
-			e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "not_started", Detail: err.Error()})
-			continue
-		}
-		e.Run(now, p, in, env, inputs)
 	}
+	e.drain(now)
+}
+
+// consider starts a playbook for an alert when its trigger's condition holds and its
+// inputs have values.
+func (e *Engine) consider(now time.Duration, p *Playbook, in *fusion.Incident, a *sentinel.Alert) {
+	env := newEnv(a, in, e.criticality(a.Host))
+	env.Estate.Zones = e.zones
+	if env.Alert.Criticality < p.Trigger.MinCriticality {
+		return
+	}
+	if ok, err := evaluate(p.when, &env); err != nil || !ok {
+		if err != nil {
+			e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "condition_failed", Detail: err.Error()})
+		}
+		return
+	}
+	inputs, err := p.bindInputs(&env)
+	if err != nil {
+		e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "not_started", Detail: err.Error()})
+		return
+	}
+	e.admitRun(now, RunRequest{Playbook: p, Incident: in, Env: env, Inputs: inputs})
 }
 
 func (e *Engine) criticality(host string) float64 {
@@ -248,7 +269,7 @@ func (e *Engine) criticality(host string) float64 {
 // concerns tells whether the parts of a trigger that need no incident fit.
 func (p *Playbook) concerns(a *sentinel.Alert) bool {
 	t := &p.Trigger
-	return sigma.LevelRank(a.Severity) >= sigma.LevelRank(t.MinSeverity) && a.Confidence >= t.MinConfidence &&
+	return a.Severity >= t.MinSeverity && a.Confidence >= t.MinConfidence &&
 		(len(t.Any) == 0 || slices.ContainsFunc(p.techniques, func(want string) bool { return includes(want, a.Techniques) }))
 }
 
@@ -262,122 +283,159 @@ func includes(want string, techniques []string) bool {
 	return false
 }
 
-// Run starts a playbook for an incident, unless it did so for the same key
-// within its cooldown, still runs for it, or has started too often.
-func (e *Engine) Run(now time.Duration, p *Playbook, in *fusion.Incident, env Env, inputs map[string]any) {
-	key := p.ID
-	if p.Limits.Key != "" {
-		key += "/" + plain(inputs[p.Limits.Key])
-	}
-	if e.running[key] != nil {
-		e.repeated(now, p, in, key, "it runs for the same key already")
-		return
-	}
-	if last, ok := e.last[key]; ok && now-last < p.Limits.Cooldown {
-		e.repeated(now, p, in, key, "its cooldown is not over")
-		return
-	}
-	if most := p.Limits.MaxPerHour; most > 0 {
-		recent := slices.DeleteFunc(e.starts[p.ID], func(at time.Duration) bool { return now-at >= time.Hour })
-		if len(recent) >= most {
-			e.starts[p.ID] = recent
-			e.metrics.limited(p.ID, "max_per_hour")
-			e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: Limited, Detail: fmt.Sprintf("max_per_hour: it has started %d times within an hour", len(recent))})
-			return
-		}
-		e.starts[p.ID] = append(recent, now)
-	}
-	e.last[key] = now
-	e.nextRun++
-	r := &run{id: e.nextRun, playbook: p, incident: in, env: env, inputs: inputs, started: now, key: key, worst: Succeeded, severity: min(max(sigma.LevelRank(in.Severity), 0), 5)}
-	r.env.Steps = map[string]StepView{}
-	r.root = &node{run: r, children: r.plant(p.Steps)}
-	e.running[key] = r
-	e.perCase[in.ID]++
-	if e.open >= e.options.Policy.MaxRuns {
-		e.audit(now, AuditEntry{Run: r.id, Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.open)})
-		e.queued[r.severity] = append(e.queued[r.severity], r)
-		return
-	}
-	e.start(now, r)
+// RunRequest asks for a run of a playbook.
+type RunRequest struct {
+	Playbook *Playbook
+	Incident *fusion.Incident
+	Origin   Origin
+	Env      Env
+	Inputs   map[string]any
 }
 
-func (e *Engine) start(now time.Duration, r *run) {
-	e.open++
+// Run starts a playbook for an incident, unless it did so for the same key within its
+// cooldown, still runs for it, or has started too often.
+func (e *Engine) Run(now time.Duration, request RunRequest) {
+	e.enqueue(transition{kind: admitRequest, request: &request})
+	e.drain(now)
+}
+
+func (e *Engine) admitRun(now time.Duration, q RunRequest) {
+	p, in := q.Playbook, q.Incident
+	key := p.ID
+	if p.Limits.Key != "" {
+		key += "/" + formatParam(q.Inputs[p.Limits.Key])
+	}
+	if e.running[key] != nil {
+		e.logCooldown(now, p, in, key, "it runs for the same key already")
+		return
+	}
+	if last, ok := e.lastStart[key]; ok && now-last < p.Limits.Cooldown {
+		e.logCooldown(now, p, in, key, "its cooldown is not over")
+		return
+	}
+	if !e.admitRate(now, p, in) {
+		return
+	}
+	e.lastStart[key] = now
+	e.nextRun++
+	r := &run{id: e.nextRun, playbook: p, incident: in, origin: q.Origin, env: q.Env, inputs: q.Inputs, started: now, key: key, status: action.Succeeded, severity: in.Severity}
+	r.env.Steps = map[string]StepView{}
+	r.root = &node{run: r, children: r.buildTree(p.Steps)}
+	e.running[key] = r
+	e.runsByIncident[in.ID]++
+	if e.runCount >= e.options.Policy.MaxRuns {
+		e.audit(now, AuditEntry{Run: r.id, Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.runCount)})
+		e.waitingRuns[r.severity] = append(e.waitingRuns[r.severity], r)
+		return
+	}
+	e.startRun(now, r)
+}
+
+// admitRate tells whether a playbook may start once more within the hour.
+func (e *Engine) admitRate(now time.Duration, p *Playbook, in *fusion.Incident) bool {
+	if p.Limits.MaxPerHour <= 0 {
+		return true
+	}
+	recent := slices.DeleteFunc(e.recentStarts[p.ID], func(at time.Duration) bool { return now-at >= time.Hour })
+	if len(recent) >= p.Limits.MaxPerHour {
+		e.recentStarts[p.ID] = recent
+		e.metrics.limited(p.ID, "max_per_hour")
+		e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: string(action.Limited), Detail: fmt.Sprintf("max_per_hour: it has started %d times within an hour", len(recent))})
+		return false
+	}
+	e.recentStarts[p.ID] = append(recent, now)
+	return true
+}
+
+func (e *Engine) startRun(now time.Duration, r *run) {
+	e.runCount++
 	p := r.playbook
 	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), PlaybookSHA256: p.Digest})
-	if e.OnRun != nil {
-		e.OnRun(now, r.incident.ID, p.ID, true)
-	}
+	e.notifyRun(e.options.Listener.RunStarted, r)
 	deadline := p.Deadline
 	if deadline == 0 {
 		deadline = defaultDeadline
 	}
-	e.at(now+deadline, timer{kind: timerDeadline, run: r})
-	r.each(func(n *node) {
+	e.setTimer(now+deadline, timer{kind: timerDeadline, run: r})
+	r.walkLeaves(func(n *node) {
 		if s := n.step; s.HOTL != nil && s.HOTL.Ask == "start" && !s.condSteps && e.needsApproval(s) && e.mayRun(&r.env, s) && e.resolve(now, n) {
 			e.ask(now, n)
 		}
 	})
-	e.advance(now, r)
+	e.enqueue(transition{kind: advanceRun, run: r})
 }
 
 func (e *Engine) mayRun(env *Env, s *Step) bool {
-	ok, err := holds(s.cond, env)
+	ok, err := evaluate(s.cond, env)
 	return ok && err == nil
 }
 
-// repeated notes that an alert asked for what is being done; once for each start.
-func (e *Engine) repeated(now time.Duration, p *Playbook, in *fusion.Incident, key, why string) {
+// logCooldown notes that an alert asked for what is being done; once for each start.
+func (e *Engine) logCooldown(now time.Duration, p *Playbook, in *fusion.Incident, key, why string) {
 	e.metrics.limited(p.ID, "cooldown")
-	if at, ok := e.told[key]; ok && at == e.last[key] {
+	if at, ok := e.cooldownLogged[key]; ok && at == e.lastStart[key] {
 		return
 	}
-	e.told[key] = e.last[key]
-	e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: Limited, Detail: why})
+	e.cooldownLogged[key] = e.lastStart[key]
+	e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: string(action.Limited), Detail: why})
 }
 
-// limited notes that a run has reached a limit.
-func (e *Engine) limited(now time.Duration, r *run, step, limit, why string) {
+// logLimit notes that a run has reached a limit.
+func (e *Engine) logLimit(now time.Duration, r *run, step, limit, why string) {
 	e.metrics.limited(r.playbook.ID, limit)
-	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: step, What: "limited", Status: Limited, Detail: limit + ": " + why})
+	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: step, What: "limited", Status: string(action.Limited), Detail: limit + ": " + why})
 }
 
 // Act carries out one action outside any playbook, such as a reflex.
-func (e *Engine) Act(now time.Duration, incident int, by, kind string, params map[string]string, ttl time.Duration) {
-	step := Step{ID: by, Action: kind, TTL: ttl, Risk: Low, With: map[string]any{}, automatic: true}
-	for k, v := range params {
-		step.With[k] = v
-	}
+func (e *Engine) Act(now time.Duration, incident int, origin Origin, by string, request action.Request, ttl time.Duration) {
+	e.enqueue(transition{kind: actOnce, single: &singleAction{incident, origin, by, request, ttl}})
+	e.drain(now)
+}
+
+// singleAction is an action outside any playbook.
+type singleAction struct {
+	incident int
+	origin   Origin
+	by       string
+	request  action.Request
+	ttl      time.Duration
+}
+
+func (e *Engine) act(now time.Duration, a *singleAction) {
+	step := Step{ID: a.by, Action: a.request.Kind, TTL: a.ttl, Risk: action.Low, request: &a.request, automatic: true}
 	e.nextRun++
-	p := &Playbook{ID: by, Steps: []Step{step}}
-	r := &run{id: e.nextRun, playbook: p, incident: &fusion.Incident{ID: incident}, started: now, key: fmt.Sprintf("%s#%d", by, e.nextRun), worst: Succeeded, env: Env{Steps: map[string]StepView{}}, reflex: true}
-	r.root = &node{run: r, children: r.plant(p.Steps)}
-	e.open++
-	e.perCase[incident]++
-	e.advance(now, r)
+	p := &Playbook{ID: a.by, Steps: []Step{step}}
+	r := &run{id: e.nextRun, playbook: p, incident: &fusion.Incident{ID: a.incident}, origin: a.origin, started: now,
+		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: Env{Steps: map[string]StepView{}}}
+	r.root = &node{run: r, children: r.buildTree(p.Steps)}
+	e.runCount++
+	e.runsByIncident[a.incident]++
+	e.enqueue(transition{kind: advanceRun, run: r})
 }
 
 // Active counts the effects in force.
 func (e *Engine) Active() int { return len(e.effects) }
 
-// Busy tells whether a run for an incident is still going on.
-func (e *Engine) Busy(incident int) bool { return e.perCase[incident] > 0 }
+// IsBusy tells whether a run for an incident is still going on.
+func (e *Engine) IsBusy(incident int) bool { return e.runsByIncident[incident] > 0 }
 
-// Queued counts the runs that wait for room.
-func (e *Engine) Queued() int {
+// Waiting counts the runs that wait for room.
+func (e *Engine) Waiting() int {
 	n := 0
-	for _, list := range e.queued {
+	for _, list := range e.waitingRuns {
 		n += len(list)
 	}
 	return n
 }
 
-// nextQueued takes the most severe of the runs that wait, the oldest of those.
-func (e *Engine) nextQueued() *run {
-	for i := len(e.queued) - 1; i >= 0; i-- {
-		if list := e.queued[i]; len(list) > 0 {
-			e.queued[i] = list[1:]
+// OpenRequests counts the approval requests that are open.
+func (e *Engine) OpenRequests() int { return len(e.openRequests) }
+
+// nextWaitingRun takes the most severe of the runs that wait, the oldest of those.
+func (e *Engine) nextWaitingRun() *run {
+	for i := len(e.waitingRuns) - 1; i >= 0; i-- {
+		if list := e.waitingRuns[i]; len(list) > 0 {
+			e.waitingRuns[i] = list[1:]
 			return list[0]
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hemostat/sim/action"
 	"hemostat/sim/boundedfile"
 )
 
@@ -135,7 +136,7 @@ func (p *Playbook) check() []error {
 		if in.From == "" && in.Default == "" {
 			c.add(in.line, in.column, "inputs."+name, "it has neither from nor default, so it can never have a value")
 		}
-		if in.Default != "" && !fits(in.Default, in.Type) {
+		if in.Default != "" && !matchesType(in.Default, in.Type) {
 			c.add(in.line, in.column, "inputs."+name+".default", "%q is no %s", in.Default, in.Type)
 		}
 	}
@@ -250,7 +251,7 @@ func (c *checker) group(s *Step, where string) {
 	if s.Parallel != nil && len(s.Parallel.Steps) < 2 {
 		c.add(s.line, s.column, where+".parallel.steps", "at least two branches are expected")
 	}
-	s.Risk = Low
+	s.Risk = action.Low
 }
 
 // cycles finds steps that wait for each other: by needs, or by needs against the
@@ -323,28 +324,25 @@ func (c *checker) cycles() {
 }
 
 func (c *checker) action(s *Step, where string) {
-	kind, ok := registry[s.Action]
+	spec, ok := action.Find(s.Action)
 	if !ok {
-		c.add(s.line, s.column, where+".action", "unknown action %q; accepted: %s", s.Action, strings.Join(Actions(), ", "))
+		c.add(s.line, s.column, where+".action", "unknown action %q; accepted: %s", s.Action, JoinKinds())
 		return
 	}
 	switch {
 	case s.Risk == "":
-		s.Risk = kind.Risk
-	case s.Risk.rank() < kind.Risk.rank():
-		c.add(s.line, s.column, where+".risk", "the risk of %s is %s; a playbook may raise it, not lower it to %s", s.Action, kind.Risk, s.Risk)
+		s.Risk = spec.Risk
+	case s.Risk.Rank() < spec.Risk.Rank():
+		c.add(s.line, s.column, where+".risk", "the risk of %s is %s; a playbook may raise it, not lower it to %s", s.Action, spec.Risk, s.Risk)
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.With)) {
-		if !slices.Contains(kind.Params, key) {
-			c.add(s.line, s.column, where+".with."+key, "%s takes no parameter %q; accepted: %s", s.Action, key, strings.Join(kind.Params, ", "))
-		}
-		c.variables(s, s.With[key], where+".with."+key)
+		c.parameter(s, spec, key, where+".with."+key)
 	}
-	if _, given := s.With[kind.Params[0]]; !given {
-		c.add(s.line, s.column, where+".with", "%s needs the parameter %s", s.Action, kind.Params[0])
+	if _, given := s.With[spec.Params[0].Name]; !given {
+		c.add(s.line, s.column, where+".with", "%s needs the parameter %s", s.Action, spec.Params[0].Name)
 	}
 	c.variables(s, s.ForEach, where+".for_each")
-	if s.TTL > 0 && !kind.Undo {
+	if s.TTL > 0 && !spec.Undo {
 		c.add(s.line, s.column, where+".ttl", "%s cannot be undone, so a ttl means nothing", s.Action)
 	}
 	if s.Keep && s.TTL == 0 {
@@ -358,18 +356,44 @@ func (c *checker) action(s *Step, where string) {
 	}
 	if v := s.Verify; v != nil {
 		switch {
-		case kind.Metric == "":
+		case spec.Observed == "":
 			c.add(s.line, s.column, where+".verify", "there is nothing to observe of %s", s.Action)
-		case v.Metric != "" && v.Metric != kind.Metric:
-			c.add(s.line, s.column, where+".verify.metric", "%s is observed by %s, not by %q", s.Action, kind.Metric, v.Metric)
+		case v.Metric != "" && v.Metric != spec.Observed:
+			c.add(s.line, s.column, where+".verify.metric", "%s is observed by %s, not by %q", s.Action, spec.Observed, v.Metric)
 		case v.Within <= 0:
 			c.add(s.line, s.column, where+".verify.within", "a time above 0 is expected")
 		}
 	}
-	if s.Risk == High && (s.HOTL == nil || !s.HOTL.Required) {
+	if s.Risk == action.High && (s.HOTL == nil || !s.HOTL.Required) {
 		c.add(s.line, s.column, where, "risk high needs hotl: {required: true, timeout: …, on_timeout: …}")
 	}
 	c.hotl(s, where+".hotl")
+}
+
+// parameter checks a parameter's name, the variables in it, and its value where it has
+// none.
+func (c *checker) parameter(s *Step, spec *action.Spec, name, where string) {
+	value := s.With[name]
+	c.variables(s, value, where)
+	text := formatParam(value)
+	if strings.Contains(text, "${") {
+		if !slices.Contains(spec.ParamNames(), name) {
+			c.add(s.line, s.column, where, "%s takes no parameter %q; accepted: %s", s.Action, name, strings.Join(spec.ParamNames(), ", "))
+		}
+		return
+	}
+	if err := spec.CheckParam(name, text); err != nil {
+		c.add(s.line, s.column, where, "%s", err)
+	}
+}
+
+// JoinKinds lists the kinds of action for a message.
+func JoinKinds() string {
+	var names []string
+	for _, k := range action.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *checker) hotl(s *Step, where string) {
@@ -395,7 +419,7 @@ func (c *checker) hotl(s *Step, where string) {
 		if h.ApproveIf == "" {
 			c.add(s.line, s.column, where, "on_timeout: approve_if needs the expression approve_if")
 		}
-		if s.Risk == High {
+		if s.Risk == action.High {
 			c.add(s.line, s.column, where, "a step of risk high may not be approved by an expression")
 		}
 	}

@@ -2,6 +2,8 @@ package response
 
 import (
 	"fmt"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +33,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		requests:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "response_hotl_requests_total", Help: "Approval requests that ended; no answer in time counts as not approved."}, []string{"action_type", "approved"}),
 		execution: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_execution_seconds", Help: "Time of a playbook run from start to end.", Buckets: prometheus.ExponentialBuckets(0.5, 2.5, 12)}),
 	}
-	m.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "response_hotl_outcome_total", Help: "Approval requests by what came of them: approved, denied, timed_out, escalated, withdrawn; too_late counts answers that came after the time, beside the request's timed_out."}, []string{"action_type", "outcome"})
+	m.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "response_hotl_outcome_total", Help: "Approval requests by outcome: approved, denied, timed_out, escalated, withdrawn; too_late counts answers that came after the time, beside the request's timed_out."}, []string{"action_type", "outcome"})
 	m.wait = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_hotl_wait_seconds", Help: "Time from an approval request to its answer.", Buckets: prometheus.ExponentialBuckets(1, 2, 14)})
 	m.undone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "response_undo_total", Help: "Actions taken back; cause is ttl, restored, compensated or late."}, []string{"action_type", "cause"})
 	m.limits = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "response_limited_total", Help: "Limits reached; limit is max_targets, max_disruption, max_per_hour, cooldown or exempt."}, []string{"playbook_id", "limit"})
@@ -44,38 +46,38 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) playbook(id, status string, took time.Duration) {
+func (m *metrics) playbook(id string, status action.Status, took time.Duration) {
 	if m != nil {
-		m.playbooks.WithLabelValues(id, status).Inc()
+		m.playbooks.WithLabelValues(id, string(status)).Inc()
 		m.execution.Observe(took.Seconds())
 	}
 }
 
-func (m *metrics) action(kind, status string) {
+func (m *metrics) action(kind action.Kind, status action.Status) {
 	if m != nil {
-		m.actions.WithLabelValues(kind, status).Inc()
+		m.actions.WithLabelValues(string(kind), string(status)).Inc()
 	}
 }
 
-func (m *metrics) request(kind string, approved bool) {
+func (m *metrics) request(kind action.Kind, approved bool) {
 	if m != nil {
-		m.requests.WithLabelValues(kind, fmt.Sprint(approved)).Inc()
+		m.requests.WithLabelValues(string(kind), fmt.Sprint(approved)).Inc()
 	}
 }
 
-func (m *metrics) outcome(kind, outcome string, waited time.Duration) {
+func (m *metrics) outcome(kind action.Kind, outcome approval.Outcome, waited time.Duration) {
 	if m == nil {
 		return
 	}
-	m.outcomes.WithLabelValues(kind, outcome).Inc()
-	if outcome == Approved || outcome == Denied || outcome == TooLate {
+	m.outcomes.WithLabelValues(string(kind), string(outcome)).Inc()
+	if outcome.IsAnswer() || outcome == approval.TooLate {
 		m.wait.Observe(waited.Seconds())
 	}
 }
 
-func (m *metrics) undo(kind, cause string) {
+func (m *metrics) undo(kind action.Kind, cause string) {
 	if m != nil {
-		m.undone.WithLabelValues(kind, cause).Inc()
+		m.undone.WithLabelValues(string(kind), cause).Inc()
 	}
 }
 

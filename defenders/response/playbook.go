@@ -1,6 +1,9 @@
 package response
 
 import (
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
+	"hemostat/sim/severity"
 	"time"
 
 	"github.com/expr-lang/expr/vm"
@@ -32,11 +35,11 @@ func (p *Playbook) SetPosition(line, column int) { p.line, p.column = line, colu
 
 // Trigger says which alerts start a playbook.
 type Trigger struct {
-	Any            []string `yaml:"any" doc:"ATT&CK ids such as T1110, or brute_force, password_spray, malware, ransomware, exfiltration, lateral_movement, phishing, web_shell, kerberoasting, command_and_control, cloud, insider, wiper or miner; any alert when absent"`
-	MinSeverity    string   `yaml:"min_severity" enum:"informational,low,medium,high,critical" doc:"least severity of the alert"`
-	MinConfidence  float64  `yaml:"min_confidence" doc:"least confidence of the alert, 0 to 1"`
-	MinCriticality float64  `yaml:"min_criticality" doc:"least criticality of the alert's host"`
-	When           string   `yaml:"when" doc:"expression that must hold, such as alert.confidence >= 0.6"`
+	Any            []string          `yaml:"any" doc:"ATT&CK ids such as T1110, or brute_force, password_spray, malware, ransomware, exfiltration, lateral_movement, phishing, web_shell, kerberoasting, command_and_control, cloud, insider, wiper or miner; any alert when absent"`
+	MinSeverity    severity.Severity `yaml:"min_severity" doc:"least severity of the alert"`
+	MinConfidence  float64           `yaml:"min_confidence" doc:"least confidence of the alert, 0 to 1"`
+	MinCriticality float64           `yaml:"min_criticality" doc:"least criticality of the alert's host"`
+	When           string            `yaml:"when" doc:"expression that must hold, such as alert.confidence >= 0.6"`
 
 	line, column int
 }
@@ -77,11 +80,11 @@ func (l *Limits) SetPosition(line, column int) { l.line, l.column = line, column
 // parallel or in sequence.
 type Step struct {
 	ID          string         `yaml:"id" required:"true" name:"true" doc:"name of the step, unique in the playbook"`
-	Action      string         `yaml:"action" doc:"what to do"`
+	Action      action.Kind    `yaml:"action" doc:"what to do"`
 	Parallel    *Group         `yaml:"parallel" doc:"steps that run at once, instead of an action"`
 	Sequence    []Step         `yaml:"sequence" doc:"steps that run one after another, instead of an action; for branches of parallel"`
 	With        map[string]any `yaml:"with" doc:"parameters; ${name} stands for an input, a field of alert or fusion, item, or steps.ID.status, accounts, addresses"`
-	Risk        Risk           `yaml:"risk" enum:"low,medium,high" doc:"raises the action's own risk, never lowers it"`
+	Risk        action.Risk    `yaml:"risk" enum:"low,medium,high" doc:"raises the action's own risk, never lowers it"`
 	If          string         `yaml:"if" doc:"expression; the step is skipped when it is false"`
 	Needs       []string       `yaml:"needs" doc:"steps that must have succeeded; the step waits for them and is skipped when one has not"`
 	ForEach     string         `yaml:"for_each" doc:"list to go through, such as ${users}; ${item} is the current one"`
@@ -95,6 +98,7 @@ type Step struct {
 	Always      bool           `yaml:"always" doc:"run even when the run was stopped before"`
 	HOTL        *HOTL          `yaml:"hotl" doc:"a person decides first"`
 
+	request *action.Request // given whole, in place of parameters
 	// automatic steps of the program's own playbooks never ask.
 	automatic    bool
 	line, column int
@@ -139,7 +143,7 @@ type HOTL struct {
 	Ask        string        `yaml:"ask" enum:"start,reached" doc:"when to ask: when the run starts, or when the step is reached (the default)"`
 	Timeout    time.Duration `yaml:"timeout" required:"true" doc:"time to wait for an answer"`
 	OnTimeout  string        `yaml:"on_timeout" required:"true" enum:"deny,escalate,approve_if,hold" doc:"what no answer means: no, ask somebody else, an expression, or keep asking until the run's deadline"`
-	EscalateTo string        `yaml:"escalate_to" enum:"tier2,incident_commander" doc:"who is asked next"`
+	EscalateTo approval.Role `yaml:"escalate_to" enum:"tier2,incident_commander" doc:"who is asked next"`
 	Then       string        `yaml:"then" enum:"deny,hold" doc:"what no answer to an escalation means; deny when absent"`
 	ApproveIf  string        `yaml:"approve_if" doc:"expression that stands for the answer on timeout"`
 	Approvers  int           `yaml:"approvers" doc:"how many must approve, 1 or 2"`

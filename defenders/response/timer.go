@@ -17,20 +17,20 @@ const (
 )
 
 type timer struct {
-	at     time.Duration
-	seq    uint64
-	kind   timerKind
-	id     int64
-	gen    int
-	task   *task
-	run    *run
-	effect *effect
-	holder *holder
+	at      time.Duration
+	seq     uint64
+	kind    timerKind
+	id      int64
+	attempt int // that it was set for; it is void when another one goes on
+	task    *task
+	run     *run
+	effect  *effect
+	holder  *holder
 }
 
-func (e *Engine) at(when time.Duration, t timer) {
-	e.seq++
-	t.at, t.seq = when, e.seq
+func (e *Engine) setTimer(when time.Duration, t timer) {
+	e.nextTimer++
+	t.at, t.seq = when, e.nextTimer
 	heap.Push(&e.timers, t)
 }
 
@@ -46,32 +46,34 @@ func (e *Engine) NextWake() (time.Duration, bool) {
 func (e *Engine) Advance(now time.Duration) {
 	for len(e.timers) > 0 && e.timers[0].at <= now {
 		t := heap.Pop(&e.timers).(timer)
-		switch t.kind {
-		case timerApproval:
-			e.approvalTimeout(t.at, int(t.id))
-		case timerUndo:
-			if t.holder.gen == t.gen {
-				e.letGo(t.at, t.effect, t.holder, "ttl", "its time is over")
-			}
-		case timerRetry:
-			if !t.task.done {
-				e.begin(t.at, t.task)
-				if t.task.done && t.task.node.left == 0 {
-					e.advance(t.at, t.task.node.run)
-				}
-			}
-		case timerAction:
-			if open := e.flight[t.id]; open != nil && open.attempt == t.gen && open.verifying == 0 {
-				delete(e.flight, t.id)
-				e.attemptFailed(t.at, open, "no result in time", true)
-			}
-		case timerVerify:
-			if open := e.flight[t.id]; open != nil && open.attempt == t.gen {
-				e.verify(t.at, open)
-			}
-		case timerDeadline:
-			e.deadline(t.at, t.run)
+		e.fire(&t)
+		e.drain(t.at)
+	}
+}
+
+func (e *Engine) fire(t *timer) {
+	switch t.kind {
+	case timerApproval:
+		e.expireRequest(t.at, int(t.id))
+	case timerUndo:
+		if t.holder.renewed == t.attempt {
+			e.releaseHold(t.at, t.effect, t.holder, "ttl", "its time is over")
 		}
+	case timerRetry:
+		if !t.task.done {
+			e.begin(t.at, t.task)
+		}
+	case timerAction:
+		if open := e.inFlight[t.id]; open != nil && open.attempt == t.attempt && open.verifying == 0 {
+			delete(e.inFlight, t.id)
+			e.failAttempt(t.at, open, "no result in time")
+		}
+	case timerVerify:
+		if open := e.inFlight[t.id]; open != nil && open.attempt == t.attempt {
+			e.verify(t.at, open)
+		}
+	case timerDeadline:
+		e.expireRun(t.at, t.run)
 	}
 }
 

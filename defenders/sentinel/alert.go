@@ -7,6 +7,7 @@ import (
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
 )
 
 // Alert is what a detector says about one or more events.
@@ -17,8 +18,8 @@ type Alert struct {
 	Detector   string
 	RuleID     string
 	Title      string
-	Techniques []string       // ATT&CK ids, the first is the main one
-	Severity   string         // informational, low, medium, high, critical
+	Techniques []string // ATT&CK ids, the first is the main one
+	Severity   severity.Severity
 	Confidence float64        // 0 to 1
 	Evidence   []uint64       // event ids, the newest last
 	Because    []sigma.Reason // why the rule matched, where the detector explains

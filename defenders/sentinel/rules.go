@@ -10,6 +10,7 @@ import (
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/boundedfile"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
 )
 
 //go:embed rules/*/rule.yml
@@ -114,7 +115,7 @@ func (d *SigmaDetector) Inspect(e *event.Event, found func(Finding)) {
 
 func (d *SigmaDetector) report(m sigma.Match) {
 	f := Finding{
-		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: m.Rule.Level,
+		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: severityOf(m.Rule),
 		Confidence: Confidence(m.Rule), Evidence: m.Events,
 	}
 	if d.Explain {
@@ -135,15 +136,24 @@ func Confidence(r *sigma.Rule) float64 {
 			}
 		}
 	}
-	switch r.Level {
-	case "critical":
+	switch severityOf(r) {
+	case severity.Critical:
 		return 0.95
-	case "high":
+	case severity.High:
 		return 0.8
-	case "medium":
+	case severity.Medium:
 		return 0.55
-	case "low":
+	case severity.Low:
 		return 0.3
 	}
 	return 0.1
+}
+
+// severityOf is the severity of a rule's alerts: its level, which the parser has checked.
+func severityOf(r *sigma.Rule) severity.Severity {
+	level, err := severity.Parse(r.Level)
+	if err != nil {
+		return severity.Informational
+	}
+	return level
 }

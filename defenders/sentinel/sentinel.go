@@ -9,6 +9,7 @@ import (
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
 )
 
 // Detector looks at events and reports findings. It keeps whatever state it
@@ -22,7 +23,7 @@ type Detector interface {
 type Finding struct {
 	RuleID, Title string
 	Techniques    []string
-	Severity      string
+	Severity      severity.Severity
 	Confidence    float64
 	Evidence      []uint64
 	Because       []sigma.Reason
@@ -112,7 +113,7 @@ func (s *Sentinel) report(f Finding) {
 		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Because: f.Because, Entities: x,
 	})
 	if s.metrics != nil {
-		s.metrics.detections.WithLabelValues(f.Severity, fmt.Sprint(IsThreat(f.Severity))).Inc()
+		s.metrics.detections.WithLabelValues(f.Severity.String(), fmt.Sprint(f.Severity.IsThreat())).Inc()
 	}
 }
 
@@ -126,11 +127,6 @@ func (s *Sentinel) forget(now time.Duration) {
 			delete(s.last, key)
 		}
 	}
-}
-
-// IsThreat tells whether a severity calls for a response.
-func IsThreat(severity string) bool {
-	return severity == "medium" || severity == "high" || severity == "critical"
 }
 
 // ObserveLatency counts how long an event took from arrival to analysis.

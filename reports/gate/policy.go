@@ -201,15 +201,18 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 		return
 	}
 	given := 0
-	for path, a := range map[string]Amount{"margin": c.Margin, "gain": c.Gain, "floor": c.Floor} {
-		if !a.Given() {
+	for _, x := range []struct {
+		path   string
+		amount Amount
+	}{{"margin", c.Margin}, {"gain", c.Gain}, {"floor", c.Floor}} {
+		if !x.amount.Given() {
 			continue
 		}
 		given++
-		if path != "floor" && !(a.Value > 0) {
-			fault(path, "a positive amount is expected, whichever direction is better for %s, not %s", c.Metric, a.Text)
+		if x.path != "floor" && !(x.amount.Value > 0) {
+			fault(x.path, "a positive amount is expected, whichever direction is better for %s, not %s", c.Metric, x.amount.Text)
 		}
-		c.bounds(path, a, m, fault)
+		c.bounds(x.path, x.amount, m, fault)
 	}
 	if given != 1 {
 		fault("margin", "a check needs one of margin, gain and floor; this one has %d", given)

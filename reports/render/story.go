@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hemostat/sim/record"
+	"hemostat/sim/stage"
 )
 
 // line is one line of a story.
@@ -99,7 +100,7 @@ func lines(t *record.Trial) []line {
 		out = append(out, action(&t.Actions[i])...)
 	}
 	for _, s := range t.Stages {
-		if s.Stage == "restoration" && s.Ended != nil {
+		if stage.Name(s.Stage) == stage.Restoration && s.Ended != nil {
 			out = append(out, line{*s.Ended, 6, "restore", fmt.Sprintf("incident %d is quiet; what was done for it is taken back", s.Incident)})
 		}
 	}

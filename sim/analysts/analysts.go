@@ -15,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
+	"hemostat/sim/severity"
 )
 
 // Modes of answering.
@@ -46,7 +49,7 @@ type Config struct {
 	// Roster, when given, says who is at the desks when, in place of the shift and
 	// the numbers above. A role with nobody at a desk is on call with one person, if
 	// the roster names it at all.
-	Roster []Duty
+	Roster []ShiftSlot
 	// DPrime is the discrimination: 1.9 gives 83 % right verdicts at a neutral
 	// criterion (Moosmann et al. 2026).
 	DPrime float64
@@ -54,10 +57,10 @@ type Config struct {
 	Delay sim.Dist
 }
 
-// Duty is a number of people of one role at their desks, from one hour of the day
+// ShiftSlot is a number of people of one role at their desks, from one hour of the day
 // to another.
-type Duty struct {
-	Role     string // tier1, tier2 or incident_commander
+type ShiftSlot struct {
+	Role     approval.Role
 	From, To int
 	People   int
 }
@@ -75,10 +78,10 @@ func Default() Config {
 // Question is what a person is asked.
 type Question struct {
 	ID         int
-	Role       string // tier1, tier2 or incident_commander
+	Role       approval.Role
 	Key        string // names the decision across variants, so that they share its luck
-	Action     string
-	Priority   int // the higher goes first; triage of alerts comes after every question
+	Action     action.Kind
+	Priority   severity.Severity // the higher goes first; triage of alerts comes after every request
 	Confidence float64
 	Disruption float64
 	Deadline   time.Duration
@@ -104,19 +107,19 @@ type Staff struct {
 	streams sim.Streams
 	epoch   time.Time
 	answer  Answer
-	desks   map[string]*desk
+	queues  map[approval.Role]*tierQueue
 	asked   map[string]int
 	alerts  uint64
 }
 
-// desk is the people of one role and what waits for them.
-type desk struct {
-	name    string
+// tierQueue is the people of one role and what waits for them.
+type tierQueue struct {
+	role    approval.Role
 	people  int
 	busy    int
 	waiting []job
-	recent  []time.Duration // when the decisions of the last hour were made
-	known   map[string]bool // kinds of actions that were decided before
+	recent  []time.Duration      // when the decisions of the last hour were made
+	known   map[action.Kind]bool // that were decided before
 }
 
 type job struct {
@@ -128,9 +131,10 @@ type job struct {
 
 // New puts people to work. The epoch is the calendar time of virtual time zero.
 func New(e *sim.Engine, streams sim.Streams, epoch time.Time, c Config, answer Answer) *Staff {
-	s := &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{}, desks: map[string]*desk{}}
-	for role, people := range map[string]int{"tier1": c.Tier1, "tier2": c.Tier2, "incident_commander": c.Commander} {
-		s.desks[role] = &desk{name: role, people: people, known: map[string]bool{}}
+	s := &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{}, queues: map[approval.Role]*tierQueue{}}
+	people := map[approval.Role]int{approval.Tier1: c.Tier1, approval.Tier2: c.Tier2, approval.IncidentCommander: c.Commander}
+	for _, role := range approval.Roles() {
+		s.queues[role] = &tierQueue{role: role, people: people[role], known: map[action.Kind]bool{}}
 	}
 	if len(c.Roster) > 0 {
 		e.After(time.Hour, s.changeShift)
@@ -140,8 +144,8 @@ func New(e *sim.Engine, streams sim.Streams, epoch time.Time, c Config, answer A
 
 // changeShift lets those who have come take what waits, every hour.
 func (s *Staff) changeShift(now time.Duration) {
-	for _, role := range []string{"tier1", "tier2", "incident_commander"} {
-		s.serve(now, s.desks[role])
+	for _, role := range approval.Roles() {
+		s.serve(now, s.queues[role])
 	}
 	s.engine.After(time.Hour, s.changeShift)
 }
@@ -164,7 +168,7 @@ func (s *Staff) Ask(now time.Duration, q Question) {
 		})
 		return
 	}
-	d := s.desks[q.Role]
+	d := s.queues[q.Role]
 	people, onShift := s.staffed(now, q.Role)
 	if d == nil || people == 0 {
 		return // nobody is there, so nobody answers
@@ -195,17 +199,17 @@ func (s *Staff) Triage(now time.Duration, key string) {
 	}
 	s.alerts++
 	luck := s.streams.Stream("analysts", "triage "+key).At(s.alerts)
-	d := s.desks["tier1"]
+	d := s.queues[approval.Tier1]
 	d.waiting = append(d.waiting, job{took: s.config.Triage.Sample(&luck), since: now})
 	s.serve(now, d)
 }
 
 // staffed is how many people of a role can take work now, and whether they are at
 // their desks; those who are not are on call.
-func (s *Staff) staffed(now time.Duration, role string) (people int, onShift bool) {
+func (s *Staff) staffed(now time.Duration, role approval.Role) (people int, onShift bool) {
 	hour := s.epoch.Add(now).Hour()
 	if len(s.config.Roster) == 0 {
-		d := s.desks[role]
+		d := s.queues[role]
 		if d == nil {
 			return 0, false
 		}
@@ -234,8 +238,8 @@ func within(hour, from, to int) bool {
 	return hour >= from || hour < to
 }
 
-// onDuty is for how long the present shift has lasted; 0 for those on call.
-func (s *Staff) onDuty(now time.Duration, role string) time.Duration {
+// timeOnShift is for how long the present shift has lasted; 0 for those on call.
+func (s *Staff) timeOnShift(now time.Duration, role approval.Role) time.Duration {
 	if _, onShift := s.staffed(now, role); !onShift {
 		return 0
 	}
@@ -253,7 +257,7 @@ func (s *Staff) onDuty(now time.Duration, role string) time.Duration {
 // effort is by how much a decision takes longer or shorter than usual: what nobody
 // has decided before takes longer, good evidence makes it shorter (factors are
 // assumptions, docs/calibration.md).
-func (d *desk) effort(q Question) float64 {
+func (d *tierQueue) effort(q Question) float64 {
 	f := 1.0
 	if !d.known[q.Action] {
 		f = 1.3
@@ -266,8 +270,8 @@ func (d *desk) effort(q Question) float64 {
 const abandon = time.Hour
 
 // serve lets free people take what waits, questions first.
-func (s *Staff) serve(now time.Duration, d *desk) {
-	people, _ := s.staffed(now, d.name)
+func (s *Staff) serve(now time.Duration, d *tierQueue) {
+	people, _ := s.staffed(now, d.role)
 	for d.busy < people && len(d.waiting) > 0 {
 		j := d.waiting[0]
 		d.waiting = d.waiting[1:]
@@ -284,7 +288,7 @@ func (s *Staff) serve(now time.Duration, d *desk) {
 			d.busy--
 			if j.question != nil {
 				d.recent = append(d.recent, now)
-				s.reply(now, *j.question, j.verdict, fmt.Sprintf("%s analyst", d.name))
+				s.reply(now, *j.question, j.verdict, fmt.Sprintf("%s analyst", d.role))
 			}
 			s.serve(now, d)
 		})
@@ -309,9 +313,9 @@ func (s *Staff) reply(now time.Duration, q Question, approved bool, by string) {
 // (automation bias, Thomson et al. 2024), and under pressure, when much waits; it
 // rises with the predicted disruption (caution). d' falls with the decisions of
 // the last hour and the time on shift, at most by 29 % (CSA 2025).
-func (s *Staff) verdict(now time.Duration, d *desk, q Question, noise float64) bool {
+func (s *Staff) verdict(now time.Duration, d *tierQueue, q Question, noise float64) bool {
 	d.recent = slices.DeleteFunc(d.recent, func(at time.Duration) bool { return now-at > time.Hour })
-	fatigue := 0.02*float64(len(d.recent)) + 0.008*s.onDuty(now, d.name).Hours()
+	fatigue := 0.02*float64(len(d.recent)) + 0.008*s.timeOnShift(now, d.role).Hours()
 	dPrime := s.config.DPrime * (1 - min(0.29, fatigue))
 	signal := -dPrime / 2
 	if q.Justified {

@@ -99,7 +99,7 @@ func TestFloodsAndNightsDelayAnswers(t *testing.T) {
 // what waits at the change of shift is taken up then.
 func TestARosterMakesNightsSlow(t *testing.T) {
 	c := Default()
-	c.Roster = []Duty{{Role: "tier1", From: 8, To: 18, People: 2}}
+	c.Roster = []ShiftSlot{{Role: "tier1", From: 8, To: 18, People: 2}}
 	mean := func(from, to int) time.Duration {
 		sum, n := time.Duration(0), 0
 		for id, a := range ask(t, c, 72, true, 0) {
@@ -112,7 +112,7 @@ func TestARosterMakesNightsSlow(t *testing.T) {
 		return sum / time.Duration(n)
 	}
 	require.Greater(t, mean(0, 6), 2*mean(9, 17))
-	c.Roster = []Duty{{Role: "tier2", From: 8, To: 18, People: 2}}
+	c.Roster = []ShiftSlot{{Role: "tier2", From: 8, To: 18, People: 2}}
 	require.Empty(t, ask(t, c, 3, true, 0), "a role that the roster does not name does not exist")
 }
 
@@ -126,7 +126,7 @@ func TestPressureAndFatigueCostAccuracy(t *testing.T) {
 		for i := range n {
 			justified := i%2 == 0
 			s := New(&sim.Engine{}, sim.NewStreams(uint64(i), 1), epoch, c, nil)
-			d := s.desks["tier1"]
+			d := s.queues["tier1"]
 			for range load {
 				d.waiting = append(d.waiting, job{})
 				d.recent = append(d.recent, 0)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -80,7 +81,7 @@ func refused(r world.Refusal) outcome { return outcome{refusal: r} }
 // Start schedules the first activity of everybody.
 func Start(e *sim.Engine, w *world.World, c Config) *Background {
 	b := &Background{engine: e, world: w, rate: c.Rate,
-		mail: w.WithRole("mail_server"), files: w.WithRole("file_server"), apps: w.WithRole("app_server"), webs: w.WithRole("web_server")}
+		mail: w.WithRole(role.MailServer), files: w.WithRole(role.FileServer), apps: w.WithRole(role.AppServer), webs: w.WithRole(role.WebServer)}
 	b.sites = makeSites(w.Streams().Stream("internet", "sites"))
 	if c.Rate <= 0 {
 		return b
@@ -190,7 +191,7 @@ func WorkHours(w *world.World, epoch time.Time, horizon time.Duration, rate floa
 	for at := time.Duration(0); at < horizon; at += step {
 		hours += min(1, dayCurve(epoch.Add(at))*rate) * min(step, horizon-at).Hours()
 	}
-	flows := float64(len(w.WithRole("web_server")))*visitWorth.Hours()/visitorGap.Hours() + float64(services)*serviceWorth.Hours()/serviceGap.Hours()
+	flows := float64(len(w.WithRole(role.WebServer)))*visitWorth.Hours()/visitorGap.Hours() + float64(services)*serviceWorth.Hours()/serviceGap.Hours()
 	return hours*float64(people) + flows*rate*horizon.Hours()
 }
 

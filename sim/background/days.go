@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -41,10 +42,10 @@ func (b *Background) addDay(kind string) {
 			b.add(actor{act: (*Background).patch, host: h, gap: patchGap}, "updates "+h.Name)
 		}
 	case Audit:
-		for _, h := range w.WithRole("jump_host") {
+		for _, h := range w.WithRole(role.JumpHost) {
 			b.add(actor{act: (*Background).audit, host: h, gap: auditGap, office: true}, "auditor "+h.Name)
 		}
-		for _, h := range w.WithRole("scanner") {
+		for _, h := range w.WithRole(role.Scanner) {
 			b.add(actor{act: (*Background).scan, host: h, every: 20 * time.Minute, jitter: 0.1}, "audit scan "+h.Name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -47,7 +48,7 @@ func (b *Background) addMachines() {
 	for _, h := range b.webs {
 		b.add(actor{act: (*Background).visit, host: h, gap: visitorGap, worth: visitWorth}, "visitors of "+h.Name)
 	}
-	for _, h := range append(append([]*world.Host{}, w.WithRole("ssh_gateway")...), b.webs...) {
+	for _, h := range append(append([]*world.Host{}, w.WithRole(role.SSHGateway)...), b.webs...) {
 		b.add(actor{act: (*Background).guess, host: h, gap: guessGap}, "guessers at "+h.Name)
 	}
 	for _, account := range w.Accounts {
@@ -55,10 +56,10 @@ func (b *Background) addMachines() {
 			b.add(actor{act: (*Background).serve, account: account, gap: serviceGap, worth: serviceWorth}, "service "+account.Name)
 		}
 	}
-	for _, h := range w.WithRole("backup_server") {
+	for _, h := range w.WithRole(role.BackupServer) {
 		b.add(actor{act: (*Background).backUp, host: h, every: backupEvery, jitter: 0.02}, "backup "+h.Name)
 	}
-	for _, h := range w.WithRole("scanner") {
+	for _, h := range w.WithRole(role.Scanner) {
 		b.add(actor{act: (*Background).scan, host: h, every: scanEvery, jitter: 0.1}, "scanner "+h.Name)
 	}
 }
@@ -196,7 +197,7 @@ func (b *Background) serve(a *actor, now time.Duration, s *sim.Stream) outcome {
 // backUp moves a little by day and gigabytes by night.
 func (b *Background) backUp(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w := b.world
-	sources := append(append([]*world.Host{}, w.WithRole("file_server")...), w.WithRole("database_server")...)
+	sources := append(append([]*world.Host{}, w.WithRole(role.FileServer)...), w.WithRole(role.DatabaseServer)...)
 	if len(sources) == 0 {
 		return outcome{}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -236,7 +237,7 @@ func (b *Background) unlock(a *actor, now time.Duration, s *sim.Stream) outcome 
 // workFromHome is a logon to one's own desk through the remote desktop gateway.
 func (b *Background) workFromHome(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w := b.world
-	gateways := w.WithRole("cloud_gateway")
+	gateways := w.WithRole(role.CloudGateway)
 	if len(gateways) == 0 || a.account.Privilege != world.User {
 		return outcome{}
 	}

@@ -2,28 +2,28 @@ package world
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
+	"hemostat/sim/role"
 )
 
-// Action is something that the defence does to the estate.
+// Action is a request of the defence with the number that its effects bear.
 type Action struct {
-	ID     uint64
-	Kind   string
-	Params map[string]string
+	ID uint64
+	action.Request
 }
 
-// Result is what came of an action.
+// Result is how an action ended.
 type Result struct {
 	OK      bool
 	Changed bool   // the estate is different now
 	Detail  string // what happened, for people
-	// Found are the accounts and addresses that evidence on a host points to.
-	Found map[string][]string
+	// Accounts are what evidence on a host points to.
+	Accounts []string
 }
 
 type effect struct {
@@ -38,152 +38,137 @@ type limit struct {
 	effect   *effect
 }
 
-// actionKind says how long an action takes to have its effect, how often it
-// fails by itself, and what it does. The figures are cited in
-// docs/calibration.md.
-type actionKind struct {
-	latency    sim.Dist
-	failure    float64 // share of attempts that fail and say so
-	silent     float64 // share that are reported done and have no effect
-	needsAgent bool    // works through the endpoint agent
-	apply      func(w *World, now time.Duration, a Action, e *effect) Result
+// control is what a kind of action does to the estate, and how its effect is seen.
+type control struct {
+	apply func(w *World, now time.Duration, a Action, e *effect) Result
+	// observe tells whether what the action is for is the case now; nil where there
+	// is nothing to see, and the action is taken at its word.
+	observe func(w *World, a Action) bool
 }
 
-var actionKinds = map[string]actionKind{
-	"alert_soc":              {sim.Fixed(time.Second), 0, 0, false, (*World).noEffect},
-	"rate_limit":             {sim.LogNormal(3*time.Second, 0.8), 0.01, 0.005, false, (*World).rateLimit},
-	"block_ip":               {sim.LogNormal(5*time.Second, 0.8), 0.01, 0.005, false, (*World).blockAddress},
-	"block_egress":           {sim.LogNormal(5*time.Second, 0.8), 0.01, 0.005, false, (*World).blockEgress},
-	"sinkhole_domain":        {sim.LogNormal(8*time.Second, 0.8), 0.01, 0.01, false, (*World).sinkhole},
-	"deploy_honeypot":        {sim.LogNormal(40*time.Second, 0.6), 0.03, 0, false, (*World).deployHoneypot},
-	"deploy_decoys":          {sim.LogNormal(60*time.Second, 0.6), 0.03, 0, false, (*World).deployDecoys},
-	"isolate_host":           {sim.LogNormal(20*time.Second, 1), 0.04, 0.02, true, (*World).isolateHost},
-	"zone_isolation":         {sim.LogNormal(15*time.Second, 0.8), 0.02, 0.01, false, (*World).isolateZone},
-	"traffic_shaping":        {sim.LogNormal(8*time.Second, 0.8), 0.01, 0, false, (*World).shapeZone},
-	"snapshot_memory":        {sim.LogNormal(4*time.Minute, 0.5), 0.05, 0, true, (*World).snapshot},
-	"kill_malicious_process": {sim.LogNormal(6*time.Second, 0.8), 0.05, 0.02, true, (*World).killProcess},
-	"quarantine_files":       {sim.LogNormal(10*time.Second, 0.8), 0.03, 0, true, (*World).quarantineFiles},
-	"traffic_capture":        {sim.LogNormal(45*time.Second, 0.5), 0.02, 0, false, (*World).noEffect}, // beside the seconds that it records
-	"revoke_credentials":     {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).revoke},
-	"release_containment":    {sim.Fixed(time.Second), 0, 0, false, (*World).release},
-	"disable_account":        {sim.LogNormal(10*time.Second, 0.8), 0.01, 0.005, false, (*World).disable},
-	"remove_persistence":     {sim.LogNormal(6*time.Minute, 0.6), 0.05, 0, true, (*World).removePersistence},
-	"patch_service":          {sim.LogNormal(25*time.Minute, 0.5), 0.05, 0, false, (*World).patch},
-	"credential_rotation":    {sim.LogNormal(20*time.Second, 0.8), 0.02, 0, false, (*World).rotate},
-	"session_termination":    {sim.LogNormal(8*time.Second, 0.8), 0.03, 0.01, false, (*World).endSessions},
-	"forensic_analysis":      {sim.LogNormal(25*time.Minute, 0.6), 0.02, 0, true, (*World).analyse},
-	"restore_from_backup":    {sim.LogNormal(45*time.Minute, 0.4), 0, 0, false, (*World).restore},
-}
+// controls are the effects of every kind of action.
+var controls = registerControls(map[action.Kind]control{
+	action.AlertSOC:            {apply: (*World).noEffect},
+	action.RateLimit:           {(*World).rateLimit, (*World).isLimited},
+	action.BlockIP:             {(*World).blockAddress, (*World).isBlocked},
+	action.BlockEgress:         {(*World).blockEgress, (*World).isEgressBlocked},
+	action.SinkholeDomain:      {(*World).sinkhole, (*World).isSinkholed},
+	action.DeployHoneypot:      {(*World).deployHoneypot, (*World).isInForce},
+	action.DeployDecoys:        {(*World).deployDecoys, (*World).isInForce},
+	action.IsolateHost:         {(*World).isolateHost, (*World).isHostIsolated},
+	action.IsolateZone:         {(*World).isolateZone, (*World).isZoneIsolated},
+	action.ShapeTraffic:        {(*World).shapeZone, (*World).isZoneShaped},
+	action.SnapshotMemory:      {apply: (*World).snapshot},
+	action.KillProcess:         {(*World).killProcess, (*World).isProcessGone},
+	action.QuarantineFiles:     {apply: (*World).quarantineFiles},
+	action.CaptureTraffic:      {apply: (*World).noEffect},
+	action.RevokeCredentials:   {(*World).revoke, (*World).isAccountRefused},
+	action.DisableAccount:      {(*World).disable, (*World).isAccountRefused},
+	action.RotateCredential:    {apply: (*World).rotate},
+	action.TerminateSessions:   {(*World).endSessions, (*World).areSessionsGone},
+	action.AnalyseForensically: {apply: (*World).analyse},
+	action.RemovePersistence:   {apply: (*World).removePersistence},
+	action.PatchService:        {(*World).patch, (*World).isPatched},
+	action.ReleaseContainment:  {apply: (*World).release},
+	action.RestoreFromBackup:   {apply: (*World).restore},
+})
 
-// ActionKinds lists the actions that the world knows, sorted.
-func ActionKinds() []string { return slices.Sorted(maps.Keys(actionKinds)) }
-
-// Luck is what chance makes of one attempt at an action.
-type Luck struct {
-	Takes  time.Duration // until it has its effect
-	Fails  bool          // it does not work, and says so
-	Silent bool          // it is reported done and has no effect
-}
-
-// ActionLuck draws the luck of an attempt.
-func ActionLuck(a Action, s *sim.Stream) (Luck, error) {
-	k, ok := actionKinds[a.Kind]
-	if !ok {
-		return Luck{}, fmt.Errorf("unknown action %q", a.Kind)
-	}
-	l := Luck{Takes: k.latency.Sample(s)}
-	if a.Kind == "traffic_capture" {
-		seconds, err := strconv.ParseFloat(a.Params["seconds"], 64)
-		if err != nil || seconds <= 0 {
-			seconds = 120
+// registerControls checks at the program's start that the world has an effect for each
+// kind of action that is declared, and an observation for each that can be verified.
+func registerControls(all map[action.Kind]control) map[action.Kind]control {
+	for _, kind := range action.Kinds() {
+		c, ok := all[kind]
+		observed := action.Must(kind).Observed != ""
+		switch {
+		case !ok || c.apply == nil:
+			panic(fmt.Sprintf("world: action %s has no effect", kind))
+		case observed != (c.observe != nil):
+			panic(fmt.Sprintf("world: action %s is declared to be observed by %q, and the world says otherwise", kind, action.Must(kind).Observed))
 		}
-		l.Takes += time.Duration(min(seconds, 3600) * float64(time.Second))
 	}
-	l.Fails = s.Bool(k.failure)
-	l.Silent = !l.Fails && s.Bool(k.silent)
-	return l, nil
+	if len(all) != len(action.Kinds()) {
+		panic("world: an effect is registered for an action that is not declared")
+	}
+	return all
+}
+
+// ActionSample is what chance makes of one attempt at an action.
+type ActionSample struct {
+	Latency       time.Duration // until it has its effect
+	Failure       bool          // it does not work, and says so
+	SilentFailure bool          // it is reported done and has no effect
+}
+
+// SampleAction draws the latency and the failure of an attempt.
+func SampleAction(r action.Request, s *sim.Stream) ActionSample {
+	spec := action.Must(r.Kind)
+	latency := sim.Fixed(spec.Latency.Median)
+	if spec.Latency.Sigma > 0 {
+		latency = sim.LogNormal(spec.Latency.Median, spec.Latency.Sigma)
+	}
+	x := ActionSample{Latency: latency.Sample(s)}
+	if r.Kind == action.CaptureTraffic {
+		x.Latency += captureTime(r.Seconds)
+	}
+	x.Failure = s.Bool(spec.Failure)
+	x.SilentFailure = !x.Failure && s.Bool(spec.Silent)
+	return x
+}
+
+// captureTime is how long a capture records; two minutes when the request does not say.
+func captureTime(seconds float64) time.Duration {
+	if seconds == 0 {
+		seconds = 120
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // Observe tells whether what an action is for is the case now: the host does not
-// answer, the source is silent, the process is gone. Actions of which nothing can
-// be seen are taken at their word.
+// answer, the source is silent, the process is gone.
 func (w *World) Observe(a Action) bool {
-	h, who, z := w.Host(a.Params["host"]), w.Account(a.Params["user"]), w.zone(a.Params["zone"])
-	switch a.Kind {
-	case "rate_limit":
-		_, limited := w.limits[a.Params["source_ip"]]
-		return limited
-	case "block_ip":
-		return w.addresses[a.Params["source_ip"]] != nil
-	case "block_egress":
-		return h != nil && (h.egress != nil || h.isolated != nil)
-	case "sinkhole_domain":
-		return w.sinkholes[a.Params["domain"]] != nil
-	case "isolate_host":
-		return h != nil && h.isolated != nil
-	case "zone_isolation":
-		return z != nil && z.isolated != nil
-	case "traffic_shaping":
-		return z != nil && z.shaped != nil
-	case "kill_malicious_process":
-		return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.Alive() && h.meant(i, a.Params["pid"]) })
-	case "revoke_credentials", "disable_account":
-		return who != nil && who.revoked != nil
-	case "session_termination":
-		return who != nil && !slices.ContainsFunc(w.Hosts, func(h *Host) bool {
-			return slices.ContainsFunc(h.Sessions, func(s *Session) bool { return s.Account == who })
-		})
-	case "patch_service":
-		return h != nil && h.patched != nil
-	case "deploy_honeypot", "deploy_decoys":
-		return w.effects[a.ID] != nil
-	}
-	return true
-}
-
-// meant tells whether a process number points to an implant: an intruder's programs
-// on a host hang together, and without a number each is meant.
-func (h *Host) meant(i *Implant, pid string) bool {
-	n, err := strconv.ParseUint(pid, 0, 32)
-	return err != nil || h.hostile[uint32(n)] == i.Attack
+	c, ok := controls[a.Kind]
+	return ok && (c.observe == nil || c.observe(w, a))
 }
 
 // Apply does what an action does, at the moment when it takes effect.
 func (w *World) Apply(now time.Duration, a Action) Result {
-	k, ok := actionKinds[a.Kind]
+	c, ok := controls[a.Kind]
 	if !ok {
-		return Result{Detail: fmt.Sprintf("unknown action %q", a.Kind)}
+		return failed("unknown action %q", a.Kind)
 	}
-	if k.needsAgent {
-		h := w.Host(a.Params["host"])
+	if spec := action.Must(a.Kind); spec.Target == action.Host {
+		h := w.Host(a.Target.Value)
 		if h == nil {
-			return Result{Detail: fmt.Sprintf("no host %q", a.Params["host"])}
+			return failed("no host %q", a.Target.Value)
 		}
-		if !h.Agent {
-			return Result{Detail: "the endpoint agent on " + h.Name + " does not answer"}
+		if spec.NeedsAgent && !h.Agent {
+			return failed("the endpoint agent on %s does not answer", h.Name)
 		}
 	}
 	e := &effect{action: a.ID, since: now}
-	r := k.apply(w, now, a, e)
+	r := c.apply(w, now, a, e)
 	if r.OK && e.undo != nil {
 		w.effects[a.ID] = e
 	}
 	return r
 }
 
-// Undo takes an action back; false means that it left nothing to undo.
-func (w *World) Undo(action uint64) bool {
-	e := w.effects[action]
+// Undo undoes an action; false means that it left nothing to undo.
+func (w *World) Undo(id uint64) bool {
+	e := w.effects[id]
 	if e == nil {
 		return false
 	}
-	delete(w.effects, action)
+	delete(w.effects, id)
 	e.undo()
 	return true
 }
 
 // Active counts the actions whose effects still hold.
 func (w *World) Active() int { return len(w.effects) }
+
+// host is the target of an action on a host; Apply has checked that it exists.
+func (w *World) host(a Action) *Host { return w.Host(a.Target.Value) }
 
 func done(format string, args ...any) Result {
 	return Result{OK: true, Changed: true, Detail: fmt.Sprintf(format, args...)}
@@ -203,20 +188,14 @@ func (w *World) noEffect(_ time.Duration, a Action, _ *effect) Result {
 
 // release only says that what was done may be taken back; the response does that.
 func (w *World) release(_ time.Duration, a Action, _ *effect) Result {
-	if a.Params["hosts"] == "" {
-		return failed("nothing to release is named")
-	}
 	return already("containment may be released")
 }
 
 func (w *World) rateLimit(_ time.Duration, a Action, e *effect) Result {
-	source := a.Params["source_ip"]
-	rate, err := strconv.ParseFloat(a.Params["rps"], 64)
-	if err != nil || rate <= 0 {
+	source := a.Target.Value
+	rate := a.Rate
+	if rate == 0 {
 		rate = 1
-	}
-	if source == "" {
-		return failed("no source address given")
 	}
 	if _, limited := w.limits[source]; limited {
 		return already("%s was limited before", source)
@@ -227,10 +206,7 @@ func (w *World) rateLimit(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) blockAddress(_ time.Duration, a Action, e *effect) Result {
-	source := a.Params["source_ip"]
-	if source == "" {
-		return failed("no source address given")
-	}
+	source := a.Target.Value
 	if w.addresses[source] != nil {
 		return already("%s was blocked before", source)
 	}
@@ -240,14 +216,11 @@ func (w *World) blockAddress(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) blockEgress(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
-	if h == nil {
-		return failed("no host %q", a.Params["host"])
-	}
+	h := w.host(a)
 	if h.egress != nil {
 		return already("egress of %s was blocked before", h.Name)
 	}
-	e.target = a.Params["dest"]
+	e.target = a.Destination
 	h.egress = e
 	e.undo = func() { h.egress = nil }
 	if e.target == "" {
@@ -257,10 +230,7 @@ func (w *World) blockEgress(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) sinkhole(_ time.Duration, a Action, e *effect) Result {
-	domain := a.Params["domain"]
-	if domain == "" {
-		return failed("no domain given")
-	}
+	domain := a.Target.Value
 	if w.sinkholes[domain] != nil {
 		return already("%s was sinkholed before", domain)
 	}
@@ -270,23 +240,15 @@ func (w *World) sinkhole(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) deployHoneypot(_ time.Duration, a Action, e *effect) Result {
-	near := w.Host(a.Params["near"])
-	if near == nil {
-		return failed("no host %q to stand near", a.Params["near"])
-	}
-	return w.addDecoys(near.Zone, 1, e)
+	return w.addDecoys(w.host(a).Zone, 1, e)
 }
 
 func (w *World) deployDecoys(_ time.Duration, a Action, e *effect) Result {
-	zone := w.zone(a.Params["zone"])
+	zone := w.zone(a.Target.Value)
 	if zone == nil {
-		return failed("no zone %q", a.Params["zone"])
+		return failed("no zone %q", a.Target.Value)
 	}
-	count, err := strconv.Atoi(a.Params["count"])
-	if err != nil || count < 1 {
-		count = 1
-	}
-	return w.addDecoys(zone, min(count, 5), e)
+	return w.addDecoys(zone, max(a.Count, 1), e)
 }
 
 // addDecoys puts hosts into a zone that only an intruder would use. They answer
@@ -302,7 +264,7 @@ func (w *World) addDecoys(zone *Zone, count int, e *effect) Result {
 		w.spare[zone] = address.Next()
 		h := &Host{
 			Name: fmt.Sprintf("SRV%03d", len(w.Hosts)+100), IP: address.String(), Zone: zone,
-			Role: "decoy", OS: neighbour.OS, Decoy: true, Ports: []Port{{"ssh", 22}, {"smb", 445}, {"rdp", 3389}, {"winrm", 5985}},
+			Role: role.Decoy, OS: neighbour.OS, Decoy: true, Ports: []Port{{"ssh", 22}, {"smb", 445}, {"rdp", 3389}, {"winrm", 5985}},
 			honeypot: e,
 		}
 		h.sensors = neighbour.sensors
@@ -320,16 +282,16 @@ func (w *World) addDecoys(zone *Zone, count int, e *effect) Result {
 	}
 	e.undo = func() {
 		for _, h := range made {
-			h.Decoy, h.Role = false, "retired_decoy"
+			h.Decoy, h.Role = false, role.RetiredDecoy
 			h.isolated = e
 		}
-		w.byRole["decoy"] = slices.DeleteFunc(w.byRole["decoy"], func(h *Host) bool { return slices.Contains(made, h) })
+		w.byRole[role.Decoy] = slices.DeleteFunc(w.byRole[role.Decoy], func(h *Host) bool { return slices.Contains(made, h) })
 	}
 	return done("%d decoys stand in zone %s", len(made), zone.Name)
 }
 
 func (w *World) isolateHost(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	if h.isolated != nil {
 		return already("%s was isolated before", h.Name)
 	}
@@ -339,9 +301,9 @@ func (w *World) isolateHost(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) isolateZone(_ time.Duration, a Action, e *effect) Result {
-	z := w.zone(a.Params["zone"])
+	z := w.zone(a.Target.Value)
 	if z == nil {
-		return failed("no zone %q", a.Params["zone"])
+		return failed("no zone %q", a.Target.Value)
 	}
 	if z.isolated != nil {
 		return already("zone %s was isolated before", z.Name)
@@ -356,15 +318,15 @@ func (w *World) isolateZone(_ time.Duration, a Action, e *effect) Result {
 const ordinaryKbps = 10_000
 
 func (w *World) shapeZone(_ time.Duration, a Action, e *effect) Result {
-	z := w.zone(a.Params["zone"])
+	z := w.zone(a.Target.Value)
 	if z == nil {
-		return failed("no zone %q", a.Params["zone"])
+		return failed("no zone %q", a.Target.Value)
 	}
 	if z.shaped != nil {
 		return already("zone %s was shaped before", z.Name)
 	}
-	rate, err := strconv.ParseFloat(a.Params["east_west_kbps"], 64)
-	if err != nil || rate <= 0 {
+	rate := a.Kbps
+	if rate == 0 {
 		rate = 1024
 	}
 	z.shaped, z.shapedTo = e, min(1, rate/ordinaryKbps)
@@ -373,7 +335,7 @@ func (w *World) shapeZone(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) snapshot(_ time.Duration, a Action, _ *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	if !h.HasImplant() {
 		return already("memory of %s saved; nothing suspicious in it", h.Name)
 	}
@@ -381,25 +343,25 @@ func (w *World) snapshot(_ time.Duration, a Action, _ *effect) Result {
 }
 
 // killProcess ends the tree of a process. An intruder's programs on a host hang
-// together, so the number of any of them leads to his implants there; without a
+// together, so the number of any of them leads to the implants there; without a
 // number every one that the agent knows is ended.
 func (w *World) killProcess(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	killed := 0
 	for _, i := range h.Implants {
-		if i.Alive() && h.meant(i, a.Params["pid"]) {
+		if i.Alive() && h.isInTreeOf(i, a.ProcessID) {
 			i.killed = e
 			killed++
 		}
 	}
 	if killed == 0 {
-		return failed("no suspicious process %s on %s", a.Params["pid"], h.Name)
+		return failed("no suspicious process %s on %s", a.ProcessID, h.Name)
 	}
 	return done("%d suspicious process trees ended on %s", killed, h.Name)
 }
 
 func (w *World) quarantineFiles(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	var paths []string
 	for _, i := range h.Implants {
 		for _, path := range i.Files {
@@ -430,9 +392,9 @@ func (w *World) Quarantined(h *Host, path string) Refusal {
 }
 
 func (w *World) revoke(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Params["user"])
+	who := w.Account(a.Target.Value)
 	if who == nil {
-		return failed("no account %q", a.Params["user"])
+		return failed("no account %q", a.Target.Value)
 	}
 	if who.revoked != nil {
 		return already("%s was revoked before", who.Name)
@@ -448,9 +410,9 @@ func (w *World) revoke(_ time.Duration, a Action, e *effect) Result {
 
 // disable shuts an account without ending what it is logged on to.
 func (w *World) disable(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Params["user"])
+	who := w.Account(a.Target.Value)
 	if who == nil {
-		return failed("no account %q", a.Params["user"])
+		return failed("no account %q", a.Target.Value)
 	}
 	if who.revoked != nil {
 		return already("%s was shut before", who.Name)
@@ -461,7 +423,7 @@ func (w *World) disable(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) removePersistence(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	n := 0
 	for _, s := range h.Autostarts {
 		if s.removed == nil {
@@ -476,10 +438,7 @@ func (w *World) removePersistence(_ time.Duration, a Action, e *effect) Result {
 }
 
 func (w *World) patch(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
-	if h == nil {
-		return failed("no host %q", a.Params["host"])
-	}
+	h := w.host(a)
 	if len(h.Vulnerabilities) == 0 || h.patched != nil {
 		return already("%s has no hole that is known", h.Name)
 	}
@@ -519,9 +478,9 @@ func (w *World) Starts(s *Autostart) Refusal {
 }
 
 func (w *World) rotate(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Params["user"])
+	who := w.Account(a.Target.Value)
 	if who == nil {
-		return failed("no account %q", a.Params["user"])
+		return failed("no account %q", a.Target.Value)
 	}
 	w.replaceCredential(who, e)
 	return done("%s has a new password", who.Name)
@@ -533,9 +492,9 @@ func (w *World) replaceCredential(who *Account, e *effect) {
 }
 
 func (w *World) endSessions(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Params["user"])
+	who := w.Account(a.Target.Value)
 	if who == nil {
-		return failed("no account %q", a.Params["user"])
+		return failed("no account %q", a.Target.Value)
 	}
 	n := w.logOffEverywhere(who, e)
 	if n == 0 {
@@ -567,22 +526,19 @@ func (w *World) logOffEverywhere(who *Account, e *effect) int {
 }
 
 func (w *World) analyse(_ time.Duration, a Action, _ *effect) Result {
-	h := w.Host(a.Params["host"])
+	h := w.host(a)
 	r := already("analysis of %s found nothing", h.Name)
 	for _, i := range h.Implants {
 		r.Detail = "analysis of " + h.Name + " found the intruder's traces"
 		if i.Process.Account != nil {
-			r.Found = map[string][]string{"account": append(r.Found["account"], i.Process.Account.Name)}
+			r.Accounts = append(r.Accounts, i.Process.Account.Name)
 		}
 	}
 	return r
 }
 
 func (w *World) restore(_ time.Duration, a Action, e *effect) Result {
-	h := w.Host(a.Params["host"])
-	if h == nil {
-		return failed("no host %q", a.Params["host"])
-	}
+	h := w.host(a)
 	for _, i := range h.Implants {
 		if i.Alive() {
 			i.killed = e
@@ -595,4 +551,64 @@ func (w *World) restore(_ time.Duration, a Action, e *effect) Result {
 	}
 	h.Implants, h.Autostarts, h.Encrypted, h.Agent = nil, nil, false, true
 	return done("%s is rebuilt from its image", h.Name)
+}
+
+// The observations.
+
+func (w *World) isLimited(a Action) bool {
+	_, limited := w.limits[a.Target.Value]
+	return limited
+}
+
+func (w *World) isBlocked(a Action) bool   { return w.addresses[a.Target.Value] != nil }
+func (w *World) isSinkholed(a Action) bool { return w.sinkholes[a.Target.Value] != nil }
+func (w *World) isInForce(a Action) bool   { return w.effects[a.ID] != nil }
+
+func (w *World) isEgressBlocked(a Action) bool {
+	h := w.host(a)
+	return h != nil && (h.egress != nil || h.isolated != nil)
+}
+
+func (w *World) isHostIsolated(a Action) bool {
+	h := w.host(a)
+	return h != nil && h.isolated != nil
+}
+
+func (w *World) isPatched(a Action) bool {
+	h := w.host(a)
+	return h != nil && h.patched != nil
+}
+
+func (w *World) isZoneIsolated(a Action) bool {
+	z := w.zone(a.Target.Value)
+	return z != nil && z.isolated != nil
+}
+
+func (w *World) isZoneShaped(a Action) bool {
+	z := w.zone(a.Target.Value)
+	return z != nil && z.shaped != nil
+}
+
+func (w *World) isProcessGone(a Action) bool {
+	h := w.host(a)
+	return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.Alive() && h.isInTreeOf(i, a.ProcessID) })
+}
+
+func (w *World) isAccountRefused(a Action) bool {
+	who := w.Account(a.Target.Value)
+	return who != nil && who.revoked != nil
+}
+
+func (w *World) areSessionsGone(a Action) bool {
+	who := w.Account(a.Target.Value)
+	return who != nil && !slices.ContainsFunc(w.Hosts, func(h *Host) bool {
+		return slices.ContainsFunc(h.Sessions, func(s *Session) bool { return s.Account == who })
+	})
+}
+
+// isInTreeOf tells whether a process number points to an implant: an intruder's
+// programs on a host hang together, and without a number each is meant.
+func (h *Host) isInTreeOf(i *Implant, pid string) bool {
+	n, err := strconv.ParseUint(pid, 0, 32)
+	return err != nil || h.hostile[uint32(n)] == i.Attack
 }

@@ -1,28 +1,30 @@
 package world
 
 import (
-	"strings"
+	"slices"
 	"time"
+
+	"hemostat/sim/action"
 
 	"hemostat/sim/event"
 )
 
 const decoyChannel = event.ChannelDecoy
 
-// Hostile is what the attackers own or have taken, in truth. Reports use it to
+// AttackerAssets is what the attackers own or have taken, in truth. Reports use it to
 // tell a justified action from one on the innocent; defenders never see it.
-type Hostile struct {
+type AttackerAssets struct {
 	hosts, accounts, addresses map[string]bool
 }
 
 // MarkHost notes that an attacker has been on a host.
-func (t *Hostile) MarkHost(name string) { mark(&t.hosts, name) }
+func (t *AttackerAssets) MarkHost(name string) { mark(&t.hosts, name) }
 
 // MarkAccount notes that an attacker holds an account's credential.
-func (t *Hostile) MarkAccount(name string) { mark(&t.accounts, name) }
+func (t *AttackerAssets) MarkAccount(name string) { mark(&t.accounts, name) }
 
 // MarkAddress notes an address or domain of an attacker's infrastructure.
-func (t *Hostile) MarkAddress(address string) { mark(&t.addresses, address) }
+func (t *AttackerAssets) MarkAddress(address string) { mark(&t.addresses, address) }
 
 func mark(set *map[string]bool, name string) {
 	if *set == nil {
@@ -31,42 +33,41 @@ func mark(set *map[string]bool, name string) {
 	(*set)[name] = true
 }
 
-// Justified tells whether an action was aimed at something of the attackers'.
-func (t *Hostile) Justified(w *World, a Action) bool {
-	if a.Kind == "release_containment" { // when nothing of the intruder runs there any more
-		for _, name := range strings.Split(a.Params["hosts"], ",") {
-			if h := w.Host(name); h != nil && h.HasImplant() {
-				return false
-			}
-		}
+// IsJustified tells whether an action is justified in truth, by what its kind declares.
+func (t *AttackerAssets) IsJustified(w *World, r action.Request) bool {
+	switch action.Must(r.Kind).Justified {
+	case action.Always:
 		return true
-	}
-	for _, key := range []string{"host", "near"} {
-		if name := a.Params[key]; name != "" {
+	case action.IfExists:
+		return w.Host(r.Target.Value) != nil
+	case action.IfClean:
+		return !slices.ContainsFunc(r.HostNames(), func(name string) bool {
 			h := w.Host(name)
-			return h != nil && (t.hosts[h.Name] || key == "near")
-		}
+			return h != nil && h.HasImplant()
+		})
 	}
-	if user := a.Params["user"]; user != "" {
-		who := w.Account(user)
+	return t.owns(w, r.Target)
+}
+
+// owns tells whether a target is something of the attackers'. A kind of target that is
+// not known here is not.
+func (t *AttackerAssets) owns(w *World, target action.Target) bool {
+	switch target.Kind {
+	case action.Host:
+		h := w.Host(target.Value)
+		return h != nil && t.hosts[h.Name]
+	case action.Account:
+		who := w.Account(target.Value)
 		return who != nil && t.accounts[who.Name]
+	case action.Address:
+		h := w.Host(target.Value)
+		return t.addresses[target.Value] || h != nil && t.hosts[h.Name]
+	case action.Domain:
+		return t.addresses[target.Value]
+	case action.Zone:
+		return slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Zone.Name == target.Value && t.hosts[h.Name] })
 	}
-	if source := a.Params["source_ip"]; source != "" {
-		h := w.Host(source)
-		return t.addresses[source] || h != nil && t.hosts[h.Name]
-	}
-	if domain := a.Params["domain"]; domain != "" {
-		return t.addresses[domain]
-	}
-	if name := a.Params["zone"]; name != "" {
-		for _, h := range w.Hosts {
-			if h.Zone.Name == name && t.hosts[h.Name] {
-				return true
-			}
-		}
-		return false
-	}
-	return true // nothing was aimed at
+	return false
 }
 
 // Plant starts an attacker's program on a host and returns its handle.

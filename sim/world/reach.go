@@ -1,6 +1,7 @@
 package world
 
 import (
+	"hemostat/sim/role"
 	"slices"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func (w *World) Administers(a *Account, h *Host) bool {
 	case DomainAdmin:
 		return true
 	case ServerAdmin, Service:
-		return slices.Contains(a.LogsOnTo, h.Role) && h.Role != "domain_controller"
+		return slices.Contains(a.LogsOnTo, h.Role) && h.Role != role.DomainController
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"hemostat/sim"
 	"hemostat/sim/event"
+	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 )
 
@@ -54,7 +56,7 @@ type HostGroup struct {
 	Count           int            `yaml:"count" doc:"how many; 1 when absent"`
 	Scale           bool           `yaml:"scale" doc:"whether this group grows and shrinks with the world's size"`
 	Zone            string         `yaml:"zone" required:"true" doc:"zone the hosts stand in"`
-	Role            string         `yaml:"role" required:"true" enum:"workstation,admin_workstation,domain_controller,file_server,database_server,web_server,mail_server,app_server,backup_server,jump_host,scanner,ssh_gateway,dns_server,proxy_server,cloud_gateway" doc:"what the hosts are for"`
+	Role            role.Role      `yaml:"role" required:"true" doc:"what the hosts are for"`
 	OS              string         `yaml:"os" required:"true" enum:"windows,linux" doc:"operating system"`
 	Criticality     float64        `yaml:"criticality" doc:"worth of an hour of one host, 1 for a workstation"`
 	Services        []ServiceSpec  `yaml:"services" doc:"listening services"`
@@ -77,15 +79,15 @@ type AccountGroup struct {
 	Scale     bool           `yaml:"scale" doc:"whether this group grows and shrinks with the world's size"`
 	Privilege string         `yaml:"privilege" required:"true" enum:"user,server_admin,domain_admin,service" doc:"what the accounts may do"`
 	MFA       bool           `yaml:"mfa" doc:"whether logging on from the internet needs a second factor"`
-	Home      string         `yaml:"home" doc:"role of the hosts these people sit at"`
-	LogsOnTo  []string       `yaml:"logs_on_to" doc:"roles of the hosts these accounts use besides their own"`
+	Home      role.Role      `yaml:"home" doc:"role of the hosts these people sit at"`
+	LogsOnTo  []role.Role    `yaml:"logs_on_to" doc:"roles of the hosts these accounts use besides their own"`
 }
 
 // DataSpec is a data store on each host of a role.
 type DataSpec struct {
 	Pos         strictyaml.Pos `yaml:"-"`
 	Name        string         `yaml:"name" required:"true" doc:"name of the store, which is also the share's name"`
-	Role        string         `yaml:"role" required:"true" doc:"role of the hosts that hold it"`
+	Role        role.Role      `yaml:"role" required:"true" doc:"role of the hosts that hold it"`
 	Gigabytes   float64        `yaml:"gigabytes" required:"true" doc:"size"`
 	Sensitivity string         `yaml:"sensitivity" required:"true" enum:"public,internal,confidential,secret" doc:"what losing it would mean"`
 }
@@ -96,7 +98,7 @@ type SensorSpec struct {
 	Name     string         `yaml:"name" required:"true" name:"true" doc:"name of the sensor"`
 	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver, decoy, cloud"`
 	Zones    []string       `yaml:"zones" doc:"zones it covers; all when absent"`
-	Roles    []string       `yaml:"roles" doc:"host roles it covers; all when absent"`
+	Roles    []role.Role    `yaml:"roles" doc:"host roles it covers; all when absent"`
 	Coverage *float64       `yaml:"coverage" doc:"share of those hosts that have it, 0 to 1; 1 when absent"`
 	Delay    sim.Dist       `yaml:"delay" doc:"time from an event to its delivery"`
 	Loss     float64        `yaml:"loss" doc:"share of events that never arrive, 0 to 1"`
@@ -236,7 +238,7 @@ type specCheck struct {
 	spec   *Spec
 	faults strictyaml.Faults
 	zone   map[string]bool
-	roles  map[string]bool
+	roles  map[role.Role]bool
 }
 
 func (c *specCheck) fault(p strictyaml.Pos, path, format string, args ...any) {
@@ -291,7 +293,7 @@ func (c *specCheck) zoneNames() string {
 }
 
 func (c *specCheck) hosts() {
-	c.roles = map[string]bool{}
+	c.roles = map[role.Role]bool{}
 	names := map[string]bool{}
 	total := 0
 	for i, g := range c.spec.Hosts {
@@ -318,7 +320,7 @@ func (c *specCheck) hosts() {
 	if total > MaxHosts {
 		c.faults = append(c.faults, strictyaml.Fault{Message: fmt.Sprintf("hosts: %d hosts in all, at most %d are accepted", total, MaxHosts)})
 	}
-	if !c.roles["domain_controller"] && c.windows() {
+	if !c.roles[role.DomainController] && c.windows() {
 		c.fault(c.spec.Hosts[0].Pos, "hosts", "Windows hosts need a domain controller: no group has role domain_controller")
 	}
 }
@@ -327,9 +329,9 @@ func (c *specCheck) windows() bool {
 	return slices.ContainsFunc(c.spec.Hosts, func(g HostGroup) bool { return g.OS == "windows" })
 }
 
-func (c *specCheck) role(p strictyaml.Pos, path, role string) {
-	if !c.roles[role] {
-		c.fault(p, path, "no host has the role %q; roles in this world: %s", role, strings.Join(sortedNames(c.roles), ", "))
+func (c *specCheck) role(p strictyaml.Pos, path string, r role.Role) {
+	if !c.roles[r] {
+		c.fault(p, path, "no host has the role %q; roles in this world: %s", r, role.Join(slices.Sorted(maps.Keys(c.roles))))
 	}
 }
 
@@ -415,13 +417,4 @@ func (c *specCheck) reachability() {
 			c.fault(z.Pos, fmt.Sprintf("zones[%d]", i), "zone %q is unreachable: no flow leads into it or out of it", z.Name)
 		}
 	}
-}
-
-func sortedNames(set map[string]bool) []string {
-	var names []string
-	for n := range set {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
 }

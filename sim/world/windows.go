@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/sim/event"
+	"hemostat/sim/role"
 )
 
 // Process is a running program, as far as events need to know it.
@@ -73,7 +74,7 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 		e.Set(event.RuleName, "-")
 		w.finish(e, a)
 	}
-	if s.Host.Role != "workstation" {
+	if s.Host.Role != role.Workstation {
 		w.securityProcess(now, a, p)
 	}
 	return p

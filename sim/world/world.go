@@ -9,6 +9,7 @@ import (
 
 	"hemostat/sim"
 	"hemostat/sim/event"
+	"hemostat/sim/role"
 	"hemostat/sim/truth"
 )
 
@@ -51,7 +52,8 @@ type Host struct {
 	Index           int
 	Name, FQDN, IP  string
 	Zone            *Zone
-	Role, OS        string
+	Role            role.Role
+	OS              string
 	Criticality     float64
 	Ports           []Port
 	Software        []string
@@ -89,7 +91,7 @@ type Account struct {
 	Privilege Privilege
 	MFA       bool
 	Home      *Host
-	LogsOnTo  []string
+	LogsOnTo  []role.Role
 
 	// Generation counts credential changes; a stolen credential of an older
 	// generation is worthless.
@@ -188,7 +190,7 @@ type World struct {
 	byName     map[string]*Host
 	byIP       map[string]*Host
 	byAccount  map[string]*Account
-	byRole     map[string][]*Host
+	byRole     map[role.Role][]*Host
 	actors     uint32
 	arena      event.Arena
 	clock      clockCache
@@ -227,7 +229,7 @@ func Build(spec *Spec, streams sim.Streams, ledger *truth.Ledger, epoch time.Tim
 		Name: spec.Name, Domain: spec.Domain, Epoch: epoch,
 		ledger: ledger, streams: streams,
 		allowed: map[flowKey]portSet{}, byName: map[string]*Host{}, byIP: map[string]*Host{},
-		byAccount: map[string]*Account{}, byRole: map[string][]*Host{},
+		byAccount: map[string]*Account{}, byRole: map[role.Role][]*Host{},
 		addresses: map[string]*effect{}, limits: map[string]limit{}, sinkholes: map[string]*effect{},
 		quarantine: map[fileKey]*effect{}, effects: map[uint64]*effect{}, spare: map[*Zone]netip.Addr{},
 		Deliver: func(*event.Event) {},
@@ -433,11 +435,11 @@ func (w *World) Account(name string) *Account {
 }
 
 // WithRole lists the hosts of a role in index order.
-func (w *World) WithRole(role string) []*Host { return w.byRole[role] }
+func (w *World) WithRole(r role.Role) []*Host { return w.byRole[r] }
 
 // DomainController returns the controller that serves a host.
 func (w *World) DomainController(h *Host) *Host {
-	dcs := w.byRole["domain_controller"]
+	dcs := w.byRole[role.DomainController]
 	if len(dcs) == 0 {
 		return nil
 	}

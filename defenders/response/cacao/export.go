@@ -11,6 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hemostat/defenders/response"
+	"hemostat/sim/action"
+	"hemostat/sim/severity"
 )
 
 // exporter writes one playbook.
@@ -33,7 +35,7 @@ func Export(p *response.Playbook, source []byte) (*Playbook, error) {
 	}
 	e := &exporter{book: p, out: &Playbook{
 		Type: "playbook", SpecVersion: "cacao-2.0", ID: "playbook--" + uuid(string(name), 5), Name: p.ID, Description: p.Description, Types: types,
-		CreatedBy: identity, Created: epoch, Modified: epoch, Severity: map[string]int{"low": 25, "medium": 50, "high": 75, "critical": 100}[p.Trigger.MinSeverity],
+		CreatedBy: identity, Created: epoch, Modified: epoch, Severity: cacaoSeverity[p.Trigger.MinSeverity],
 		Priority: max(1, min(100, 50-p.Precedence/2)), Variables: map[string]Variable{}, Workflow: map[string]*Step{}, Agents: map[string]Agent{},
 		Summary: map[string]bool{"extensions": true, "temporal_logic": true},
 		ExtensionDef: map[string]Definition{extension: {Type: "extension-definition", Name: "hemostat playbook", CreatedBy: identity, Version: "1.0.0",
@@ -149,7 +151,7 @@ func (e *exporter) step(s *response.Step, place, next, failed string) string {
 		id = e.add("action", place, x)
 	}
 	if s.HOTL != nil && s.HOTL.Required {
-		approved := e.flag("approve_"+s.ID, "whether a person approved "+s.Action)
+		approved := e.flag("approve_"+s.ID, "whether a person approved "+string(s.Action))
 		answer := e.condition(place+"/answer", s.ID+" approved", approved, id, e.end(place+"/refused"), next, s.If == "")
 		id = e.add("action", place+"/ask", &Step{Type: "action", Name: s.ID + " approval", Timeout: s.HOTL.Timeout.Milliseconds(), OnCompletion: answer,
 			Agent: e.individual(), OutArgs: []string{approved},
@@ -176,15 +178,15 @@ func (e *exporter) condition(place, name, flag, yes, no, next string, outermost 
 func (e *exporter) action(s *response.Step, x *Step) {
 	x.Type = "action"
 	x.Agent = e.orchestrator()
-	if kind, ok := response.Kind(s.Action); ok && kind.D3FEND != "" {
-		x.References = append(x.References, Reference{Name: "D3FEND", ExternalID: kind.D3FEND})
+	if spec, ok := action.Find(s.Action); ok && spec.D3FEND != "" {
+		x.References = append(x.References, Reference{Name: "D3FEND", ExternalID: spec.D3FEND})
 	}
 	command, err := json.Marshal(OpenC2(s))
 	if err != nil {
 		e.err = fmt.Errorf("playbook %s, step %s: %w", e.book.ID, s.ID, err)
 	}
 	x.Commands = []Command{{Type: "openc2-http", Command: "POST /.well-known/openc2 HTTP/1.1", Content: base64.StdEncoding.EncodeToString(command),
-		Headers: map[string][]string{"Content-Type": {"application/openc2+json;version=1.0"}}, Activity: activity(s.Action)}}
+		Headers: map[string][]string{"Content-Type": {"application/openc2+json;version=1.0"}}, Activity: activity(string(s.Action))}}
 	for _, name := range slices.Sorted(maps.Keys(e.book.Inputs)) {
 		for _, v := range s.With {
 			if text, ok := v.(string); ok && strings.Contains(text, "${"+name+"}") && !slices.Contains(x.InArgs, variable(name)) {
@@ -244,10 +246,13 @@ type Command2 struct {
 	CommandID string         `json:"command_id,omitempty"`
 }
 
+// cacaoSeverity is the severity of CACAO (CACAO 2.0, section 3.1, 0 to 100) by ours.
+var cacaoSeverity = [severity.Count]int{severity.Low: 25, severity.Medium: 50, severity.High: 75, severity.Critical: 100}
+
 // OpenC2 renders a step's action. Values that a run fills in stand as CACAO
 // variables, and the duration is the ttl in milliseconds.
 func OpenC2(s *response.Step) Command2 {
-	kind, _ := response.Kind(s.Action)
+	spec := action.Must(s.Action)
 	value := func(name string) any {
 		v, ok := s.With[name]
 		if !ok {
@@ -258,9 +263,9 @@ func OpenC2(s *response.Step) Command2 {
 		}
 		return v
 	}
-	first := value(kind.Params[0])
+	first := value(spec.Params[0].Name)
 	var specifier any
-	switch kind.OpenC2.Target {
+	switch spec.OpenC2.Target {
 	case "ipv4_net", "domain_name":
 		specifier = first
 	case "device":
@@ -279,7 +284,7 @@ func OpenC2(s *response.Step) Command2 {
 		args["duration"] = s.TTL.Milliseconds()
 	}
 	rest := map[string]any{}
-	for _, name := range kind.Params[1:] {
+	for _, name := range spec.ParamNames()[1:] {
 		if v := value(name); v != nil && name != "dest" && name != "pid" && name != "sha256" {
 			rest[name] = v
 		}
@@ -287,7 +292,7 @@ func OpenC2(s *response.Step) Command2 {
 	if len(rest) > 0 {
 		args["x-hemostat"] = map[string]any{"action": s.Action, "parameters": rest}
 	}
-	return Command2{Action: kind.OpenC2.Action, Target: map[string]any{kind.OpenC2.Target: specifier}, Args: args, CommandID: s.ID}
+	return Command2{Action: spec.OpenC2.Action, Target: map[string]any{spec.OpenC2.Target: specifier}, Args: args, CommandID: s.ID}
 }
 
 func hashes(v any) any {

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hemostat/defenders/response"
+	"hemostat/sim/action"
 )
 
 // Imported is a playbook that was read, as YAML, and what its reader should know.
@@ -186,25 +187,25 @@ var inputTypes = map[string]string{"alert.source_ip": "ipv4", "alert.host": "hos
 func (im *importer) action(id string, s *Step) []*yaml.Node {
 	var out []*yaml.Node
 	for i, c := range s.Commands {
-		action, with, ok := im.command(id, s, c)
+		kind, with, ok := im.command(id, s, c)
 		if !ok {
 			continue
 		}
-		stepID := name(first(s.Name, action))
+		stepID := name(first(s.Name, string(kind)))
 		if len(s.Commands) > 1 {
 			stepID = fmt.Sprintf("%s_%d", stepID, i+1)
 		}
-		kind, _ := response.Kind(action)
-		pairs := []any{"id", stepID, "action", action, "with", with}
+		spec := action.Must(kind)
+		pairs := []any{"id", stepID, "action", string(kind), "with", with}
 		if s.Timeout > 0 {
 			pairs = append(pairs, "timeout", fmt.Sprintf("%dms", s.Timeout))
 		}
 		if s.OnSuccess == "" {
 			pairs = append(pairs, "on_failure", "continue")
 		}
-		if kind.Risk == response.High {
+		if spec.Risk == action.High {
 			pairs = append(pairs, "hotl", mapping("required", true, "timeout", "10m", "on_timeout", "deny"))
-			im.notes = append(im.notes, fmt.Sprintf("step %s: %s is of high risk, so an approval was added", stepID, action))
+			im.notes = append(im.notes, fmt.Sprintf("step %s: %s is of high risk, so an approval was added", stepID, kind))
 		}
 		out = append(out, mapping(pairs...))
 	}
@@ -215,24 +216,24 @@ func (im *importer) action(id string, s *Step) []*yaml.Node {
 }
 
 // command finds the action that a command stands for.
-func (im *importer) command(id string, s *Step, c Command) (string, *yaml.Node, bool) {
+func (im *importer) command(id string, s *Step, c Command) (action.Kind, *yaml.Node, bool) {
 	switch c.Type {
 	case "openc2-http":
 		return im.openc2(id, c)
 	case "http-api", "manual":
 		for _, text := range []string{c.Command, s.Name} {
 			for _, word := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' }) {
-				if _, ok := response.Kind(word); ok {
-					with, missing := im.parameters(word, s)
+				if _, ok := action.Find(action.Kind(word)); ok {
+					with, missing := im.parameters(action.Kind(word), s)
 					if missing != "" {
 						im.fault(id, "%s needs the parameter %s, and no variable of the step stands for it", word, missing)
 						return "", nil, false
 					}
-					return word, with, true
+					return action.Kind(word), with, true
 				}
 			}
 		}
-		im.fault(id, "the %s command %q names no action known here; known are %s", c.Type, c.Command, strings.Join(response.Actions(), ", "))
+		im.fault(id, "the %s command %q names no action known here; known are %s", c.Type, c.Command, response.JoinKinds())
 	default:
 		im.fault(id, "commands of type %s have no counterpart; openc2-http, http-api and manual can be read", c.Type)
 	}
@@ -240,10 +241,10 @@ func (im *importer) command(id string, s *Step, c Command) (string, *yaml.Node, 
 }
 
 // parameters takes an action's parameters from the variables of a step, by name.
-func (im *importer) parameters(action string, s *Step) (*yaml.Node, string) {
-	kind, _ := response.Kind(action)
+func (im *importer) parameters(kind action.Kind, s *Step) (*yaml.Node, string) {
+	spec := action.Must(kind)
 	var pairs []any
-	for _, p := range kind.Params {
+	for _, p := range spec.ParamNames() {
 		for _, arg := range s.InArgs {
 			plain := strings.ToLower(strings.Trim(arg, "_"))
 			if target, ok := lookups[plain]; ok && strings.HasSuffix(target, "."+alias(p)) || plain == p {
@@ -253,11 +254,11 @@ func (im *importer) parameters(action string, s *Step) (*yaml.Node, string) {
 			}
 		}
 	}
-	if len(pairs) == 0 || pairs[0] != kind.Params[0] {
-		if kind.Params[0] == "severity" {
+	if len(pairs) == 0 || pairs[0] != spec.Params[0].Name {
+		if spec.Params[0].Name == "severity" {
 			return mapping("severity", "${severity}"), ""
 		}
-		return nil, kind.Params[0]
+		return nil, spec.Params[0].Name
 	}
 	return mapping(pairs...), ""
 }
@@ -278,7 +279,7 @@ func alias(parameter string) string {
 }
 
 // openc2 finds the action whose pair of action and target a command has.
-func (im *importer) openc2(id string, c Command) (string, *yaml.Node, bool) {
+func (im *importer) openc2(id string, c Command) (action.Kind, *yaml.Node, bool) {
 	data, err := base64.StdEncoding.DecodeString(c.Content)
 	var cmd Command2
 	if err == nil {
@@ -289,12 +290,12 @@ func (im *importer) openc2(id string, c Command) (string, *yaml.Node, bool) {
 		return "", nil, false
 	}
 	target := slices.Collect(maps.Keys(cmd.Target))[0]
-	for _, action := range response.Actions() {
-		kind, _ := response.Kind(action)
-		if kind.OpenC2 != (response.OpenC2{Action: cmd.Action, Target: target}) {
+	for _, kind := range action.Kinds() {
+		spec := action.Must(kind)
+		if spec.OpenC2 != (action.OpenC2{Action: cmd.Action, Target: target}) {
 			continue
 		}
-		if own, ok := cmd.Args["x-hemostat"].(map[string]any); ok && own["action"] != action {
+		if own, ok := cmd.Args["x-hemostat"].(map[string]any); ok && own["action"] != string(kind) {
 			continue
 		}
 		value := specific(cmd.Target[target])
@@ -302,7 +303,7 @@ func (im *importer) openc2(id string, c Command) (string, *yaml.Node, bool) {
 			im.fault(id, "the target %s of the OpenC2 command is empty", target)
 			return "", nil, false
 		}
-		return action, mapping(kind.Params[0], im.variables(value)), true
+		return kind, mapping(spec.Params[0].Name, im.variables(value)), true
 	}
 	im.fault(id, "the OpenC2 command %s %s has no counterpart", cmd.Action, target)
 	return "", nil, false
