@@ -9,6 +9,7 @@ import (
 
 	"hemostat/attackers/campaign"
 	"hemostat/sim"
+	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/truth"
 	"hemostat/sim/world"
@@ -28,7 +29,7 @@ func act(t *testing.T, seed uint64, text string) *stage {
 	s := &stage{world: world.Build(spec, sim.NewStreams(seed, 1), truth.NewLedger(), time.Date(2026, 3, 3, 8, 30, 0, 0, time.UTC))}
 	a := &campaign.Attacker{}
 	require.NoError(t, strictyaml.Decode("a.yaml", []byte(text), a))
-	require.Empty(t, a.Check("a", campaign.Estate{Roles: []string{"cloud_gateway", "ssh_gateway", "domain_controller", "file_server", "workstation"}, Platforms: []string{"windows", "linux"}, HoleInWeb: true}))
+	require.Empty(t, a.Check("a", campaign.Estate{Roles: []role.Role{"cloud_gateway", "ssh_gateway", "domain_controller", "file_server", "workstation"}, Platforms: []string{"windows", "linux"}, HoleInWeb: true}))
 	s.agent = New(&s.engine, s.world, a, Options{Index: 1, Horizon: 12 * time.Hour, Hostile: &world.AttackerAssets{}})
 	return s
 }

@@ -2,121 +2,96 @@ package defenders
 
 import (
 	"container/heap"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hemostat/defenders/alert"
 	"hemostat/defenders/cascade"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/reflex"
+	"hemostat/defenders/queue"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/sim/action"
 	"hemostat/sim/event"
-	"hemostat/sim/severity"
-	"hemostat/sim/stage"
 )
 
-// Services are the service times of the stages. The defaults stand in
-// DefaultServices; the zero value takes no time anywhere, as a replay wants it.
+// Services are the queues of the stages; the detectors have their own. The defaults
+// stand in DefaultServices; the zero value takes no time anywhere, as a replay wants it.
 type Services struct {
-	Ingest, Sentinel, Fusion, Response Service
+	Ingest, Fusion, Response queue.Config
 }
 
 // DefaultServices are the stages of a mid-sized installation. They are
 // assumptions; docs/calibration.md says so.
 func DefaultServices() Services {
 	return Services{
-		Ingest:   Service{Mean: 200 * time.Microsecond, Servers: 2, Queue: 50_000},
-		Sentinel: Service{Mean: 2 * time.Millisecond, Servers: 4, Queue: 50_000},
-		Fusion:   Service{Mean: 400 * time.Millisecond, Servers: 2, Queue: 5_000},
-		Response: Service{Mean: 200 * time.Millisecond, Servers: 2, Queue: 5_000},
+		Ingest:   queue.Config{Mean: 200 * time.Microsecond, Servers: 2, Waiting: 50_000},
+		Fusion:   queue.Config{Mean: 400 * time.Millisecond, Servers: 2, Waiting: 5_000},
+		Response: queue.Config{Mean: 200 * time.Millisecond, Servers: 2, Waiting: 5_000},
 	}
 }
 
 // Config puts a pipeline together.
 type Config struct {
 	Inventory   *inventory.Inventory
-	Detectors   []sentinel.Detector
+	Detectors   []sentinel.Member
 	Intel       []fusion.Source
 	Playbooks   []*response.Playbook
 	Policy      response.Policy
-	Reflex      reflex.Options
-	NoReflex    bool
 	Cascade     cascade.Options
-	Restoration cascade.RestorationOptions
+	Restoration incident.RestorationOptions
 	Services    Services
 	Actuator    response.Actuator
 	Approver    response.Approver
-	// Listener records what the response does; those of its functions that the pipeline
-	// needs itself are called after it.
-	Listener response.Listener
-	// Uniform gives the draw in [0, 1) of a stage for its n-th item; nil gives 0.5.
-	Uniform  func(stage Stage, n uint64) float64
+	// Uniform gives the draw in [0, 1) of a queue for its n-th item; nil gives 0.5. The
+	// name is that of a stage (ingest, fusion, response) or of a detector.
+	Uniform func(queue string, n uint64) float64
+	// Clock measures the detectors' cost in wall-clock time; nil measures nothing.
+	Clock    func() time.Duration
+	Listener Listener
 	Registry prometheus.Registerer
 }
 
-// Stage names a stage of the pipeline.
-type Stage uint8
-
-// The stages in the order of an event's path.
-const (
-	StageIngest Stage = iota
-	StageSentinel
-	StageFusion
-	StageResponse
-)
-
-// Pipeline is the whole defence.
-type Pipeline struct {
-	// Alerts is what was found so far, with the incident that each joined.
-	Alerts []RaisedAlert
-	// Stages is when each stage worked on each incident.
-	Stages []StageTime
-	// OnIngested is called for each event when ingest is done with it; nil is
-	// allowed.
-	OnIngested func(e *event.Event, at time.Duration)
-	// OnAlert is called when an alert has joined its incident; nil is allowed.
-	OnAlert func(a *RaisedAlert)
-
-	config      Config
-	sentinel    *sentinel.Sentinel
-	reflex      *reflex.Reflex
-	fusion      *fusion.Fusion
-	engine      *response.Engine
-	cascade     *cascade.Cascade
-	restoration *cascade.Restoration
-	stations    [StageResponse + 1]*station
-	counts      [StageResponse + 1]uint64
-	work        workHeap
-	seq         uint64
-	nextAlert   int
-	now         time.Duration
-	// detected is when the event happened that led to the latest alert of an
-	// incident that nobody has reacted to yet; answered are those with a reaction.
-	detected  map[int]time.Duration
-	answered  map[int]bool
-	contained map[int]bool       // incidents for which an action of high risk changed something
-	going     map[stageKey][]int // indices of stages that have not ended
-	coherence prometheus.Histogram
+// Listener is told what the pipeline does; every function may be nil. What it is handed
+// the pipeline forgets, except for what is open: a stage until its end is filled in, an
+// action until it has ended and was undone, an approval request until it is closed.
+type Listener struct {
+	// Ingested is called for each event with the time at which ingest is done with it.
+	Ingested func(e *event.Event, at time.Duration)
+	// Alert is called when an alert has joined its incident.
+	Alert func(a *RaisedAlert)
+	// Stage is called when a stage of an incident begins.
+	Stage func(s *incident.StageTime)
+	// IncidentEnded is called when an incident is over.
+	IncidentEnded func(now time.Duration, in *incident.Incident)
+	Response      response.Listener
 }
 
 // RaisedAlert is an alert and where it went.
 type RaisedAlert struct {
-	sentinel.Alert
+	alert.Alert
 	Incident int
 	Enriched time.Duration // when fusion was done with it
 }
 
-// StageTime is one stage's work on an incident; Ended is nil while it goes on.
-type StageTime struct {
-	Incident int
-	Stage    stage.Name
-	Started  time.Duration
-	Ended    *time.Duration
+// Pipeline is the whole defence.
+type Pipeline struct {
+	config    Config
+	sentinel  *sentinel.Sentinel
+	fusion    *fusion.Fusion
+	incidents *incident.Lifecycle
+	engine    *response.Engine
+	ingest    *queue.FIFO
+	fusing    *queue.FIFO
+	reacting  *queue.FIFO
+	due       dueHeap
+	seq       uint64
+	nextAlert int
+	err       error
 }
 
 // New makes a pipeline.
@@ -125,156 +100,48 @@ func New(c Config) (*Pipeline, error) {
 		c.Inventory = inventory.New(nil, nil)
 	}
 	if c.Uniform == nil {
-		c.Uniform = func(Stage, uint64) float64 { return 0.5 }
+		c.Uniform = func(string, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c, detected: map[int]time.Duration{}, answered: map[int]bool{}, contained: map[int]bool{}, going: map[stageKey][]int{}}
-	if c.Registry != nil {
-		p.coherence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_coherence_seconds", Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
-			Help: "Time from the event over enrichment to the first automatic action in effect, or approval asked; the goal is under 5 s."})
-		if err := c.Registry.Register(p.coherence); err != nil {
-			return nil, fmt.Errorf("pipeline metrics: %w", err)
-		}
-	}
+	p := &Pipeline{config: c, ingest: queue.New(c.Services.Ingest), fusing: queue.New(c.Services.Fusion), reacting: queue.New(c.Services.Response)}
 	var err error
-	if p.sentinel, err = sentinel.New(sentinel.Options{Detectors: c.Detectors, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
+	if p.sentinel, err = sentinel.New(sentinel.Options{Members: c.Detectors, Inventory: c.Inventory, Uniform: c.Uniform, Clock: c.Clock, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
-	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory, Registry: c.Registry, Listener: p.listen(c.Listener)})
+	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory,
+		Registry: c.Registry, Listener: p.listen(c.Listener.Response)})
 	if err != nil {
 		return nil, err
 	}
-	p.reflex = reflex.New(c.Reflex, c.Inventory)
-	p.cascade = cascade.New(c.Cascade, c.Inventory)
-	p.restoration = cascade.NewRestoration(c.Restoration)
-	for stage, s := range []Service{c.Services.Ingest, c.Services.Sentinel, c.Services.Fusion, c.Services.Response} {
-		p.stations[stage] = newStation(s)
+	p.incidents, err = incident.New(incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
+		Stage: c.Listener.Stage, Ended: c.Listener.IncidentEnded}, p.engine)
+	if err != nil {
+		return nil, err
 	}
 	return p, nil
 }
 
-// Engine is the response engine, for its records.
-func (p *Pipeline) Engine() *response.Engine { return p.engine }
-
-// Incidents lists the incidents so far.
-func (p *Pipeline) Incidents() []*fusion.Incident { return p.fusion.Incidents() }
-
-// Dropped counts the items that full queues refused.
-func (p *Pipeline) Dropped() int {
-	n := 0
-	for _, s := range p.stations {
-		n += s.dropped
-	}
-	return n
-}
-
-func (p *Pipeline) admit(now time.Duration, stage Stage) (time.Duration, bool) {
-	s := p.stations[stage]
-	if s.service.Mean == 0 {
-		return now, true
-	}
-	p.counts[stage]++
-	return s.admit(now, p.config.Uniform(stage, p.counts[stage]))
-}
-
-// Event takes in one event that a sensor has delivered now.
-func (p *Pipeline) Event(now time.Duration, e *event.Event) {
-	ingested, ok := p.admit(now, StageIngest)
-	if !ok {
-		return
-	}
-	if p.OnIngested != nil {
-		p.OnIngested(e, ingested)
-	}
-	if !p.config.NoReflex {
-		if r, react := p.reflex.Inspect(e); react {
-			p.push(ingested, func(at time.Duration) { p.react(at, r) })
-			alert := sentinel.Alert{EventTime: e.Time, Detector: "reflex", RuleID: r.Rule, Title: r.Title, Techniques: []string{r.Technique},
-				Severity: severity.Low, Confidence: r.Confidence, Evidence: r.Evidence, Entities: sentinel.EntitiesOf(e, p.config.Inventory)}
-			p.raise(ingested, alert)
-		}
-	}
-	analysed, ok := p.admit(ingested, StageSentinel)
-	if !ok {
-		return
-	}
-	p.sentinel.ObserveLatency(analysed - now)
-	for _, a := range p.sentinel.Inspect(e) {
-		p.raise(analysed, a)
-	}
-}
-
-func (p *Pipeline) react(at time.Duration, r reflex.Reaction) {
-	p.engine.Act(at, 0, response.FromReflex, r.Rule, r.Request, r.TTL)
-}
-
-// raise queues an alert for fusion from the time at which it stands.
-func (p *Pipeline) raise(at time.Duration, a sentinel.Alert) {
-	a.Raised = at
-	p.push(at, func(now time.Duration) {
-		enriched, ok := p.admit(now, StageFusion)
-		if ok {
-			p.push(enriched, func(now time.Duration) { p.fuse(now, a) })
-		}
-	})
-}
-
-// fuse joins an alert to its incident and hands it on to the response.
-func (p *Pipeline) fuse(now time.Duration, a sentinel.Alert) {
-	p.nextAlert++
-	a.ID = p.nextAlert
-	in, fresh := p.fusion.Add(now, a)
-	p.Alerts = append(p.Alerts, RaisedAlert{Alert: a, Incident: in.ID, Enriched: now})
-	if fresh {
-		p.addStage(in.ID, stage.Detection, a.Raised, now)
-		p.addStage(in.ID, stage.Fusion, a.Raised, now)
-	}
-	if p.OnAlert != nil {
-		p.OnAlert(&p.Alerts[len(p.Alerts)-1])
-	}
-	if a.Severity.IsThreat() {
-		p.restoration.Watch(in)
-		if back := p.restoration.Bleeds(now, in.ID); back != nil {
-			for _, i := range p.going[stageKey{in.ID, stage.Restoration}] {
-				p.Stages[i].Stage = stage.RestorationCanceled
-			}
-			p.close(in.ID, stage.Restoration, -1, now)
-			p.addStage(in.ID, stage.Rollback, now, now)
-			p.engine.Reapply(now, back, rollbackHold)
-		}
-	}
-	ready, ok := p.admit(now, StageResponse)
-	if !ok {
-		return
-	}
-	p.push(ready, func(now time.Duration) { p.respond(now, in, &a) })
-}
-
-// rollbackHold is for how long what restoration had released too early holds again.
-const rollbackHold = 2 * time.Hour
-
-func (p *Pipeline) respond(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
-	if !p.answered[in.ID] {
-		p.detected[in.ID] = a.EventTime
-	}
-	p.engine.Alert(now, in, a)
-	if d, ok := p.cascade.Alert(now, in, a); ok {
-		p.addStage(in.ID, stage.Cascade, now, now)
-		p.engine.Run(now, response.RunRequest{Playbook: d.Playbook, Incident: in, Origin: response.FromCascade, Inputs: d.Inputs})
-	}
-}
-
-// listen puts what the pipeline needs to hear of the response behind a listener.
+// listen lets incidents hear of the response, after the listener that was given.
 func (p *Pipeline) listen(l response.Listener) response.Listener {
-	l.RunStarted = both(l.RunStarted, p.runStarted)
-	l.RunEnded = both(l.RunEnded, p.runEnded)
-	l.StepEnded = both(l.StepEnded, p.stepEnded)
-	l.ApprovalAsked = both(l.ApprovalAsked, p.approvalAsked)
-	l.ApprovalClosed = both(l.ApprovalClosed, p.approvalClosed)
-	l.ActionTookEffect = both(l.ActionTookEffect, p.actionTookEffect)
-	l.ActionEnded = both(l.ActionEnded, p.actionEnded)
+	l.RunStarted = both(l.RunStarted, func(now time.Duration, r response.RunInfo) { p.incidents.RunStarted(now, r.Incident, r.Playbook) })
+	l.RunEnded = both(l.RunEnded, func(now time.Duration, r response.RunInfo) {
+		p.incidents.RunEnded(now, r.Incident, r.Playbook, r.Origin)
+	})
+	l.StepEnded = both(l.StepEnded, func(now time.Duration, s response.StepEnd) {
+		p.incidents.StepEnded(now, s.Incident, s.Origin, s.Status.IsGood(), s.Targets)
+	})
+	l.ApprovalAsked = both(l.ApprovalAsked, func(now time.Duration, a *response.ApprovalRecord) {
+		p.incidents.ApprovalAsked(now, a.Incident, a.Playbook, a.Step)
+	})
+	l.ApprovalClosed = both(l.ApprovalClosed, func(now time.Duration, a *response.ApprovalRecord) {
+		p.incidents.ApprovalClosed(now, a.Incident, a.Playbook, a.Step, a.Asked)
+	})
+	l.ActionTookEffect = both(l.ActionTookEffect, func(now time.Duration, a *response.ActionRecord) { p.incidents.ActionTookEffect(now, a.Incident) })
+	l.ActionEnded = both(l.ActionEnded, func(_ time.Duration, a *response.ActionRecord) {
+		p.incidents.ActionEnded(a.Incident, a.Request.Kind, a.Changed)
+	})
 	return l
 }
 
@@ -288,105 +155,95 @@ func both[T any](first, second func(time.Duration, T)) func(time.Duration, T) {
 	}
 }
 
-// stepEnded lets the cascade and restoration know how their steps ended.
-func (p *Pipeline) stepEnded(now time.Duration, s response.StepEnd) {
-	switch s.Origin {
-	case response.FromCascade:
-		if !s.Status.IsGood() {
-			for _, zone := range s.Targets {
-				p.cascade.Refuse(zone)
-			}
-		}
-	case response.FromRestoration:
-		p.close(s.Incident, stage.RestorationAsked, -1, now)
-		p.restoration.Answered(now, s.Incident, s.Status.IsGood())
-		if p.restoration.Phase(s.Incident) == cascade.Rebuilding {
-			p.open(s.Incident, stage.Restoration, now)
-			p.rebuild(now, p.fusion.Incidents()[s.Incident-1])
-		}
-	}
+// Engine is the response engine.
+func (p *Pipeline) Engine() *response.Engine { return p.engine }
+
+// Incidents are the incidents, open ones and how many there were.
+func (p *Pipeline) Incidents() *incident.Lifecycle { return p.incidents }
+
+// Costs lists what each detector cost in wall-clock time.
+func (p *Pipeline) Costs() []sentinel.Cost { return p.sentinel.Costs() }
+
+// Err is why a detector can say nothing any more, or nil.
+func (p *Pipeline) Err() error { return p.err }
+
+// Dropped counts the items that full queues refused.
+func (p *Pipeline) Dropped() int {
+	return p.ingest.Dropped() + p.sentinel.Dropped() + p.fusing.Dropped() + p.reacting.Dropped()
 }
 
-// approvalAsked opens a stage that tells how long people took.
-func (p *Pipeline) approvalAsked(now time.Duration, a *response.ApprovalRecord) {
-	p.open(a.Incident, stage.Approval(a.Playbook, a.Step), a.Asked)
-	p.coherent(a.Incident, now)
+func (p *Pipeline) enqueue(now time.Duration, q *queue.FIFO, name string) (time.Duration, bool) {
+	return q.Enqueue(now, func(n uint64) float64 { return p.config.Uniform(name, n) })
 }
 
-func (p *Pipeline) approvalClosed(now time.Duration, a *response.ApprovalRecord) {
-	p.close(a.Incident, stage.Approval(a.Playbook, a.Step), a.Asked, now)
-}
-
-func (p *Pipeline) runStarted(now time.Duration, r response.RunInfo) {
-	p.open(r.Incident, stage.Response(r.Playbook), now)
-}
-
-func (p *Pipeline) runEnded(now time.Duration, r response.RunInfo) {
-	p.close(r.Incident, stage.Response(r.Playbook), -1, now)
-	if r.Origin == response.FromRebuild && p.restoration.Rebuilt(now, r.Incident) {
-		p.close(r.Incident, stage.Rebuild, -1, now)
-	}
-}
-
-func (p *Pipeline) actionEnded(_ time.Duration, a *response.ActionRecord) {
-	if a.Changed && action.Must(a.Request.Kind).Risk == action.High {
-		p.contained[a.Incident] = true
-	}
-}
-
-func (p *Pipeline) actionTookEffect(now time.Duration, a *response.ActionRecord) {
-	p.coherent(a.Incident, now)
-}
-
-// open begins a stage that close ends.
-func (p *Pipeline) open(incident int, name stage.Name, started time.Duration) {
-	key := stageKey{incident, name}
-	p.going[key] = append(p.going[key], len(p.Stages))
-	p.Stages = append(p.Stages, StageTime{Incident: incident, Stage: name, Started: started})
-}
-
-type stageKey struct {
-	incident int
-	name     stage.Name
-}
-
-// close ends the stage of an incident that began at a time, or with a negative
-// time the latest.
-func (p *Pipeline) close(incident int, name stage.Name, started, now time.Duration) {
-	key := stageKey{incident, name}
-	list := p.going[key]
-	for i := len(list) - 1; i >= 0; i-- {
-		if s := &p.Stages[list[i]]; started < 0 || s.Started == started {
-			s.Ended = &now
-			if list = slices.Delete(list, i, i+1); len(list) == 0 {
-				delete(p.going, key)
-			} else {
-				p.going[key] = list
-			}
-			return
-		}
-	}
-}
-
-// coherent observes the first clock: from an incident's detection to the first
-// automatic action in effect, or approval asked.
-func (p *Pipeline) coherent(incident int, now time.Duration) {
-	at, waits := p.detected[incident]
-	if !waits {
+// Event takes in one event that a sensor has delivered now.
+func (p *Pipeline) Event(now time.Duration, e *event.Event) {
+	ingested, ok := p.enqueue(now, p.ingest, "ingest")
+	if !ok {
 		return
 	}
-	delete(p.detected, incident)
-	p.answered[incident] = true
-	if p.coherence != nil {
-		p.coherence.Observe((now - at).Seconds())
+	if f := p.config.Listener.Ingested; f != nil {
+		f(e, ingested)
+	}
+	p.raise(ingested)(p.sentinel.Inspect(now, ingested, e))
+}
+
+// End tells the detectors that no event follows.
+func (p *Pipeline) End(now time.Duration) { p.raise(now)(p.sentinel.End(now)) }
+
+// raise takes what the detectors found in: what they want done at once is done when
+// ingest was done with the event, and alerts go to fusion from the time at which they
+// stand.
+func (p *Pipeline) raise(ingested time.Duration) func([]sentinel.Raised, error) {
+	return func(raised []sentinel.Raised, err error) {
+		if err != nil && p.err == nil {
+			p.err = err
+		}
+		for _, r := range raised {
+			if r.Reaction != nil {
+				rule, reaction := r.RuleID, *r.Reaction
+				p.schedule(ingested, func(at time.Duration) { p.react(at, rule, reaction) })
+			}
+			a := r.Alert
+			p.schedule(a.Raised, func(now time.Duration) { p.queueForFusion(now, &a) })
+		}
 	}
 }
 
-func (p *Pipeline) addStage(incident int, name stage.Name, started, ended time.Duration) {
-	p.Stages = append(p.Stages, StageTime{incident, name, started, &ended})
+func (p *Pipeline) react(now time.Duration, rule string, r detect.Reaction) {
+	p.engine.Act(now, 0, action.FromReflex, rule, r.Request, r.TTL)
 }
 
-// Answer is a person's word on a question of the response.
+func (p *Pipeline) queueForFusion(now time.Duration, a *alert.Alert) {
+	if enriched, ok := p.enqueue(now, p.fusing, "fusion"); ok {
+		p.schedule(enriched, func(now time.Duration) { p.fuse(now, a) })
+	}
+}
+
+// fuse joins an alert to its incident and hands it on to the response.
+func (p *Pipeline) fuse(now time.Duration, a *alert.Alert) {
+	p.nextAlert++
+	a.ID = p.nextAlert
+	in := p.incidents.Join(now, a, p.fusion.Enrich(now, a))
+	p.fusion.Observe(in.Score)
+	if f := p.config.Listener.Alert; f != nil {
+		f(&RaisedAlert{Alert: *a, Incident: in.ID, Enriched: now})
+	}
+	p.incidents.Recur(now, in, a.Severity)
+	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {
+		p.schedule(ready, func(now time.Duration) { p.respond(now, in, a) })
+	}
+}
+
+func (p *Pipeline) respond(now time.Duration, in *incident.Incident, a *alert.Alert) {
+	for in.MergedInto != nil {
+		in = in.MergedInto
+	}
+	p.engine.Alert(now, in, a)
+	p.incidents.React(now, in, a)
+}
+
+// Answer is a person's answer to an approval request.
 func (p *Pipeline) Answer(now time.Duration, id int, approved bool, by string) bool {
 	return p.engine.Answer(now, id, approved, by)
 }
@@ -405,11 +262,12 @@ func (p *Pipeline) NextWake() (time.Duration, bool) {
 			best, any = at, true
 		}
 	}
-	if len(p.work) > 0 {
-		consider(p.work[0].at, true)
+	if len(p.due) > 0 {
+		consider(p.due[0].at, true)
 	}
 	consider(p.engine.NextWake())
-	consider(p.restoration.NextWake())
+	consider(p.incidents.NextWake())
+	consider(p.sentinel.NextWake())
 	return best, any
 }
 
@@ -420,108 +278,45 @@ func (p *Pipeline) Advance(now time.Duration) {
 		if !ok || at > now {
 			return
 		}
-		if len(p.work) > 0 && p.work[0].at == at {
-			w := heap.Pop(&p.work).(work)
+		if len(p.due) > 0 && p.due[0].at == at {
+			w := heap.Pop(&p.due).(dueItem)
 			w.do(w.at)
 			continue
 		}
 		p.engine.Advance(at)
-		for _, w := range p.restoration.Due(at, p.engine.IsBusy) {
-			p.restore(at, w)
-		}
+		p.incidents.Advance(at)
+		p.raise(at)(p.sentinel.Advance(at))
 	}
 }
 
-// restore carries out what restoration wants done for an incident.
-func (p *Pipeline) restore(now time.Duration, w cascade.Work) {
-	in := w.Incident
-	switch w.Phase {
-	case cascade.Asking:
-		hosts := p.rebuildable(in)
-		if len(p.engine.InForce(in.ID)) == 0 && len(hosts) == 0 {
-			p.restoration.Skip(in.ID)
-			p.fusion.Close(in)
-			return
-		}
-		p.open(in.ID, stage.RestorationAsked, now)
-		for _, instead := range [][]string{in.Hosts, in.Accounts, in.Sources, {"nothing named"}} {
-			if len(hosts) == 0 {
-				hosts = instead
-			}
-		}
-		p.engine.Run(now, response.RunRequest{Playbook: w.Playbook, Incident: in, Origin: response.FromRestoration, Inputs: map[string]any{"hosts": hosts, "incident": in.ID}})
-	case cascade.Releasing:
-		p.restoration.Released(now, in.ID, p.engine.Release(now, in.ID, w.Classes))
-	case cascade.Restored:
-		p.fusion.Close(in)
-		p.close(in.ID, stage.Restoration, -1, now)
-	}
-}
-
-// rebuild has the intruder's hosts restored from backup, if there are any.
-func (p *Pipeline) rebuild(now time.Duration, in *fusion.Incident) {
-	hosts := p.rebuildable(in)
-	if book := p.restoration.Rebuild(hosts); book != nil {
-		p.open(in.ID, stage.Rebuild, now)
-		p.engine.Run(now, response.RunRequest{Playbook: book, Incident: in, Origin: response.FromRebuild, Inputs: map[string]any{"hosts": hosts, "incident": in.ID}})
-		return
-	}
-	p.restoration.Rebuilt(now, in.ID)
-}
-
-// rebuildable are the hosts of an incident on which code of the intruder may
-// have run: those with an alert of severity high or more of their own, provided
-// that the incident was taken seriously enough to contain something.
-func (p *Pipeline) rebuildable(in *fusion.Incident) []string {
-	if !p.contained[in.ID] {
-		return nil
-	}
-	var hosts []string
-	seen := map[string]bool{}
-	for _, a := range in.Alerts {
-		h := p.config.Inventory.Host(a.Host)
-		if h == nil || seen[h.Name] || a.Severity < severity.High || !h.Role.IsRebuildable() {
-			continue
-		}
-		seen[h.Name] = true
-		hosts = append(hosts, h.Name)
-	}
-	return hosts
-}
-
-type work struct {
+// dueItem is something to be done at a time.
+type dueItem struct {
 	at  time.Duration
 	seq uint64
 	do  func(now time.Duration)
 }
 
-func (p *Pipeline) push(at time.Duration, do func(now time.Duration)) {
+func (p *Pipeline) schedule(at time.Duration, do func(now time.Duration)) {
 	p.seq++
-	heap.Push(&p.work, work{at, p.seq, do})
+	heap.Push(&p.due, dueItem{at, p.seq, do})
 }
 
-type workHeap []work
+type dueHeap []dueItem
 
-func (h workHeap) Len() int { return len(h) }
-func (h workHeap) Less(i, j int) bool {
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(i, j int) bool {
 	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
 }
-func (h workHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push is for container/heap.
-func (h *workHeap) Push(x any) { *h = append(*h, x.(work)) }
+func (h *dueHeap) Push(x any) { *h = append(*h, x.(dueItem)) }
 
 // Pop is for container/heap.
-func (h *workHeap) Pop() any {
+func (h *dueHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
+	old[len(old)-1] = dueItem{}
 	*h = old[:len(old)-1]
 	return last
-}
-
-// Forget drops the alerts and stage times kept so far, for those who take them
-// through OnAlert and read logs without end.
-func (p *Pipeline) Forget() {
-	p.Alerts, p.Stages = p.Alerts[:0], p.Stages[:0]
-	clear(p.going)
 }

@@ -337,7 +337,7 @@ func TestNothingStaysIsolatedForEver(t *testing.T) {
 // silent keeps the questions for the test to answer.
 type silent struct{ ids []int }
 
-func (s *silent) Ask(_ time.Duration, q response.Question) { s.ids = append(s.ids, q.ID) }
+func (s *silent) Ask(_ time.Duration, q response.ApprovalRequest) { s.ids = append(s.ids, q.ID) }
 
 func decode(_ string, data []byte, into any) error { return yaml.Unmarshal(data, into) }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hemostat/attackers/technique"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim"
 	"hemostat/sim/event"
@@ -13,7 +14,7 @@ import (
 	"hemostat/sim/world"
 )
 
-// Coverage is what a variant's rules see of a technique.
+// Coverage is what a variant's detectors see of a technique.
 type Coverage struct {
 	Technique *technique.Technique
 	Tools     []ToolCoverage
@@ -28,7 +29,7 @@ type ToolCoverage struct {
 	Rules   []RuleHit
 }
 
-// RuleHit is a rule that saw a tool. Own tells whether the rule is tagged with the
+// RuleHit is a rule, or another detector's finding, that saw a tool. Own tells whether the rule is tagged with the
 // technique.
 type RuleHit struct {
 	ID, Title, Level string
@@ -59,7 +60,7 @@ func (c *Coverage) Rules() []RuleHit {
 	return out
 }
 
-// CoverageOf rehearses techniques against a variant's rules: each tool by itself, in a
+// CoverageOf rehearses techniques against a variant's detectors: each tool by itself, in a
 // fresh estate with complete sensors and nobody else at work.
 func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, error) {
 	data, _ := world.Embedded("midsize")
@@ -77,7 +78,7 @@ func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, erro
 		for _, tool := range t.Tools {
 			seen := ToolCoverage{Tool: tool}
 			for _, platform := range t.Stages() {
-				if err := seen.rehearse(spec, v.rules, t, platform); err != nil {
+				if err := seen.rehearse(spec, v, t, platform); err != nil {
 					return nil, err
 				}
 			}
@@ -89,7 +90,7 @@ func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, erro
 }
 
 // rehearse adds what one run on one platform leaves behind.
-func (seen *ToolCoverage) rehearse(spec *world.Spec, rules *sigma.Engine, t *technique.Technique, platform string) error {
+func (seen *ToolCoverage) rehearse(spec *world.Spec, v *Variant, t *technique.Technique, platform string) error {
 	ledger := truth.NewLedger()
 	epoch, err := weekTime("")
 	if err != nil {
@@ -101,21 +102,33 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, rules *sigma.Engine, t *tec
 	s := technique.NewState(w, actor, &world.AttackerAssets{})
 	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []technique.Domain{{Name: "cdn-sync7.example", Address: "203.0.113.9"}}
 	technique.Stage(s, t, platform)
-	matcher := rules.NewMatcher()
+	members, err := v.buildDetectors(detect.Env{Inventory: inventoryOf(w)})
+	if err != nil {
+		return err
+	}
+	var failed error
+	report := func(f detect.Finding) {
+		hit := RuleHit{f.RuleID, f.Title, f.Severity.String(), slices.Contains(f.Techniques, t.ID)}
+		if !slices.Contains(seen.Rules, hit) {
+			seen.Rules = append(seen.Rules, hit)
+		}
+	}
 	w.Deliver = func(e *event.Event) {
 		seen.Events++
 		if source := e.Source.String(); !slices.Contains(seen.Sources, source) {
 			seen.Sources = append(seen.Sources, source)
 		}
-		matcher.Match(e, func(m sigma.Match) {
-			hit := RuleHit{m.Rule.ID, m.Rule.Title, m.Rule.Level, slices.Contains(m.Rule.Techniques(), t.ID)}
-			if !slices.Contains(seen.Rules, hit) {
-				seen.Rules = append(seen.Rules, hit)
+		for _, m := range members {
+			if err := m.Detector.Inspect(e.Time, e, report); err != nil && failed == nil {
+				failed = err
 			}
-		})
+		}
 	}
 	if _, err := technique.Rehearse(s, t, seen.Tool); err != nil {
 		return fmt.Errorf("rehearsal: %w", err)
+	}
+	if failed != nil {
+		return failed
 	}
 	slices.Sort(seen.Sources)
 	slices.SortFunc(seen.Rules, func(a, b RuleHit) int { return cmp.Compare(sigma.LevelRank(b.Level), sigma.LevelRank(a.Level)) })

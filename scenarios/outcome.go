@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"hemostat/attackers"
-	"hemostat/defenders/cascade"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
@@ -20,13 +20,16 @@ func (v *Variant) policy() response.Policy {
 	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun, MaxRuns: max(0, v.file.Response.MaxRuns)}
 }
 
-func (v *Variant) restoration() cascade.RestorationOptions {
+func (v *Variant) restoration() incident.RestorationOptions {
 	r := v.file.Restoration
-	return cascade.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
+	return incident.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
 }
 
 // outcome turns what happened into rows.
 func (t *trial) outcome() (*record.Trial, error) {
+	if err := t.pipeline.Err(); err != nil {
+		return nil, err
+	}
 	r := &record.Trial{
 		TrialID:  record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
 		Scenario: t.scenario.Name, Variant: t.variant.Name, Index: t.index, Status: "ok",
@@ -45,12 +48,15 @@ func (t *trial) outcome() (*record.Trial, error) {
 	t.steps(r)
 	t.total(r)
 	t.price(r)
+	for _, c := range t.pipeline.Costs() {
+		r.Cost = append(r.Cost, record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()})
+	}
 	return r, r.Seal()
 }
 
 // alerts writes the alerts down and asks the ledger which are true.
 func (t *trial) alerts(r *record.Trial) {
-	for _, a := range t.pipeline.Alerts {
+	for _, a := range t.done.alerts {
 		x := record.Alert{Alert: a.ID, Time: int64(a.Raised), EventTime: int64(a.EventTime), Detector: a.Detector, RuleID: a.RuleID, Title: a.Title,
 			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
 			Evidence: a.Evidence, Incident: a.Incident}
@@ -115,7 +121,7 @@ func timeOf(d *time.Duration) record.Time {
 }
 
 func (t *trial) stages(r *record.Trial) {
-	for _, s := range t.pipeline.Stages {
+	for _, s := range t.done.stages {
 		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: string(s.Stage), Started: int64(s.Started), Ended: timeOf(s.Ended)})
 	}
 }
@@ -136,7 +142,7 @@ func (t *trial) attack(r *record.Trial, number int, a *attackers.Agent) record.A
 		if al.Attack == number {
 			incidents[al.Incident] = true
 			x.Detected = record.Earliest(x.Detected, &r.Alerts[i].Time)
-			enriched := int64(t.pipeline.Alerts[i].Enriched)
+			enriched := int64(t.done.alerts[i].Enriched)
 			x.Enriched = record.Earliest(x.Enriched, &enriched)
 		}
 	}
@@ -221,10 +227,6 @@ func (t *trial) steps(r *record.Trial) {
 	sort.SliceStable(r.Steps, func(i, j int) bool { return r.Steps[i].Started < r.Steps[j].Started })
 }
 
-// coherenceTarget is the proxy for integrated defence of the design: detection
-// to enrichment to first automatic action in effect, or approval asked.
-const coherenceTarget = 5 * time.Second
-
 // total fills in the trial's own columns: with several attackers, those of the
 // one contained last.
 func (t *trial) total(r *record.Trial) {
@@ -295,13 +297,13 @@ func (t *trial) coherence(r *record.Trial) float64 {
 		}
 	}
 	total, quick := 0, 0
-	for incident := range len(t.pipeline.Incidents()) + 1 {
-		at, from := answered[incident], detected[incident]
-		if at == nil && !serious[incident] || at != nil && from == nil {
+	for id := range t.pipeline.Incidents().Count() + 1 {
+		at, from := answered[id], detected[id]
+		if at == nil && !serious[id] || at != nil && from == nil {
 			continue
 		}
 		total++
-		if at != nil && *at-*from < int64(coherenceTarget) {
+		if at != nil && *at-*from < int64(incident.CoherenceTarget) {
 			quick++
 		}
 	}

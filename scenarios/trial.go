@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -8,9 +9,10 @@ import (
 
 	"hemostat/attackers"
 	"hemostat/defenders"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
 	"hemostat/sim/background"
@@ -110,43 +112,42 @@ func (t *trial) build() error {
 // defend puts the pipeline between sensors and world.
 func (t *trial) defend(indicators []string) error {
 	var sources []fusion.Source
-	certain := map[string]bool{} // what the reflex may act on without asking
+	certain := map[string]time.Duration{} // since when each indicator is certain
 	for _, c := range t.variant.feeds {
 		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
 		sources = append(sources, feed{f})
 		if c.Confidence >= intel.Certain {
-			for _, indicator := range f.Known(0) {
-				certain[indicator] = true
-			}
+			f.Each(func(indicator string, since time.Duration) {
+				if known, ok := certain[indicator]; !ok || since < known {
+					certain[indicator] = since
+				}
+			})
 		}
 	}
-	reflexes := t.variant.reflex()
-	reflexes.KnownBad = certain
 	t.actuator = &actuator{engine: &t.engine, world: t.world, assets: &t.assets, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
 	asker := &approver{world: t.world, assets: &t.assets}
-	var detectors []sentinel.Detector
-	if t.variant.runs("sigma") {
-		detectors = append(detectors, sentinel.NewSigmaDetector(t.variant.rules))
+	estate := inventoryOf(t.world)
+	env := detect.Env{Inventory: estate}
+	if len(certain) > 0 {
+		env.Certain = func(now time.Duration, indicator string) bool {
+			since, ok := certain[indicator]
+			return ok && now >= since
+		}
 	}
-	draws := [4]sim.Stream{}
-	for i := range draws {
-		draws[i] = t.streams.Stream("pipeline", fmt.Sprint("stage ", i))
+	detectors, err := t.variant.buildDetectors(env)
+	if err != nil {
+		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: inventoryOf(t.world), Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
-		Policy: t.variant.policy(), Reflex: reflexes, NoReflex: !t.variant.runs("reflex"),
-		Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
-		Actuator: t.actuator, Approver: asker, Listener: t.done.listener(), Registry: t.options.Registry,
-		Uniform: func(stage defenders.Stage, n uint64) float64 {
-			s := draws[stage].At(n)
-			return s.Float64()
-		},
+		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
+		Policy: t.variant.policy(), Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
+		Actuator: t.actuator, Approver: asker, Registry: t.options.Registry, Uniform: t.drawService(), Clock: wallClock,
+		Listener: defenders.Listener{Ingested: t.onIngested, Alert: t.onAlert, Stage: t.done.addStage, Response: t.done.listener()},
 	})
 	if err != nil {
 		return err
 	}
 	t.pipeline, t.actuator.pipeline = p, p
-	p.OnIngested = t.onIngested
 	t.staff = analysts.New(&t.engine, t.streams, t.scenario.Epoch, t.variant.hotl, func(now time.Duration, id int, approved bool, by string) bool {
 		ok := p.Answer(now, id, approved, by)
 		t.wake()
@@ -159,12 +160,39 @@ func (t *trial) defend(indicators []string) error {
 			return fmt.Errorf("analysts metrics: %w", err)
 		}
 	}
-	p.OnAlert = func(a *defenders.RaisedAlert) {
-		if a.Severity.IsThreat() {
-			t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
-		}
-	}
 	return nil
+}
+
+// queueStreams are the random streams of the queues that had one before queues were
+// named; the others have one of their name.
+var queueStreams = map[string]string{"ingest": "stage 0", "sigma": "stage 1", "fusion": "stage 2", "response": "stage 3"}
+
+// drawService gives the luck of the queues: each has a stream of its own, and an item
+// draws by its number.
+func (t *trial) drawService() func(queue string, n uint64) float64 {
+	streams := map[string]sim.Stream{}
+	return func(queue string, n uint64) float64 {
+		stream, ok := streams[queue]
+		if !ok {
+			stream = t.streams.Stream("pipeline", cmp.Or(queueStreams[queue], "queue "+queue))
+			streams[queue] = stream
+		}
+		s := stream.At(n)
+		return s.Float64()
+	}
+}
+
+// wallClock measures what detectors cost; no decision depends on it.
+func wallClock() time.Duration { return time.Since(processStart) }
+
+var processStart = time.Now()
+
+// onAlert keeps an alert and gives threats to the analysts to triage.
+func (t *trial) onAlert(a *defenders.RaisedAlert) {
+	t.done.alerts = append(t.done.alerts, *a)
+	if a.Severity.IsThreat() {
+		t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
+	}
 }
 
 // deliver takes an event from a sensor and hands it to the pipeline when it
@@ -237,12 +265,16 @@ func (t *trial) onIngested(e *event.Event, at time.Duration) {
 	}
 }
 
-// responses keeps what the response did, in order.
+// responses keeps what the defence did, in order.
 type responses struct {
+	alerts    []defenders.RaisedAlert
+	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
 	audit     []response.AuditEntry
 }
+
+func (r *responses) addStage(s *incident.StageTime) { r.stages = append(r.stages, s) }
 
 func (r *responses) listener() response.Listener {
 	return response.Listener{

@@ -18,7 +18,6 @@ import (
 
 	"hemostat/defenders"
 	"hemostat/defenders/cascade"
-	"hemostat/defenders/reflex"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
@@ -41,7 +40,7 @@ type VariantFile struct {
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
-	Detectors   []string       `yaml:"detectors" doc:"which detectors run: sigma, reflex; both when absent"`
+	Detectors   []DetectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; all when absent"`
 	HOTL        HOTLFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    ResponseFile   `yaml:"response" doc:"policy of the response"`
 	Cascade     CascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
@@ -155,6 +154,7 @@ type Variant struct {
 	hotl      analysts.Config
 	feeds     []intel.Config
 	services  defenders.Services
+	detectors []sentinel.Chosen
 	embedded  bool                 // the variant comes with the program
 	own       []*response.Playbook // those that do not come with the program
 }
@@ -295,10 +295,8 @@ func (v *Variant) prepare(file string) error {
 			v.feeds = append(v.feeds, c)
 		}
 	}
-	for _, d := range v.file.Detectors {
-		if d != "sigma" && d != "reflex" {
-			fault("detectors", "unknown detector %q; accepted: sigma, reflex", d)
-		}
+	if err := v.chooseDetectors(); err != nil {
+		fault("detectors", "%s", err)
 	}
 	if err := faults.Err(); err != nil {
 		return err
@@ -489,28 +487,20 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 
 func (s ServicesFile) config() defenders.Services {
 	c := defenders.DefaultServices()
-	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Sentinel.Mean, s.Sentinel}, {&c.Fusion.Mean, s.Fusion}, {&c.Response.Mean, s.Response}} {
+	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Fusion.Mean, s.Fusion}, {&c.Response.Mean, s.Response}} {
 		if x.from != nil {
 			*x.to = *x.from
 		}
 	}
 	if s.Queue > 0 {
-		c.Ingest.Queue, c.Sentinel.Queue = s.Queue, s.Queue
+		c.Ingest.Waiting = s.Queue
 	}
 	return c
-}
-
-func (v *Variant) runs(detector string) bool {
-	return len(v.file.Detectors) == 0 || slices.Contains(v.file.Detectors, detector)
 }
 
 func (v *Variant) cascade() cascade.Options {
 	c := v.file.Cascade
 	return cascade.Options{Off: c.Off, Local: c.Local, Feedback: c.Feedback, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
-}
-
-func (v *Variant) reflex() reflex.Options {
-	return reflex.Options{Failures: v.file.Reflex.Failures, Window: v.file.Reflex.Window, Limit: v.file.Reflex.Limit}
 }
 
 // WithPlaybook is the variant with a playbook in place of the one of the same id,

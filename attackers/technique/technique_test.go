@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
 	"hemostat/sim/truth"
 	"hemostat/sim/world"
@@ -131,10 +132,10 @@ func TestWhatIsBlockedIsBlockedByItsAction(t *testing.T) {
 		action    world.Action
 		reason    string
 	}{
-		{"T1595.001", world.Action{ID: 1, Kind: "block_ip", Params: map[string]string{"source_ip": "203.0.113.1"}}, "address_blocked"},
-		{"T1021.002", world.Action{ID: 2, Kind: "zone_isolation", Params: map[string]string{"zone": "servers"}}, "zone_isolated"},
-		{"T1041", world.Action{ID: 3, Kind: "block_egress", Params: map[string]string{"host": "WS001"}}, ""},
-		{"T1087.002", world.Action{ID: 4, Kind: "zone_isolation", Params: map[string]string{"zone": "servers"}}, "zone_isolated"},
+		{"T1595.001", act(t, 1, "block_ip", map[string]string{"source_ip": "203.0.113.1"}), "address_blocked"},
+		{"T1021.002", act(t, 2, "zone_isolation", map[string]string{"zone": "servers"}), "zone_isolated"},
+		{"T1041", act(t, 3, "block_egress", map[string]string{"host": "WS001"}), ""},
+		{"T1087.002", act(t, 4, "zone_isolation", map[string]string{"zone": "servers"}), "zone_isolated"},
 	}
 	for _, c := range cases {
 		s, _ := lab(t, c.technique, "")
@@ -158,7 +159,7 @@ func TestIsolationAndKillingCostTheFoothold(t *testing.T) {
 	s, _ := lab(t, "", "")
 	s.Footholds = s.Footholds[2:]
 	require.NotNil(t, s.Where(true, true))
-	require.True(t, s.World.Apply(0, world.Action{ID: 5, Kind: "isolate_host", Params: map[string]string{"host": "WS001"}}).Changed)
+	require.True(t, s.World.Apply(0, act(t, 5, "isolate_host", map[string]string{"host": "WS001"})).Changed)
 	require.Nil(t, s.Where(true, true))
 	require.Equal(t, world.Refusal{Reason: "host_isolated", Action: 5}, s.Usable(s.Footholds[0]))
 }
@@ -167,7 +168,7 @@ func TestSkilledOperatorsSmellDecoys(t *testing.T) {
 	touched := func(skill float64) int {
 		s, _ := lab(t, "", "")
 		s.Skill = skill
-		s.World.Apply(0, world.Action{ID: 1, Kind: "deploy_decoys", Params: map[string]string{"zone": "servers", "count": "5"}})
+		s.World.Apply(0, act(t, 1, "deploy_decoys", map[string]string{"zone": "servers", "count": "5"}))
 		s.Known = nil
 		for _, h := range s.World.Hosts {
 			if h.Decoy || h.Role == "file_server" {
@@ -210,4 +211,11 @@ func TestEventsOfAnAttackAreInTheLedgerAndNoOthers(t *testing.T) {
 		require.True(t, ledger.Label(id).Malicious())
 	}
 	require.False(t, ledger.Label(12345).Malicious())
+}
+
+func act(t testing.TB, id uint64, kind action.Kind, params map[string]string) world.Action {
+	t.Helper()
+	r, err := action.Parse(kind, params)
+	require.NoError(t, err)
+	return world.Action{ID: id, Request: r}
 }

@@ -14,8 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/defenders"
+	"hemostat/defenders/alert"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/ingest"
+	"hemostat/defenders/queue"
 	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/ruledetector"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
 	"hemostat/sim/severity"
@@ -60,7 +64,7 @@ type foundRule struct {
 	count            int
 	first            time.Duration
 	sources, hosts   map[string]bool
-	because          []sigma.Reason // of the first alert
+	because          []alert.Reason // of the first alert
 }
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
@@ -72,22 +76,30 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	detector := sentinel.NewSigmaDetector(engine)
-	detector.Explain = o.explain || o.json
-	p, err := defenders.New(defenders.Config{Detectors: []sentinel.Detector{detector}})
+	members, err := sentinel.Build(sentinel.AllKinds(), detect.Env{Rules: engine})
 	if err != nil {
 		return exit{exitInternal, err}
+	}
+	for i := range members {
+		members[i].Service = queue.Config{} // recorded logs wait for nothing
+		if d, ok := members[i].Detector.(detect.Explaining); ok && (o.explain || o.json) {
+			d.Explain()
+		}
 	}
 	out := c.OutOrStdout()
 	found := map[string]*foundRule{}
 	alerts := 0
 	var printErr error
-	p.OnAlert = func(a *defenders.RaisedAlert) {
+	onAlert := func(a *defenders.RaisedAlert) {
 		alerts++
 		note(found, a)
 		if o.json && printErr == nil {
 			printErr = printJSONLine(out, alertLine(a))
 		}
+	}
+	p, err := defenders.New(defenders.Config{Detectors: members, Listener: defenders.Listener{Alert: onAlert}})
+	if err != nil {
+		return exit{exitInternal, err}
 	}
 	var now time.Duration
 	var total ingest.Summary
@@ -97,8 +109,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			now = max(now, e.Time)
 			p.Event(now, e)
 			p.Advance(now)
-			p.Forget()
-			return printErr
+			return firstError(printErr, p.Err())
 		})
 		total.Merge(s)
 		switch {
@@ -106,14 +117,28 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
 		case printErr != nil:
 			return printErr
+		case p.Err() != nil:
+			return exit{exitInternal, p.Err()}
 		case err != nil:
 			unread = append(unread, err)
 		}
 	}
-	if err := o.summarize(out, found, total, detector.Stats(), alerts, len(p.Incidents())); err != nil {
+	p.End(now)
+	p.Advance(now)
+	if err := o.summarize(out, found, total, ruleStats(members), alerts, p.Incidents().Count()); err != nil {
 		return err
 	}
 	return errors.Join(unread...)
+}
+
+// ruleStats are the counts of the detector that runs the rules.
+func ruleStats(members []sentinel.Member) sigma.Stats {
+	for _, m := range members {
+		if d, ok := m.Detector.(*ruledetector.Detector); ok {
+			return d.Stats()
+		}
+	}
+	return sigma.Stats{}
 }
 
 // summarize prints what was found, and what became of the lines.
@@ -168,8 +193,8 @@ func alertLine(a *defenders.RaisedAlert) any {
 		SourceIP   string  `json:"source_ip"`
 		Incident   int     `json:"incident"`
 		// Because is why the rule matched.
-		Because []sigma.Reason `json:"because"`
-	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Because}
+		Because []alert.Reason `json:"because"`
+	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Reasons}
 }
 
 func stampUTC(at time.Duration) string {
@@ -179,7 +204,7 @@ func stampUTC(at time.Duration) string {
 func note(found map[string]*foundRule, a *defenders.RaisedAlert) {
 	f := found[a.RuleID]
 	if f == nil {
-		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, because: a.Because, sources: map[string]bool{}, hosts: map[string]bool{}}
+		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, because: a.Reasons, sources: map[string]bool{}, hosts: map[string]bool{}}
 		found[a.RuleID] = f
 	}
 	f.count++
@@ -243,4 +268,13 @@ func printFound(out io.Writer, rows []*foundRule) {
 		t.AppendRow(table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)})
 	}
 	t.Render()
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

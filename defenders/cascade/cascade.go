@@ -5,11 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/alert"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel"
-	"hemostat/sim/action"
 )
 
 // Options configure the cascade; zero values take the defaults named.
@@ -17,7 +14,7 @@ type Options struct {
 	// Local, Shape and Isolate are the evidence, in log odds, at which a decoy is
 	// set beside the host, a zone is shaped and a zone is cut off; 1.5, 3 and 7.
 	Local, Shape, Isolate float64
-	// HalfLife is how fast evidence leaks away; 20 minutes.
+	// HalfLife is that of the exponential decay of evidence; 20 minutes.
 	HalfLife time.Duration
 	// Feedback is by how much each other zone that is shaped or cut off raises the
 	// weight of new evidence; 0.25, negative for none.
@@ -56,9 +53,9 @@ type Level int
 
 // The levels.
 const (
-	Calm Level = iota
+	Normal Level = iota
 	Local
-	Shaped
+	Throttled
 	Isolated
 )
 
@@ -69,28 +66,29 @@ type Event int
 // time of the reaction is over.
 const (
 	ReachLocal Event = iota
-	Amplify
+	Escalate
 	Isolate
 	Refused
-	Ebb
+	Expire
 )
 
 // transitions is the reaction of a zone: the state after each event.
 var transitions = [4][5]Level{
-	//         ReachLocal Amplify  Isolate   Refused   Ebb
-	Calm:     {Local, Shaped, Isolated, Calm, Calm},
-	Local:    {Local, Shaped, Isolated, Local, Calm},
-	Shaped:   {Shaped, Shaped, Isolated, Shaped, Calm},
-	Isolated: {Isolated, Isolated, Isolated, Shaped, Calm},
+	//         ReachLocal Escalate  Isolate   Refused   Expire
+	Normal:    {Local, Throttled, Isolated, Normal, Normal},
+	Local:     {Local, Throttled, Isolated, Local, Normal},
+	Throttled: {Throttled, Throttled, Isolated, Throttled, Normal},
+	Isolated:  {Isolated, Isolated, Isolated, Throttled, Normal},
 }
 
-// Decision is a step of the cascade to carry out.
+// Decision is what a zone's evidence calls for.
 type Decision struct {
 	Zone     string
 	Level    Level
-	Evidence float64
-	Playbook *response.Playbook
-	Inputs   map[string]any
+	Evidence float64       // in log odds
+	Host     string        // of the alert
+	Next     string        // zone where the intruder probably goes next
+	Hold     time.Duration // how long it holds
 }
 
 // Cascade holds the evidence against each zone.
@@ -98,7 +96,6 @@ type Cascade struct {
 	options   Options
 	inventory *inventory.Inventory
 	zones     map[string]*zone
-	books     map[Level]*response.Playbook
 	total     float64
 }
 
@@ -107,7 +104,7 @@ type zone struct {
 	at       time.Duration
 	level    Level
 	until    time.Duration
-	heard    map[string]time.Duration // by rule and host
+	counted  map[string]time.Duration // by rule and host
 	rules    map[string]time.Duration // independent evidence
 }
 
@@ -117,47 +114,32 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 	for _, name := range v.Zones() {
 		c.total += v.ZoneWorth(name)
 	}
-	hold := c.options.Hold
-	inputs := map[string]response.Input{"zone": {Type: "zone", From: "alert.zone", Required: true}, "next": {Type: "zone"}, "host": {Type: "host"}}
-	ask := &response.HOTL{Required: true, Ask: "reached", Timeout: 10 * time.Minute, OnTimeout: "deny"}
-	book := func(id, key string, steps ...response.Step) *response.Playbook {
-		return &response.Playbook{ID: id, Inputs: inputs, Limits: response.Limits{Key: key}, Steps: steps}
-	}
-	c.books = map[Level]*response.Playbook{
-		Local: book("cascade_local", "host",
-			response.Step{ID: "lure", Action: action.DeployHoneypot, Risk: action.Medium, With: map[string]any{"near": "${host}", "service": "smb"}, TTL: 2 * hold, OnFailure: "continue"}.Automatically()),
-		Shaped: book("cascade_shape", "zone",
-			response.Step{ID: "shape", Action: action.ShapeTraffic, Risk: action.Medium, With: map[string]any{"zone": "${zone}", "east_west_kbps": 1024}, TTL: hold, OnFailure: "continue"}.Automatically(),
-			response.Step{ID: "lure", Action: action.DeployDecoys, Risk: action.Medium, With: map[string]any{"zone": "${zone}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically(),
-			response.Step{ID: "ahead", Action: action.DeployDecoys, Risk: action.Medium, With: map[string]any{"zone": "${next}", "count": 2}, TTL: 4 * hold, OnFailure: "continue"}.Automatically()),
-		Isolated: book("cascade_isolate", "zone",
-			response.Step{ID: "isolate", Action: action.IsolateZone, Risk: action.High, With: map[string]any{"zone": "${zone}"}, TTL: hold, HOTL: ask, OnFailure: "continue"}),
-	}
 	return c
 }
 
-// Alert adds an alert's evidence to its zone and returns what to do about it.
+// Alert adds an alert's evidence to its zone and returns what it calls for; score is the
+// certainty of the alert's incident.
 // The same rule on the same host counts once in a half-life.
-func (c *Cascade) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert) (Decision, bool) {
+func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decision, bool) {
 	if c.options.Off || a.Zone == "" || !a.Severity.IsThreat() {
 		return Decision{}, false
 	}
 	z := c.zones[a.Zone]
 	if z == nil {
-		z = &zone{heard: map[string]time.Duration{}, rules: map[string]time.Duration{}}
+		z = &zone{counted: map[string]time.Duration{}, rules: map[string]time.Duration{}}
 		c.zones[a.Zone] = z
 	}
-	z.leak(now, c.options.HalfLife)
+	z.decay(now, c.options.HalfLife)
 	if now >= z.until {
-		z.level = transitions[z.level][Ebb]
+		z.level = transitions[z.level][Expire]
 	}
 	key := a.RuleID + a.Host
-	if last, ok := z.heard[key]; ok && now-last < c.options.HalfLife {
+	if last, ok := z.counted[key]; ok && now-last < c.options.HalfLife {
 		return Decision{}, false
 	}
-	z.heard[key], z.rules[a.RuleID] = now, now
+	z.counted[key], z.rules[a.RuleID] = now, now
 	p := min(max(a.Confidence, 0.01), 0.99)
-	z.evidence += max(0, math.Log(p/(1-p))) * max(in.Score, 0.3) * c.feedback(a.Zone, now)
+	z.evidence += max(0, math.Log(p/(1-p))) * max(score, 0.3) * c.feedback(a.Zone, now)
 	level := z.level
 	for _, e := range c.events(now, a.Zone, z) {
 		level = transitions[level][e]
@@ -166,8 +148,7 @@ func (c *Cascade) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Aler
 		return Decision{}, false
 	}
 	z.level, z.until = level, now+c.options.Hold
-	return Decision{Zone: a.Zone, Level: level, Evidence: z.evidence, Playbook: c.books[level],
-		Inputs: map[string]any{"zone": a.Zone, "next": c.expected(a.Zone), "host": a.Host}}, true
+	return Decision{Zone: a.Zone, Level: level, Evidence: z.evidence, Host: a.Host, Next: c.expected(a.Zone), Hold: c.options.Hold}, true
 }
 
 // events are the thresholds that a zone's evidence has reached.
@@ -183,7 +164,7 @@ func (c *Cascade) events(now time.Duration, name string, z *zone) []Event {
 		}
 	}
 	if independent >= 2 && z.evidence >= c.options.Shape {
-		events = append(events, Amplify)
+		events = append(events, Escalate)
 		if z.evidence >= c.options.Isolate && c.affordable(name, now) {
 			events = append(events, Isolate)
 		}
@@ -195,7 +176,7 @@ func (c *Cascade) events(now time.Duration, name string, z *zone) []Event {
 func (c *Cascade) feedback(name string, now time.Duration) float64 {
 	n := 0
 	for other, z := range c.zones {
-		if other != name && z.level >= Shaped && now < z.until {
+		if other != name && z.level >= Throttled && now < z.until {
 			n++
 		}
 	}
@@ -232,10 +213,10 @@ func (c *Cascade) Level(name string) Level {
 	if z := c.zones[name]; z != nil {
 		return z.level
 	}
-	return Calm
+	return Normal
 }
 
-func (z *zone) leak(now, halfLife time.Duration) {
+func (z *zone) decay(now, halfLife time.Duration) {
 	if now > z.at {
 		z.evidence *= math.Exp2(-float64(now-z.at) / float64(halfLife))
 		z.at = now

@@ -1,33 +1,33 @@
-// Package cascade is the coagulation cascade and its reversal. Evidence against
-// a zone adds up like clotting factors and leaks away with time. The zone's
-// reaction follows a table of states and events:
+// Package cascade is the coagulation cascade and its reversal, as tables of states and
+// events without any effect of their own; defenders/incident drives them and has what
+// they decide carried out.
 //
-//	        local          amplify          isolate
-//	calm ──────────► local ───────► shaped ─────────► isolated
-//	 ▲                 │               │ ▲                │
-//	 │      ebb        │      ebb      │ └── refused ─────┤
-//	 └─────────────────┴───────────────┴───── ebb ────────┘
+// Evidence against a zone adds up and decays exponentially. The zone's reaction follows
+// the first table (cascade.go):
 //
-// Local is a decoy beside the host. Amplification needs independent evidence,
-// alerts of two rules at least: the zone is shaped, and decoys stand in it and
-// where the next step is expected. Zones that react lower the thresholds of their
-// neighbours (positive feedback); a budget of the estate's worth that may be cut
-// off at once is the limiter that keeps the feedback from isolating the network.
+//	          local           escalate            isolate
+//	normal ──────────► local ──────────► throttled ─────────► isolated
+//	  ▲                  │                 │  ▲                   │
+//	  │      expire      │     expire      │  └───── refused ─────┤
+//	  └──────────────────┴─────────────────┴─────── expire ───────┘
 //
-// Restoration (fibrinolysis) takes back what was done for an incident, by a table
-// of its own:
+// Local is a decoy beside the host. Escalation needs independent evidence, alerts of
+// two rules at least: the zone is throttled, and decoys stand in it and where the next
+// step is expected. Zones that react weigh new evidence elsewhere up (positive
+// feedback); a budget of the estate's worth that may be isolated at once keeps the
+// feedback from isolating the network.
 //
-//	          quiet         approved          rebuilt             checked (last)
+// Restoration (fibrinolysis) undoes what was done for an incident, by the second table
+// (recovery.go):
+//
+//	          quiet         approved          rebuilt         observed (last)
 //	watching ──────► asking ────────► rebuilding ───────► releasing ───────► restored
-//	   ▲               │ refused          │                ▲   │
-//	   │               ▼                  │        checked └───┤
-//	   └───────────────┴───── bleeding ───┴────────────────────┘
+//	   ▲               │ refused          │               ▲   │
+//	   │               ▼                  │      observed └───┤
+//	   └───────────────┴───── recurred ───┴───────────────────┘
 //
-// Hosts of the intruder are rebuilt first. Then what is in force is released in
-// stages, the least disruptive last needed first, with a time of observation
-// after each; when the bleeding starts again, an alert in the same incident, what
-// was released is put back in force and the waiting begins anew.
-//
-// cascade.go decides when to amplify, restoration.go when to undo. What they
-// decide is carried out by defenders/response, like a playbook's steps.
+// Hosts of the intruder are rebuilt first. Then what is in force is released in stages,
+// the least disruptive first, with a time of observation after each; when an alert of
+// the same incident recurs, what was released is put in force again and the waiting
+// begins anew.
 package cascade

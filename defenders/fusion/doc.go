@@ -1,5 +1,5 @@
-// Package fusion joins what detection found: indicators of an alert are looked
-// up in threat-intelligence sources, related alerts become one incident, and a
-// correlation score says how sure the whole is. Its input are the sentinel's
-// alerts, its output incidents for defenders/response and defenders/cascade.
+// Package fusion enriches what detection found: indicators of an alert are looked up
+// in threat-intelligence sources, and the keys are named by which alerts belong
+// together. Its input are the sentinel's alerts, its output enrichments for
+// defenders/incident, which joins alerts to incidents.
 package fusion

@@ -1,16 +1,13 @@
 package fusion
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hemostat/defenders/alert"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel"
-	"hemostat/sim/severity"
 )
 
 // Indicator is something that a feed may know.
@@ -32,50 +29,23 @@ type Source interface {
 	Lookup(now time.Duration, i Indicator) (Hit, bool, error)
 }
 
-// Incident is a set of alerts that belong together.
-type Incident struct {
-	ID           int
-	First, Last  time.Duration    // first and last alert
-	Count        int              // alerts that joined
-	Alerts       []sentinel.Alert // the first of them, at most maxAlerts
-	Hosts        []string
-	Zones        []string
-	Accounts     []string
-	Sources      []string // outside addresses
-	Destinations []string
-	Techniques   []string
-	Severity     severity.Severity
-	Score        float64 // 0 to 1
-	IntelHits    int
-	Closed       bool
-
-	byRule map[string]float64 // confidence by rule, for the score
-}
-
-// maxAlerts bounds the alerts that an incident keeps.
-const maxAlerts = 500
-
 // Options configure the stage.
 type Options struct {
 	Sources   []Source
 	Inventory *inventory.Inventory
-	// Window is how long after its last alert an incident takes in related ones;
-	// 90 minutes when zero.
-	Window   time.Duration
-	Registry prometheus.Registerer
+	Registry  prometheus.Registerer
 }
 
 // Fusion is the stage.
 type Fusion struct {
-	options   Options
-	incidents []*Incident
-	byEntity  map[string]*Incident
-	known     map[Indicator]verdict
-	breakers  map[string]*breaker // by source
-	metrics   *metrics
+	options  Options
+	cache    map[Indicator]cachedLookup
+	breakers map[string]*breaker // by source
+	metrics  *metrics
 }
 
-type verdict struct {
+// cachedLookup is an answer of a source, with its time.
+type cachedLookup struct {
 	hit   Hit
 	found bool
 	at    time.Duration
@@ -89,10 +59,7 @@ type metrics struct {
 
 // New puts the stage together.
 func New(o Options) (*Fusion, error) {
-	if o.Window == 0 {
-		o.Window = 90 * time.Minute
-	}
-	f := &Fusion{options: o, byEntity: map[string]*Incident{}, known: map[Indicator]verdict{}, breakers: map[string]*breaker{}}
+	f := &Fusion{options: o, cache: map[Indicator]cachedLookup{}, breakers: map[string]*breaker{}}
 	if o.Registry != nil {
 		f.metrics = &metrics{
 			enrichments: prometheus.NewCounter(prometheus.CounterOpts{Name: "threat_enrichments_total", Help: "Alerts enriched."}),
@@ -108,88 +75,47 @@ func New(o Options) (*Fusion, error) {
 	return f, nil
 }
 
-// Incidents lists every incident so far, closed ones included.
-func (f *Fusion) Incidents() []*Incident { return f.incidents }
+// Enrichment is what fusion adds to an alert.
+type Enrichment struct {
+	// Hits counts the answers of sources that know an indicator of the alert.
+	Hits int
+	// Confidence is the best of theirs, 0 without any.
+	Confidence float64
+	// Keys are what relates alerts: two that share one belong together.
+	Keys []string
+	// Account, Attacker and AttackerHost name who and where the alert points to, as the
+	// inventory has it.
+	Account       string // "" for one that the inventory does not know
+	OutsideSource string // address outside the estate that it came from
+	InsideSource  string // host of the estate that it came from
+}
 
-// Add enriches an alert and puts it into its incident; fresh tells whether the
-// incident is new.
-func (f *Fusion) Add(now time.Duration, a sentinel.Alert) (in *Incident, fresh bool) {
-	hits, best := f.enrich(now, a)
-	keys := f.entities(a)
-	in = f.related(now, keys)
-	if in == nil {
-		in = &Incident{ID: len(f.incidents) + 1, First: now, Severity: a.Severity, byRule: map[string]float64{}}
-		f.incidents = append(f.incidents, in)
-		fresh = true
+// Enrich looks an alert's indicators up and says what it may be related by.
+func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
+	e := Enrichment{Keys: f.keys(a)}
+	e.Hits, e.Confidence = f.lookupAll(now, a)
+	if acc := f.options.Inventory.Account(a.User); acc != nil {
+		e.Account = acc.Name
 	}
-	for _, k := range keys {
-		f.byEntity[k] = in
-	}
-	in.Last = now
-	in.Count++
-	if len(in.Alerts) < maxAlerts {
-		in.Alerts = append(in.Alerts, a)
-	}
-	in.IntelHits += hits
-	if a.Severity > in.Severity {
-		in.Severity = a.Severity
-	}
-	add(&in.Hosts, a.Host)
-	add(&in.Zones, a.Zone)
-	add(&in.Accounts, f.account(a.User))
 	if f.options.Inventory.Host(a.SourceIP) == nil {
-		add(&in.Sources, a.SourceIP)
+		e.OutsideSource = a.SourceIP
 	} else {
-		add(&in.Hosts, a.Source)
+		e.InsideSource = a.Source
 	}
-	add(&in.Destinations, a.Destination)
-	for _, t := range a.Techniques {
-		add(&in.Techniques, t)
-	}
-	in.byRule[a.RuleID+a.Host] = max(in.byRule[a.RuleID+a.Host], a.Confidence)
-	in.score(best)
+	return e
+}
+
+// Observe counts an alert that joined an incident of a score.
+func (f *Fusion) Observe(score float64) {
 	if f.metrics != nil {
 		f.metrics.enrichments.Inc()
-		f.metrics.score.Observe(in.Score)
-	}
-	return in, fresh
-}
-
-// score combines independent evidence: one minus the product of the chances that
-// each piece is wrong. The same rule on the same host counts once, and each
-// further piece counts for half, since detectors agree in their errors too.
-func (in *Incident) score(intel float64) {
-	var all []float64
-	for _, c := range in.byRule {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b float64) int { return cmp.Compare(b, a) })
-	wrong := 1 - intel
-	for i, c := range all {
-		if i > 0 {
-			c /= 2
-		}
-		wrong *= 1 - c
-	}
-	in.Score = max(in.Score, 1-wrong)
-}
-
-func add(list *[]string, s string) {
-	if s != "" && !slices.Contains(*list, s) {
-		*list = append(*list, s)
+		f.metrics.score.Observe(score)
 	}
 }
 
-func (f *Fusion) account(user string) string {
-	if a := f.options.Inventory.Account(user); a != nil {
-		return a.Name
-	}
-	return ""
-}
-
-// entities are the keys by which alerts are related: hosts that are no hubs,
+// keys are the words by which alerts are related: hosts that are no hubs,
 // people's accounts, addresses outside.
-func (f *Fusion) entities(a sentinel.Alert) []string {
+func (f *Fusion) keys(a *alert.Alert) []string {
 	v := f.options.Inventory
 	var keys []string
 	for _, name := range []string{a.Host, a.Source} {
@@ -211,25 +137,9 @@ func (f *Fusion) entities(a sentinel.Alert) []string {
 	return keys
 }
 
-// related is the open incident that shares an entity with an alert, the oldest
-// one when there are several.
-func (f *Fusion) related(now time.Duration, keys []string) *Incident {
-	var found *Incident
-	for _, k := range keys {
-		in := f.byEntity[k]
-		if in == nil || in.Closed || now-in.Last > f.options.Window {
-			continue
-		}
-		if found == nil || in.ID < found.ID {
-			found = in
-		}
-	}
-	return found
-}
-
-// enrich looks the alert's indicators up; it returns the number of hits and the
+// lookupAll looks the alert's indicators up; it returns the number of hits and the
 // best confidence among them.
-func (f *Fusion) enrich(now time.Duration, a sentinel.Alert) (int, float64) {
+func (f *Fusion) lookupAll(now time.Duration, a *alert.Alert) (int, float64) {
 	hits, best := 0, 0.0
 	for _, i := range indicators(a, f.options.Inventory) {
 		for _, s := range f.options.Sources {
@@ -243,12 +153,15 @@ func (f *Fusion) enrich(now time.Duration, a sentinel.Alert) (int, float64) {
 	return hits, best
 }
 
-// remember is how long an answer of a source is reused.
-const remember = time.Hour
+// cacheTTL is how long an answer of a source is reused.
+const cacheTTL = time.Hour
+
+// maxCached bounds the answers that are kept.
+const maxCached = 100_000
 
 func (f *Fusion) lookup(now time.Duration, s Source, i Indicator) (Hit, bool) {
 	key := Indicator{s.Name() + "/" + i.Kind, i.Value}
-	if v, ok := f.known[key]; ok && now-v.at < remember {
+	if v, ok := f.cache[key]; ok && now-v.at < cacheTTL {
 		f.count(s, "cached")
 		return v.hit, v.found
 	}
@@ -272,7 +185,10 @@ func (f *Fusion) lookup(now time.Duration, s Source, i Indicator) (Hit, bool) {
 	default:
 		f.count(s, "miss")
 	}
-	f.known[key] = verdict{h, ok, now}
+	if len(f.cache) >= maxCached {
+		f.dropStale(now)
+	}
+	f.cache[key] = cachedLookup{h, ok, now}
 	return h, ok
 }
 
@@ -282,7 +198,7 @@ func (f *Fusion) count(s Source, status string) {
 	}
 }
 
-func indicators(a sentinel.Alert, v *inventory.Inventory) []Indicator {
+func indicators(a *alert.Alert, v *inventory.Inventory) []Indicator {
 	var out []Indicator
 	if a.SourceIP != "" && v.Host(a.SourceIP) == nil {
 		out = append(out, Indicator{"ip", a.SourceIP})
@@ -299,5 +215,14 @@ func indicators(a sentinel.Alert, v *inventory.Inventory) []Indicator {
 	return out
 }
 
-// Close ends an incident; later alerts about its entities open a new one.
-func (f *Fusion) Close(in *Incident) { in.Closed = true }
+// dropStale forgets answers that are too old to be reused, or all when none is.
+func (f *Fusion) dropStale(now time.Duration) {
+	for key, v := range f.cache {
+		if now-v.at >= cacheTTL {
+			delete(f.cache, key)
+		}
+	}
+	if len(f.cache) >= maxCached {
+		clear(f.cache)
+	}
+}

@@ -1,7 +1,7 @@
-// Package reflex is the first, immediate stage: a few certain and cheap rules
-// that react at once and only with what does little harm, such as slowing down
-// a source of refused passwords or blocking what a feed is certain of. It runs
-// beside detection, before any correlation, and its reactions go through
+// Package reflex is the first, immediate stage: a few certain and cheap rules that react
+// at once and only with what does little harm, such as slowing down a source of refused
+// passwords or blocking what a feed is certain of. It is a detector like others
+// (defenders/detect) whose findings ask for a reaction; the reactions go through
 // defenders/response so that they are audited and undone like all others.
 package reflex
 
@@ -9,41 +9,36 @@ import (
 	"strings"
 	"time"
 
+	"hemostat/defenders/detect"
 	"hemostat/defenders/inventory"
 	"hemostat/sim/action"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
 )
+
+// Kind is the detector as variants name it.
+var Kind = detect.Kind{
+	Name: "reflex", Version: "2", Doc: "reacts at once to refused passwords in quick succession and to what a feed is certain of",
+	Options: func() any { return &Options{} },
+	New: func(env detect.Env, options any) (detect.Detector, error) {
+		return New(*options.(*Options), env), nil
+	},
+}
 
 // Options configure the stage; zero values take the defaults named.
 type Options struct {
-	// Failures within Window from one source call for a rate limit; 6 within a
-	// minute.
-	Failures int
-	Window   time.Duration
-	// Limit is the rate that a limited source is left with, attempts a second;
-	// 0.2.
-	Limit float64
-	// TTL is how long a reaction holds; 30 minutes.
-	TTL time.Duration
-	// KnownBad are addresses and domains that are certainly hostile.
-	KnownBad map[string]bool
+	// Failures within Window from one source call for a rate limit.
+	Failures int           `yaml:"failures" doc:"refused passwords from one source that call for a rate limit; 6 when absent"`
+	Window   time.Duration `yaml:"window" doc:"time within which they come; 1m when absent"`
+	Limit    float64       `yaml:"limit" doc:"attempts a second that a limited source is left with; 0.2 when absent"`
+	TTL      time.Duration `yaml:"ttl" doc:"time for which a reaction holds; 30m when absent"`
 }
 
-// Reaction is what the stage wants done at once.
-type Reaction struct {
-	Rule       string
-	Title      string
-	Technique  string
-	Request    action.Request
-	TTL        time.Duration
-	Confidence float64
-	Evidence   []uint64
-}
-
-// Reflex is the stage.
+// Reflex is the detector.
 type Reflex struct {
 	options   Options
 	inventory *inventory.Inventory
+	certain   func(now time.Duration, indicator string) bool
 	sources   map[string]*source
 }
 
@@ -53,8 +48,8 @@ type source struct {
 	until  time.Duration
 }
 
-// New puts the stage together.
-func New(o Options, v *inventory.Inventory) *Reflex {
+// New puts the detector together.
+func New(o Options, env detect.Env) *Reflex {
 	if o.Failures == 0 {
 		o.Failures = 6
 	}
@@ -67,33 +62,33 @@ func New(o Options, v *inventory.Inventory) *Reflex {
 	if o.TTL == 0 {
 		o.TTL = 30 * time.Minute
 	}
-	return &Reflex{options: o, inventory: v, sources: map[string]*source{}}
+	return &Reflex{options: o, inventory: env.Inventory, certain: env.Certain, sources: map[string]*source{}}
 }
 
-// Inspect looks at one event; ok tells whether to react.
-func (r *Reflex) Inspect(e *event.Event) (Reaction, bool) {
+// Inspect looks at one event.
+func (r *Reflex) Inspect(now time.Duration, e *event.Event, report detect.Report) error {
 	switch e.Source.Service {
 	case "sshd":
 		if e.Value(event.Action) == "failed_password" {
-			return r.failure(e, e.Value(event.SourceIp))
+			r.countFailure(e, e.Value(event.SourceIp), report)
 		}
 	case "security":
 		if e.Value(event.EventID) == "4625" {
-			return r.failure(e, e.Value(event.IpAddress))
+			r.countFailure(e, e.Value(event.IpAddress), report)
 		}
 	case "conn", "ssl":
-		if len(r.options.KnownBad) > 0 {
-			return r.knownBad(e)
+		if r.certain != nil {
+			r.matchIndicators(now, e, report)
 		}
 	}
-	return Reaction{}, false
+	return nil
 }
 
-// failure counts a refused password. Sources inside the estate are left to
+// countFailure counts a refused password. Sources inside the estate are left to
 // detection: a wrong password in a script is no attack.
-func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
+func (r *Reflex) countFailure(e *event.Event, from string, report detect.Report) {
 	if from == "" || from == "-" || strings.HasPrefix(from, "127.") || r.inventory.Host(from) != nil {
-		return Reaction{}, false
+		return
 	}
 	s := r.sources[from]
 	if s == nil {
@@ -109,14 +104,18 @@ func (r *Reflex) failure(e *event.Event, from string) (Reaction, bool) {
 		s.times, s.events = s.times[1:], s.events[1:]
 	}
 	if len(s.times) < r.options.Failures || e.Time < s.until {
-		return Reaction{}, false
+		return
 	}
 	s.until = e.Time + r.options.TTL
-	return Reaction{
-		Rule: "reflex.password_failures", Title: "Refused Passwords In Quick Succession",
-		Technique: "T1110", Request: action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: from}, Rate: r.options.Limit},
-		TTL: r.options.TTL, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
-	}, true
+	report(detect.Finding{
+		RuleID: "reflex.password_failures", Title: "Refused Passwords In Quick Succession", Techniques: []string{"T1110"},
+		Severity: severity.Low, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
+		Reaction: r.reaction(action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: from}, Rate: r.options.Limit}),
+	})
+}
+
+func (r *Reflex) reaction(request action.Request) *detect.Reaction {
+	return &detect.Reaction{Request: request, TTL: r.options.TTL}
 }
 
 // maxSources bounds the sources that are counted at once.
@@ -131,28 +130,28 @@ func (r *Reflex) forget(now time.Duration) {
 	}
 }
 
-func (r *Reflex) knownBad(e *event.Event) (Reaction, bool) {
+// matchIndicators looks for indicators that are certainly hostile.
+func (r *Reflex) matchIndicators(now time.Duration, e *event.Event, report detect.Report) {
 	for _, f := range []event.Field{event.IDRespHost, event.IDOrigHost, event.ServerName} {
 		v := e.Value(f)
-		if v == "" || !r.options.KnownBad[v] {
+		if v == "" || !r.certain(now, v) {
 			continue
 		}
-		s := r.sources["bad "+v]
+		s := r.sources["indicator "+v]
 		if s == nil {
 			s = &source{}
-			r.sources["bad "+v] = s
+			r.sources["indicator "+v] = s
 		}
 		if e.Time < s.until {
-			return Reaction{}, false
+			return
 		}
 		s.until = e.Time + r.options.TTL
-		x := Reaction{Rule: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Technique: "T1071",
-			Request: action.Request{Kind: action.BlockIP, Target: action.Target{Kind: action.Address, Value: v}},
-			TTL:     r.options.TTL, Confidence: 0.85, Evidence: []uint64{e.ID}}
+		request := action.Request{Kind: action.BlockIP, Target: action.Target{Kind: action.Address, Value: v}}
 		if f == event.ServerName {
-			x.Request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}
+			request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}
 		}
-		return x, true
+		report(detect.Finding{RuleID: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Techniques: []string{"T1071"},
+			Severity: severity.Low, Confidence: 0.85, Evidence: []uint64{e.ID}, Reaction: r.reaction(request)})
+		return
 	}
-	return Reaction{}, false
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"hemostat/defenders/alert"
+	"hemostat/defenders/incident"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -13,9 +15,6 @@ import (
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 	"golang.org/x/net/publicsuffix"
-
-	"hemostat/defenders/fusion"
-	"hemostat/defenders/sentinel"
 )
 
 // AlertView is what expressions see as alert.
@@ -93,7 +92,7 @@ func evaluate(p *vm.Program, env *Env) (bool, error) {
 	return v == true, nil
 }
 
-func newEnv(a *sentinel.Alert, in *fusion.Incident, criticality float64) Env {
+func newEnv(a *alert.Alert, in *incident.Incident, criticality float64) Env {
 	return Env{
 		Alert: AlertView{
 			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, TargetHost: a.Host, Zone: a.Zone,

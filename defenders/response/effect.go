@@ -1,6 +1,7 @@
 package response
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -57,9 +58,7 @@ func (e *Engine) holderFor(h *effect, r *run) *holder {
 		x := &holder{run: r}
 		h.holders = append(h.holders, x)
 		r.effects = append(r.effects, h)
-		if !slices.Contains(e.effectsByIncident[incident], h) {
-			e.effectsByIncident[incident] = append(e.effectsByIncident[incident], h)
-		}
+		e.effectsByIncident[incident] = addEffect(e.effectsByIncident[incident], h)
 		return x
 	}
 	x := h.holders[at]
@@ -131,30 +130,20 @@ func (e *Engine) compensate(now time.Duration, r *run) {
 	})
 }
 
-// InForce lists the actions in force for an incident that restoration may undo.
-func (e *Engine) InForce(incident int) []*ActionRecord {
-	var list []*ActionRecord
+// InForce counts the actions in force for an incident that restoration may undo.
+func (e *Engine) InForce(incident int) int {
+	n := 0
 	for _, h := range e.effectsByIncident[incident] {
 		if slices.ContainsFunc(h.holders, func(x *holder) bool { return x.run.incident.ID == incident && !x.keep }) {
-			list = append(list, h.record)
+			n++
 		}
 	}
-	return list
+	return n
 }
 
-// Reapply puts actions that were undone in force again, for a while.
-func (e *Engine) Reapply(now time.Duration, list []*ActionRecord, ttl time.Duration) {
-	for _, rec := range list {
-		e.Act(now, rec.Incident, FromRollback, "restoration_rollback", rec.Request, ttl)
-	}
-}
-
-// Release releases what is in force for an incident and of a class of disruption, the
-// latest first, and returns what was undone. What another incident holds too stays,
-// and what a step keeps until its ttl.
-func (e *Engine) Release(now time.Duration, incident int, classes []action.Disruption) []*ActionRecord {
+func (e *Engine) release(now time.Duration, incident int, classes []action.Disruption) []*ActionRecord {
 	list := slices.Clone(e.effectsByIncident[incident])
-	slices.SortFunc(list, func(a, b *effect) int { return int(b.record.ID - a.record.ID) })
+	slices.SortFunc(list, func(a, b *effect) int { return cmp.Compare(b.record.ID, a.record.ID) })
 	var undone []*ActionRecord
 	for _, h := range list {
 		if !slices.Contains(classes, action.Must(h.record.Request.Kind).Disrupts) {
@@ -166,6 +155,12 @@ func (e *Engine) Release(now time.Duration, incident int, classes []action.Disru
 			}
 		}
 	}
-	e.drain(now)
 	return undone
+}
+
+func addEffect(list []*effect, h *effect) []*effect {
+	if slices.Contains(list, h) {
+		return list
+	}
+	return append(list, h)
 }

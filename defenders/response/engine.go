@@ -8,9 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/alert"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
 	"hemostat/sim/severity"
@@ -98,28 +98,11 @@ type Listener struct {
 	Audited                       func(a AuditEntry)
 }
 
-// Origin is why a playbook runs. The program's own playbooks are told apart by it, not
-// by their ids.
-type Origin uint8
-
-// The origins.
-const (
-	FromTrigger     Origin = iota // an alert fits a playbook's trigger
-	FromReflex                    // a detector asked for it at once
-	FromCascade                   // a zone's evidence reached a threshold
-	FromRestoration               // an incident is quiet
-	FromRebuild                   // hosts of an incident are rebuilt
-	FromRollback                  // what restoration released is put in force again
-)
-
-// IsSingleAction tells whether a run is one action without a playbook of its own.
-func (o Origin) IsSingleAction() bool { return o == FromReflex || o == FromRollback }
-
 // RunInfo is what listeners learn of a run.
 type RunInfo struct {
 	Run, Incident int
 	Playbook      string
-	Origin        Origin
+	Origin        action.Origin
 	Status        action.Status
 }
 
@@ -127,7 +110,7 @@ type RunInfo struct {
 type StepEnd struct {
 	Incident       int
 	Playbook, Step string
-	Origin         Origin
+	Origin         action.Origin
 	Status         action.Status
 	Targets        []string
 }
@@ -228,7 +211,7 @@ func New(o Options) (*Engine, error) {
 
 // Alert shows the engine an alert that joined an incident; playbooks whose trigger
 // fits start, the one of the highest precedence first.
-func (e *Engine) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert) {
+func (e *Engine) Alert(now time.Duration, in *incident.Incident, a *alert.Alert) {
 	for _, p := range e.books {
 		if p.concerns(a) {
 			e.enqueue(transition{kind: considerPlaybook, playbook: p, incident: in, alert: a})
@@ -239,7 +222,7 @@ func (e *Engine) Alert(now time.Duration, in *fusion.Incident, a *sentinel.Alert
 
 // consider starts a playbook for an alert when its trigger's condition holds and its
 // inputs have values.
-func (e *Engine) consider(now time.Duration, p *Playbook, in *fusion.Incident, a *sentinel.Alert) {
+func (e *Engine) consider(now time.Duration, p *Playbook, in *incident.Incident, a *alert.Alert) {
 	env := newEnv(a, in, e.criticality(a.Host))
 	env.Estate.Zones = e.zones
 	if env.Alert.Criticality < p.Trigger.MinCriticality {
@@ -267,7 +250,7 @@ func (e *Engine) criticality(host string) float64 {
 }
 
 // concerns tells whether the parts of a trigger that need no incident fit.
-func (p *Playbook) concerns(a *sentinel.Alert) bool {
+func (p *Playbook) concerns(a *alert.Alert) bool {
 	t := &p.Trigger
 	return a.Severity >= t.MinSeverity && a.Confidence >= t.MinConfidence &&
 		(len(t.Any) == 0 || slices.ContainsFunc(p.techniques, func(want string) bool { return includes(want, a.Techniques) }))
@@ -286,10 +269,13 @@ func includes(want string, techniques []string) bool {
 // RunRequest asks for a run of a playbook.
 type RunRequest struct {
 	Playbook *Playbook
-	Incident *fusion.Incident
-	Origin   Origin
+	Incident *incident.Incident
+	Origin   action.Origin
 	Env      Env
 	Inputs   map[string]any
+
+	about string
+	key   string // in place of the playbook's limit
 }
 
 // Run starts a playbook for an incident, unless it did so for the same key within its
@@ -302,7 +288,10 @@ func (e *Engine) Run(now time.Duration, request RunRequest) {
 func (e *Engine) admitRun(now time.Duration, q RunRequest) {
 	p, in := q.Playbook, q.Incident
 	key := p.ID
-	if p.Limits.Key != "" {
+	switch {
+	case q.key != "":
+		key += "/" + q.key
+	case p.Limits.Key != "":
 		key += "/" + formatParam(q.Inputs[p.Limits.Key])
 	}
 	if e.running[key] != nil {
@@ -318,7 +307,7 @@ func (e *Engine) admitRun(now time.Duration, q RunRequest) {
 	}
 	e.lastStart[key] = now
 	e.nextRun++
-	r := &run{id: e.nextRun, playbook: p, incident: in, origin: q.Origin, env: q.Env, inputs: q.Inputs, started: now, key: key, status: action.Succeeded, severity: in.Severity}
+	r := &run{id: e.nextRun, playbook: p, incident: in, origin: q.Origin, env: q.Env, inputs: q.Inputs, about: q.about, started: now, key: key, status: action.Succeeded, severity: in.Severity}
 	r.env.Steps = map[string]StepView{}
 	r.root = &node{run: r, children: r.buildTree(p.Steps)}
 	e.running[key] = r
@@ -332,7 +321,7 @@ func (e *Engine) admitRun(now time.Duration, q RunRequest) {
 }
 
 // admitRate tells whether a playbook may start once more within the hour.
-func (e *Engine) admitRate(now time.Duration, p *Playbook, in *fusion.Incident) bool {
+func (e *Engine) admitRate(now time.Duration, p *Playbook, in *incident.Incident) bool {
 	if p.Limits.MaxPerHour <= 0 {
 		return true
 	}
@@ -371,7 +360,7 @@ func (e *Engine) mayRun(env *Env, s *Step) bool {
 }
 
 // logCooldown notes that an alert asked for what is being done; once for each start.
-func (e *Engine) logCooldown(now time.Duration, p *Playbook, in *fusion.Incident, key, why string) {
+func (e *Engine) logCooldown(now time.Duration, p *Playbook, in *incident.Incident, key, why string) {
 	e.metrics.limited(p.ID, "cooldown")
 	if at, ok := e.cooldownLogged[key]; ok && at == e.lastStart[key] {
 		return
@@ -387,7 +376,7 @@ func (e *Engine) logLimit(now time.Duration, r *run, step, limit, why string) {
 }
 
 // Act carries out one action outside any playbook, such as a reflex.
-func (e *Engine) Act(now time.Duration, incident int, origin Origin, by string, request action.Request, ttl time.Duration) {
+func (e *Engine) Act(now time.Duration, incident int, origin action.Origin, by string, request action.Request, ttl time.Duration) {
 	e.enqueue(transition{kind: actOnce, single: &singleAction{incident, origin, by, request, ttl}})
 	e.drain(now)
 }
@@ -395,17 +384,17 @@ func (e *Engine) Act(now time.Duration, incident int, origin Origin, by string, 
 // singleAction is an action outside any playbook.
 type singleAction struct {
 	incident int
-	origin   Origin
+	origin   action.Origin
 	by       string
 	request  action.Request
 	ttl      time.Duration
 }
 
 func (e *Engine) act(now time.Duration, a *singleAction) {
-	step := Step{ID: a.by, Action: a.request.Kind, TTL: a.ttl, Risk: action.Low, request: &a.request, automatic: true}
+	step := Step{ID: a.by, Action: a.request.Kind, TTL: a.ttl, Risk: action.Low, requests: []action.Request{a.request}, automatic: true}
 	e.nextRun++
 	p := &Playbook{ID: a.by, Steps: []Step{step}}
-	r := &run{id: e.nextRun, playbook: p, incident: &fusion.Incident{ID: a.incident}, origin: a.origin, started: now,
+	r := &run{id: e.nextRun, playbook: p, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
 		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: Env{Steps: map[string]StepView{}}}
 	r.root = &node{run: r, children: r.buildTree(p.Steps)}
 	e.runCount++

@@ -11,16 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
+	"hemostat/sim/severity"
 )
 
 // world is an actuator and approver whose results the test decides.
 type world struct {
 	engine  *Engine
 	started []ActionRequest
-	asked   []Question
+	asked   []ApprovalRequest
 	undone  []int64
 	active  map[int64]bool
 	seen    map[int64]bool
@@ -33,7 +35,7 @@ func (w *world) Start(now time.Duration, a ActionRequest) {
 		w.engine.Done(now, a.ID, Result{OK: true, Changed: true})
 	}
 }
-func (w *world) Ask(_ time.Duration, q Question) { w.asked = append(w.asked, q) }
+func (w *world) Ask(_ time.Duration, q ApprovalRequest) { w.asked = append(w.asked, q) }
 func (w *world) Undo(_ time.Duration, action int64) bool {
 	w.undone = append(w.undone, action)
 	delete(w.active, action)
@@ -58,21 +60,47 @@ func book(t testing.TB, text string) *Playbook {
 	return p
 }
 
-func engine(t testing.TB, policy Policy, books ...*Playbook) (*Engine, *world) {
+// recorded is an engine with what its listener was told.
+type recorded struct {
+	*Engine
+	Actions   []*ActionRecord
+	Approvals []*ApprovalRecord
+	Audit     []AuditEntry
+}
+
+func (r *recorded) listener() Listener {
+	return Listener{
+		ActionRequested: func(_ time.Duration, a *ActionRecord) { r.Actions = append(r.Actions, a) },
+		ApprovalAsked:   func(_ time.Duration, a *ApprovalRecord) { r.Approvals = append(r.Approvals, a) },
+		Audited:         func(a AuditEntry) { r.Audit = append(r.Audit, a) },
+	}
+}
+
+// restoreAll releases everything for an incident, the least disruptive first.
+func (r *recorded) restoreAll(now time.Duration, incident int) int {
+	n := 0
+	for _, classes := range action.ReleaseOrder {
+		n += len(r.Release(now, incident, classes))
+	}
+	return n
+}
+
+func engine(t testing.TB, policy Policy, books ...*Playbook) (*recorded, *world) {
 	t.Helper()
 	w := &world{active: map[int64]bool{}}
-	e, err := New(Options{Playbooks: books, Policy: policy, Actuator: w, Approver: w, Inventory: inventory.New([]inventory.Host{{Name: "H1", IP: "10.0.0.1", Zone: "z", Role: "workstation", Criticality: 1}, {Name: "DC", Zone: "z", Role: "domain_controller", Criticality: 20}}, nil)})
+	r := &recorded{}
+	e, err := New(Options{Listener: r.listener(), Playbooks: books, Policy: policy, Actuator: w, Approver: w, Inventory: inventory.New([]inventory.Host{{Name: "H1", IP: "10.0.0.1", Zone: "z", Role: "workstation", Criticality: 1}, {Name: "DC", Zone: "z", Role: "domain_controller", Criticality: 20}}, nil)})
 	require.NoError(t, err)
-	w.engine = e
-	return e, w
+	w.engine, r.Engine = e, e
+	return r, w
 }
 
-func alert() *sentinel.Alert {
-	return &sentinel.Alert{Techniques: []string{"T1110.001"}, Severity: "high", Confidence: 0.9, Entities: sentinel.Entities{Host: "H1", Zone: "z", SourceIP: "203.0.113.5", User: "eve"}}
+func alert() *alert.Alert {
+	return &alert.Alert{Techniques: []string{"T1110.001"}, Severity: severity.High, Confidence: 0.9, Entities: alert.Entities{Host: "H1", Zone: "z", SourceIP: "203.0.113.5", User: "eve"}}
 }
 
-func fire(e *Engine, now time.Duration) {
-	e.Alert(now, &fusion.Incident{ID: 1, Score: 0.9, Severity: "high", Accounts: []string{"eve", "bob", "joe"}}, alert())
+func fire(e *recorded, now time.Duration) {
+	e.Alert(now, &incident.Incident{ID: 1, Score: 0.9, Severity: severity.High, Accounts: []string{"eve", "bob", "joe"}}, alert())
 }
 
 const block = `trigger: {any: [T1110], min_severity: medium}
@@ -83,10 +111,10 @@ steps:
   - {id: tell, action: alert_soc, with: {severity: "${severity}"}, always: true}
 `
 
-func statuses(e *Engine) string {
+func statuses(e *recorded) string {
 	var out []string
 	for _, a := range e.Actions {
-		out = append(out, a.Kind+" "+a.Status)
+		out = append(out, fmt.Sprint(a.Request.Kind, " ", a.Status))
 	}
 	return strings.Join(out, ", ")
 }
@@ -96,10 +124,10 @@ func TestApprovedActionsRunInOrderAndAreUndoneOnce(t *testing.T) {
 	fire(e, 0)
 	require.Empty(t, w.started, "nothing runs before the answer")
 	require.True(t, e.Answer(time.Minute, 1, true, "ann"))
-	require.Equal(t, "block_ip", w.started[0].Kind)
-	require.Equal(t, map[string]string{"source_ip": "203.0.113.5"}, w.started[0].Params)
+	require.EqualValues(t, "block_ip", w.started[0].Kind)
+	require.Equal(t, action.Target{Kind: action.Address, Value: "203.0.113.5"}, w.started[0].Target)
 	e.Done(2*time.Minute, 1, Result{OK: true, Changed: true, Detail: "blocked"})
-	require.Equal(t, "alert_soc", w.started[1].Kind)
+	require.EqualValues(t, "alert_soc", w.started[1].Kind)
 	e.Done(2*time.Minute, 2, Result{OK: true, Changed: false, Detail: "told"})
 	require.Equal(t, "block_ip succeeded, alert_soc succeeded", statuses(e))
 	require.Equal(t, 1, e.Active())
@@ -114,7 +142,7 @@ func TestDenialTimeoutAndEscalationAreToldApart(t *testing.T) {
 	e, w := engine(t, Policy{}, book(t, fmt.Sprintf(block, "deny")))
 	fire(e, 0)
 	e.Answer(time.Minute, 1, false, "ann")
-	require.Equal(t, "denied", e.Approvals[0].Outcome)
+	require.EqualValues(t, "denied", e.Approvals[0].Outcome)
 	require.Equal(t, "block_ip denied, alert_soc pending", statuses(e), "the run goes on after a denial")
 	require.False(t, e.Answer(2*time.Minute, 1, true, "bob"), "a second answer has no effect")
 	require.Len(t, w.started, 1)
@@ -122,23 +150,23 @@ func TestDenialTimeoutAndEscalationAreToldApart(t *testing.T) {
 	e, _ = engine(t, Policy{}, book(t, fmt.Sprintf(block, "deny")))
 	fire(e, 0)
 	e.Advance(5 * time.Minute)
-	require.Equal(t, "timed_out", e.Approvals[0].Outcome)
+	require.EqualValues(t, "timed_out", e.Approvals[0].Outcome)
 	require.False(t, e.Answer(6*time.Minute, 1, true, "ann"), "an answer after its time has no effect")
 	require.Equal(t, "block_ip timed_out, alert_soc pending", statuses(e))
 
 	e, w = engine(t, Policy{}, book(t, fmt.Sprintf(block, "escalate, escalate_to: tier2, then: deny")))
 	fire(e, 0)
 	e.Advance(5 * time.Minute)
-	require.Equal(t, []string{"tier1", "tier2"}, []string{w.asked[0].Role, w.asked[1].Role})
+	require.Equal(t, []approval.Role{approval.Tier1, approval.Tier2}, []approval.Role{w.asked[0].Role, w.asked[1].Role})
 	e.Answer(6*time.Minute, 2, true, "boss")
-	require.Equal(t, "escalated", e.Approvals[0].Outcome)
-	require.Equal(t, "approved", e.Approvals[1].Outcome)
-	require.Equal(t, "block_ip", w.started[0].Kind)
+	require.EqualValues(t, "escalated", e.Approvals[0].Outcome)
+	require.EqualValues(t, "approved", e.Approvals[1].Outcome)
+	require.EqualValues(t, "block_ip", w.started[0].Kind)
 
 	e, w = engine(t, Policy{}, book(t, fmt.Sprintf(block, `approve_if, approve_if: fusion.confidence >= 0.8`)))
 	fire(e, 0)
 	e.Advance(5 * time.Minute)
-	require.Equal(t, "approved", e.Approvals[0].Outcome)
+	require.EqualValues(t, "approved", e.Approvals[0].Outcome)
 	require.Len(t, w.started, 1)
 }
 
@@ -239,7 +267,7 @@ steps:
 	e.Answer(time.Second, 1, false, "")
 	require.Empty(t, w.started, "medium risk asks too, without hotl in the file")
 	e.Answer(2*time.Second, 2, true, "")
-	require.Equal(t, "traffic_shaping", w.started[0].Kind)
+	require.EqualValues(t, "traffic_shaping", w.started[0].Kind)
 }
 
 func TestTwoApproversMustBothAgree(t *testing.T) {
@@ -281,7 +309,7 @@ steps:
 	fire(e, 0)
 	e.Done(1, 1, Result{OK: true, Changed: true, Detail: ""})
 	e.Done(2, 2, Result{OK: true, Changed: true, Detail: ""})
-	require.Equal(t, 2, e.Restore(time.Minute, 1))
+	require.Equal(t, 2, e.restoreAll(time.Minute, 1))
 	require.Equal(t, []int64{2, 1}, w.undone)
 	e.Advance(5 * time.Hour)
 	require.Len(t, w.undone, 2)
@@ -348,7 +376,7 @@ func TestMetricsOfTwoEnginesDoNotCollide(t *testing.T) {
 func BenchmarkCondition(b *testing.B) {
 	p, err := compile("alert.confidence >= 0.6 && fusion.alerts > 2")
 	require.NoError(b, err)
-	env := viewOf(alert(), &fusion.Incident{Score: 0.9, Count: 5}, 1)
+	env := viewOf(alert(), &incident.Incident{Score: 0.9, Count: 5}, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		if ok, err := holds(p, &env); err != nil || !ok {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"hemostat/defenders/incident"
 	"hemostat/sim/action"
 	"hemostat/sim/boundedfile"
 )
@@ -114,6 +115,9 @@ func (c *checker) add(line, column int, where, format string, args ...any) {
 // check looks for what a schema cannot see.
 func (p *Playbook) check() []error {
 	c := &checker{Playbook: p, order: map[string]int{}, parents: map[string][]*Step{}}
+	if incident.IsReserved(p.ID) {
+		c.add(p.line, p.column, "id", "the id %q is reserved for what the program does of its own accord; choose another", p.ID)
+	}
 	for _, name := range p.Trigger.Any {
 		wanted := triggerTechniques(name)
 		p.techniques = append(p.techniques, wanted...)

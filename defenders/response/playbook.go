@@ -98,7 +98,7 @@ type Step struct {
 	Always      bool           `yaml:"always" doc:"run even when the run was stopped before"`
 	HOTL        *HOTL          `yaml:"hotl" doc:"a person decides first"`
 
-	request *action.Request // given whole, in place of parameters
+	requests []action.Request // given whole, in place of parameters
 	// automatic steps of the program's own playbooks never ask.
 	automatic    bool
 	line, column int

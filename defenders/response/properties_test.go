@@ -11,7 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/incident"
+	"hemostat/sim/action"
+	"hemostat/sim/approval"
+	"hemostat/sim/severity"
 )
 
 const asks = "hotl: {required: true, timeout: 5m, on_timeout: deny}"
@@ -19,12 +22,12 @@ const asks = "hotl: {required: true, timeout: 5m, on_timeout: deny}"
 func did(w *world) string {
 	var out []string
 	for _, a := range w.started {
-		out = append(out, a.Kind)
+		out = append(out, string(a.Kind))
 	}
 	return strings.Join(out, " ")
 }
 
-func stepStatus(e *Engine, step string) string {
+func stepStatus(e *recorded, step string) string {
 	for _, a := range e.Audit {
 		if a.What == "step_ended" && a.Step == step {
 			return a.Status
@@ -33,7 +36,7 @@ func stepStatus(e *Engine, step string) string {
 	return "open"
 }
 
-func ok(e *Engine, now time.Duration, id int64) { e.Done(now, id, Result{OK: true, Changed: true}) }
+func ok(e *recorded, now time.Duration, id int64) { e.Done(now, id, Result{OK: true, Changed: true}) }
 
 func TestParallelBranchesRunAtOnceAndAnAnswerMovesItsOwn(t *testing.T) {
 	e, w := engine(t, Policy{}, book(t, `trigger: {}
@@ -176,14 +179,14 @@ steps:
   - {id: c, action: alert_soc, with: {severity: high}, always: true}`))
 	fire(e, 0)
 	e.Advance(30 * time.Minute)
-	require.Equal(t, "pending", e.Approvals[0].Outcome, "held, not lapsed")
+	require.EqualValues(t, "pending", e.Approvals[0].Outcome, "held, not lapsed")
 	e.Advance(time.Hour)
-	require.Equal(t, "timed_out", e.Approvals[0].Outcome)
+	require.EqualValues(t, "timed_out", e.Approvals[0].Outcome)
 	require.Equal(t, "alert_soc", did(w))
 	ok(e, time.Hour, w.started[0].ID)
 	require.False(t, e.Busy(1))
 	require.False(t, e.Answer(2*time.Hour, 1, true, "x"))
-	require.Equal(t, TooLate, e.Approvals[0].Outcome)
+	require.Equal(t, approval.TooLate, e.Approvals[0].Outcome)
 }
 
 func TestLimitsAreAStatusOfTheirOwn(t *testing.T) {
@@ -242,12 +245,12 @@ steps: [{id: a, action: isolate_host, with: {host: "${alert.host}"}, `+asks+`}]`
 	for i := 1; i <= 2; i++ {
 		a := alert()
 		a.RuleID = fmt.Sprint(i)
-		e.Alert(time.Duration(i), &fusion.Incident{ID: i, Severity: "high"}, a)
+		e.Alert(time.Duration(i), &incident.Incident{ID: i, Severity: severity.High}, a)
 		ok(e, time.Duration(i), int64(i))
 	}
-	require.Zero(t, e.Restore(time.Hour, 1))
+	require.Zero(t, e.restoreAll(time.Hour, 1))
 	require.Empty(t, w.undone)
-	require.Equal(t, 1, e.Restore(time.Hour, 2))
+	require.Equal(t, 1, e.restoreAll(time.Hour, 2))
 }
 
 // Evidence is not wiped while it is taken, whatever the playbooks' order; of those
@@ -278,14 +281,14 @@ func TestRunsBeyondTheBoundWaitTheMostSevereFirst(t *testing.T) {
 	for i, severity := range []string{"low", "low", "critical"} {
 		a := alert()
 		a.RuleID = fmt.Sprint(i)
-		e.Alert(0, &fusion.Incident{ID: i + 1, Severity: severity}, a)
+		e.Alert(0, &incident.Incident{ID: i + 1, Severity: severity}, a)
 	}
 	require.Len(t, w.started, 1)
-	require.Equal(t, 2, e.Queued())
+	require.Equal(t, 2, e.Waiting())
 	ok(e, 1, 1)
-	require.Equal(t, "2", w.started[1].Params["severity"], "the critical one")
+	require.Equal(t, "2", w.started[1].Target.Value, "the critical one")
 	ok(e, 2, 2)
-	require.Equal(t, "1", w.started[2].Params["severity"])
+	require.Equal(t, "1", w.started[2].Target.Value)
 }
 
 // steps of every kind, for the properties below.
@@ -329,7 +332,7 @@ func drawn(rt *rapid.T) string {
 }
 
 // play carries a playbook out against people and an actuator of this luck.
-func play(t testing.TB, p *Playbook, seed uint64) (*Engine, *world) {
+func play(t testing.TB, p *Playbook, seed uint64) (*recorded, *world) {
 	e, w := engine(t, Policy{}, p)
 	w.seen = map[int64]bool{}
 	fire(e, 0)
@@ -377,19 +380,19 @@ func TestPropertiesOfEveryRun(t *testing.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		e, w := play(t, p, seed)
 		require.False(rt, e.Busy(1), "the run did not end:\n%s", text)
-		require.Empty(rt, e.Waiting(), "questions are open after the end:\n%s", text)
+		require.Zero(rt, e.OpenRequests(), "questions are open after the end:\n%s", text)
 		seen := map[int64]bool{}
 		for _, id := range w.undone {
 			require.False(rt, seen[id], "action %d undone twice:\n%s", id, text)
 			seen[id] = true
 		}
 		for id := range w.active {
-			kind, _ := Kind(e.Actions[id-1].Kind)
-			require.False(rt, kind.Undo, "%s with a ttl was never undone:\n%s", e.Actions[id-1].Kind, text)
+			spec := action.Must(e.Actions[id-1].Request.Kind)
+			require.False(rt, spec.Undo, "%s with a ttl was never undone:\n%s", e.Actions[id-1].Request.Kind, text)
 		}
 		require.Zero(rt, e.Active())
 		for _, a := range w.started {
-			require.NotEqual(rt, "bob", a.Params["user"], "bob is exempt")
+			require.NotEqual(rt, "bob", a.Target.Value, "bob is exempt")
 		}
 		for _, a := range e.Actions {
 			require.NotEqual(rt, Pending, a.Status, text)
@@ -411,7 +414,7 @@ func TestADryRunWritesTheSameAudit(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := book(t, strings.ReplaceAll(drawn(rt), "verify: {within: 10s}, ", ""))
 		verdicts := rapid.SliceOfN(rapid.Bool(), 40, 40).Draw(rt, "verdicts")
-		run := func(dry bool) (*Engine, *world) {
+		run := func(dry bool) (*recorded, *world) {
 			e, w := engine(t, Policy{DryRun: dry}, p)
 			w.atOnce = true
 			fire(e, 0)
@@ -427,7 +430,7 @@ func TestADryRunWritesTheSameAudit(t *testing.T) {
 		dry, w := run(true)
 		require.Empty(rt, w.started)
 		require.Empty(rt, w.undone)
-		sequence := func(e *Engine) (out []string) {
+		sequence := func(e *recorded) (out []string) {
 			for _, a := range e.Audit {
 				out = append(out, fmt.Sprint(a.Time, " ", a.Step, " ", a.What))
 			}
@@ -450,7 +453,7 @@ func TestEachUndoFiresOnItsOwnTime(t *testing.T) {
 			e.Advance(now)
 			a := alert()
 			a.SourceIP = fmt.Sprintf("203.0.113.%d", i+1)
-			e.Alert(now, &fusion.Incident{ID: 1}, a)
+			e.Alert(now, &incident.Incident{ID: 1}, a)
 			ok(e, now, int64(i+1))
 			want[int64(i+1)] = now + 10*time.Minute
 		}
@@ -525,7 +528,7 @@ func BenchmarkIncidentThroughPlaybookStart(b *testing.B) {
 		i++
 		a := alert()
 		a.SourceIP = fmt.Sprintf("203.%d.%d.%d", i>>16&255, i>>8&255, i&255)
-		e.Alert(time.Duration(i)*time.Second, &fusion.Incident{ID: i, Score: 0.9, Severity: "high", Accounts: []string{"eve"}}, a)
+		e.Alert(time.Duration(i)*time.Second, &incident.Incident{ID: i, Score: 0.9, Severity: severity.High, Accounts: []string{"eve"}}, a)
 	}
 }
 
@@ -541,7 +544,7 @@ func BenchmarkOpenIncidents(b *testing.B) {
 				next++
 				a := alert()
 				a.SourceIP = fmt.Sprintf("203.%d.%d.%d", next>>16&255, next>>8&255, next&255)
-				e.Alert(0, &fusion.Incident{ID: next, Severity: "high"}, a)
+				e.Alert(0, &incident.Incident{ID: next, Severity: severity.High}, a)
 			}
 			var before, after runtime.MemStats
 			runtime.GC()

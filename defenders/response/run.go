@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/incident"
 	"hemostat/sim/action"
 	"hemostat/sim/severity"
 )
@@ -25,8 +25,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type run struct {
 	id          int
 	playbook    *Playbook
-	incident    *fusion.Incident
-	origin      Origin
+	incident    *incident.Incident
+	origin      action.Origin
 	env         Env
 	inputs      map[string]any
 	started     time.Duration
@@ -38,6 +38,7 @@ type run struct {
 	status      action.Status
 	key         string
 	severity    severity.Severity
+	about       string    // what an order is about, for the audit
 	effects     []*effect // that this run has put in force, oldest first
 }
 
@@ -95,6 +96,9 @@ func (n *node) walkLeaves(f func(n *node)) {
 // shownInputs are the inputs as the audit may have them.
 func (r *run) shownInputs() string {
 	var parts []string
+	if r.about != "" {
+		return r.about
+	}
 	for name, v := range r.inputs {
 		text := formatParam(v)
 		if r.playbook.Inputs[name].Secret {
@@ -540,8 +544,8 @@ func (e *Engine) resolve(now time.Duration, n *node) bool {
 // status that is returned.
 func (n *node) requests() ([]action.Request, action.Status, error) {
 	r, s := n.run, n.step
-	if s.request != nil {
-		return []action.Request{*s.request}, "", nil
+	if s.requests != nil {
+		return s.requests, "", nil
 	}
 	items := []string{""}
 	if s.ForEach != "" {

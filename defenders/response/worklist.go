@@ -1,10 +1,9 @@
 package response
 
 import (
+	"hemostat/defenders/alert"
+	"hemostat/defenders/incident"
 	"time"
-
-	"hemostat/defenders/fusion"
-	"hemostat/defenders/sentinel"
 )
 
 // transitionKind is what a transition does.
@@ -31,8 +30,8 @@ const (
 type transition struct {
 	kind     transitionKind
 	playbook *Playbook
-	incident *fusion.Incident
-	alert    *sentinel.Alert
+	incident *incident.Incident
+	alert    *alert.Alert
 	request  *RunRequest
 	single   *singleAction
 	run      *run

@@ -6,55 +6,68 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"hemostat/defenders/alert"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel/sigma"
+	"hemostat/defenders/queue"
 	"hemostat/sim/event"
-	"hemostat/sim/severity"
 )
 
-// Detector looks at events and reports findings. It keeps whatever state it
-// needs, reads no clock, and serves one goroutine.
-type Detector interface {
-	Name() string
-	Inspect(e *event.Event, found func(Finding))
-}
-
-// Finding is a detector's word before the stage makes an alert of it.
-type Finding struct {
-	RuleID, Title string
-	Techniques    []string
-	Severity      severity.Severity
-	Confidence    float64
-	Evidence      []uint64
-	Because       []sigma.Reason
+// Member is a detector of the stage.
+type Member struct {
+	Name     string
+	Version  string
+	Detector detect.Detector
+	Service  queue.Config
 }
 
 // Options configure the stage.
 type Options struct {
-	Detectors []Detector
+	Members   []Member
 	Inventory *inventory.Inventory
-	// Repeat is how long the same rule keeps quiet about the same host, user and
-	// source after an alert; 10 minutes when zero.
-	Repeat time.Duration
+	// Deduplication is how long the same rule keeps quiet about the same host, user
+	// and source after an alert; 10 minutes when zero.
+	Deduplication time.Duration
+	// Uniform gives the draw in [0, 1) of a detector's service time for its n-th event.
+	Uniform func(detector string, n uint64) float64
+	// Clock measures what each detector costs in wall-clock time; nil measures nothing.
+	Clock func() time.Duration
 	// Registry counts the stage's metrics; nil counts none.
 	Registry prometheus.Registerer
 }
 
-// Sentinel joins detectors into one stage.
-type Sentinel struct {
-	detectors []Detector
-	inventory *inventory.Inventory
-	repeat    time.Duration
-	next      int
-	last      map[repeatKey]time.Duration
-	found     []Alert
-	current   *event.Event
-	detector  string
-	collect   func(Finding)
-	metrics   *metrics
+// Raised is an alert, and what its detector wants done at once.
+type Raised struct {
+	alert.Alert
+	Reaction *detect.Reaction
 }
 
-type repeatKey struct{ detector, rule, host, user, source, destination string }
+// Sentinel joins detectors into one stage. Each has a queue of its own, so that a slow
+// one delays nobody else's alerts.
+type Sentinel struct {
+	options Options
+	members []*member
+	timed   []*member
+	recent  map[dedupKey]time.Duration // when each alert was raised last, by event time
+	raised  []Raised
+
+	// What is being inspected.
+	current *member
+	event   *event.Event
+	done    time.Duration // when the current member is done with it
+	report  detect.Report
+	metrics *metrics
+}
+
+type member struct {
+	Member
+	queue *queue.FIFO
+	timed detect.Timed
+	calls uint64
+	spent time.Duration // estimated from a sample of the calls
+}
+
+type dedupKey struct{ detector, rule, host, user, source, destination string }
 
 type metrics struct {
 	detections *prometheus.CounterVec
@@ -63,11 +76,19 @@ type metrics struct {
 
 // New puts the stage together. It fails when its metrics are registered already.
 func New(o Options) (*Sentinel, error) {
-	s := &Sentinel{detectors: o.Detectors, inventory: o.Inventory, repeat: o.Repeat, last: map[repeatKey]time.Duration{}}
-	if s.repeat == 0 {
-		s.repeat = 10 * time.Minute
+	if o.Deduplication == 0 {
+		o.Deduplication = 10 * time.Minute
 	}
-	s.collect = s.report
+	s := &Sentinel{options: o, recent: map[dedupKey]time.Duration{}}
+	s.report = s.raise
+	for _, m := range o.Members {
+		x := &member{Member: m, queue: queue.New(m.Service)}
+		if timed, ok := m.Detector.(detect.Timed); ok {
+			x.timed = timed
+			s.timed = append(s.timed, x)
+		}
+		s.members = append(s.members, x)
+	}
 	if o.Registry != nil {
 		s.metrics = &metrics{
 			detections: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sentinel_detections_total", Help: "Alerts by severity; is_threat is true from severity medium on."}, []string{"severity", "is_threat"}),
@@ -82,56 +103,161 @@ func New(o Options) (*Sentinel, error) {
 	return s, nil
 }
 
-// Inspect shows an event to every detector and returns the alerts, valid until
-// the next call.
-func (s *Sentinel) Inspect(e *event.Event) []Alert {
-	s.found = s.found[:0]
-	s.current = e
-	for _, d := range s.detectors {
-		s.detector = d.Name()
-		d.Inspect(e, s.collect)
+// Inspect shows an event that arrived at a time, and that ingest was done with later,
+// to every detector, and returns the alerts, valid until the next call.
+func (s *Sentinel) Inspect(arrived, ingested time.Duration, e *event.Event) ([]Raised, error) {
+	s.raised, s.event = s.raised[:0], e
+	analysed := ingested
+	for _, m := range s.members {
+		done, ok := m.queue.Enqueue(ingested, func(n uint64) float64 { return s.options.Uniform(m.Name, n) })
+		if !ok {
+			continue
+		}
+		analysed = max(analysed, done)
+		err := s.run(m, done, func() error { return m.Detector.Inspect(ingested, e, s.report) })
+		if err != nil {
+			return nil, err
+		}
 	}
-	s.current = nil
-	return s.found
+	s.event = nil
+	if s.metrics != nil {
+		s.metrics.latency.Observe((analysed - arrived).Seconds())
+	}
+	return s.raised, nil
 }
 
-// report makes an alert of a finding, unless it repeats a recent one.
-func (s *Sentinel) report(f Finding) {
-	e := s.current
-	x := EntitiesOf(e, s.inventory)
-	key := repeatKey{s.detector, f.RuleID, x.Host, x.User, x.SourceIP, x.Destination}
-	if last, ok := s.last[key]; ok && e.Time-last < s.repeat && e.Time >= last {
+// run lets a member work; its findings are alerts from a time on.
+func (s *Sentinel) run(m *member, done time.Duration, work func() error) error {
+	s.current, s.done = m, done
+	m.calls++
+	measured := s.options.Clock != nil && m.calls%costSample == 0
+	began := time.Duration(0)
+	if measured {
+		began = s.options.Clock()
+	}
+	err := work()
+	if measured {
+		m.spent += costSample * (s.options.Clock() - began)
+	}
+	if err != nil {
+		return fmt.Errorf("detector %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// costSample is of how many calls one is measured: reading the clock takes as long as a
+// quick detector.
+const costSample = 32
+
+// NextWake is when a detector next has something to do without an event.
+func (s *Sentinel) NextWake() (at time.Duration, ok bool) {
+	for _, m := range s.timed {
+		if next, has := m.timed.NextWake(); has && (!ok || next < at) {
+			at, ok = next, true
+		}
+	}
+	return at, ok
+}
+
+// Advance lets time pass for the detectors that are due, and returns their alerts.
+func (s *Sentinel) Advance(now time.Duration) ([]Raised, error) {
+	s.raised, s.event = s.raised[:0], nil
+	for _, m := range s.timed {
+		if next, has := m.timed.NextWake(); !has || next > now {
+			continue
+		}
+		if err := s.run(m, now, func() error { return m.timed.Advance(now, s.report) }); err != nil {
+			return nil, err
+		}
+	}
+	return s.raised, nil
+}
+
+// End tells the detectors that no event follows, and returns their last alerts.
+func (s *Sentinel) End(now time.Duration) ([]Raised, error) {
+	s.raised, s.event = s.raised[:0], nil
+	for _, m := range s.members {
+		ending, ok := m.Detector.(detect.Ending)
+		if !ok {
+			continue
+		}
+		if err := s.run(m, now, func() error { return ending.End(now, s.report) }); err != nil {
+			return nil, err
+		}
+	}
+	return s.raised, nil
+}
+
+// raise makes an alert of a finding, unless it duplicates a recent one.
+func (s *Sentinel) raise(f detect.Finding) {
+	a := alert.Alert{
+		Raised: s.done, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: f.Techniques,
+		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Reasons: f.Reasons,
+	}
+	if f.Entities != nil {
+		a.Entities = *f.Entities
+	} else if s.event != nil {
+		a.Entities = alert.EntitiesOf(s.event, s.options.Inventory)
+	}
+	if a.EventTime == 0 && s.event != nil {
+		a.EventTime = s.event.Time
+	}
+	if s.isDuplicate(&a) {
 		return
 	}
-	s.last[key] = e.Time
-	if len(s.last) > maxRemembered {
-		s.forget(e.Time)
-	}
-	s.next++
-	s.found = append(s.found, Alert{
-		ID: s.next, EventTime: e.Time, Detector: s.detector, RuleID: f.RuleID, Title: f.Title, Techniques: f.Techniques,
-		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Because: f.Because, Entities: x,
-	})
+	s.raised = append(s.raised, Raised{a, f.Reaction})
 	if s.metrics != nil {
 		s.metrics.detections.WithLabelValues(f.Severity.String(), fmt.Sprint(f.Severity.IsThreat())).Inc()
 	}
 }
 
-// maxRemembered bounds the memory of recent alerts.
-const maxRemembered = 100_000
+// isDuplicate tells whether the same was said a short time ago. A host whose clock was
+// set back counts as a short time as long as it lies within the window.
+func (s *Sentinel) isDuplicate(a *alert.Alert) bool {
+	key := dedupKey{a.Detector, a.RuleID, a.Host, a.User, a.SourceIP, a.Destination}
+	last, ok := s.recent[key]
+	if ok && (a.EventTime-last).Abs() < s.options.Deduplication {
+		return true
+	}
+	s.recent[key] = a.EventTime
+	if len(s.recent) > maxRecent {
+		s.forget(a.EventTime)
+	}
+	return false
+}
 
-// forget drops what no longer keeps anything quiet.
+// maxRecent bounds the memory of recent alerts.
+const maxRecent = 100_000
+
+// forget drops what no longer suppresses anything.
 func (s *Sentinel) forget(now time.Duration) {
-	for key, at := range s.last {
-		if now-at >= s.repeat || now < at {
-			delete(s.last, key)
+	for key, at := range s.recent {
+		if (now - at).Abs() >= s.options.Deduplication {
+			delete(s.recent, key)
 		}
 	}
 }
 
-// ObserveLatency counts how long an event took from arrival to analysis.
-func (s *Sentinel) ObserveLatency(d time.Duration) {
-	if s.metrics != nil {
-		s.metrics.latency.Observe(d.Seconds())
+// Dropped counts the events that found a detector's queue full.
+func (s *Sentinel) Dropped() int {
+	n := 0
+	for _, m := range s.members {
+		n += m.queue.Dropped()
 	}
+	return n
+}
+
+// Cost is the wall-clock time that a detector took, where a clock was given.
+type Cost struct {
+	Detector, Version string
+	Spent             time.Duration
+}
+
+// Costs lists what each detector cost.
+func (s *Sentinel) Costs() []Cost {
+	var out []Cost
+	for _, m := range s.members {
+		out = append(out, Cost{m.Name, m.Version, m.spent})
+	}
+	return out
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"hemostat/sim"
+	"hemostat/sim/severity"
 )
 
 var epoch = time.Date(2026, 3, 3, 8, 0, 0, 0, time.UTC)
@@ -153,7 +154,7 @@ func TestTheMoreSevereQuestionGoesFirst(t *testing.T) {
 		return true
 	})
 	s.Triage(0, "busy")
-	for id, priority := range []int{1, 3, 2, 3} {
+	for id, priority := range []severity.Severity{1, 3, 2, 3} {
 		s.Triage(0, "more")
 		s.Ask(0, Question{ID: id, Role: "tier1", Key: string(rune('a' + id)), Priority: priority, Confidence: 0.5, Deadline: time.Hour})
 	}

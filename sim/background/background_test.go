@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
 	"hemostat/sim/truth"
 	"hemostat/sim/world"
@@ -66,7 +67,7 @@ func TestOneBlockedUserMovesNobodyElse(t *testing.T) {
 func TestOneIsolatedHostMovesNobodyElse(t *testing.T) {
 	all := simulate(t, Config{Rate: 1}, 2, tuesday, nil)
 	cut := simulate(t, Config{Rate: 1}, 2, tuesday, func(w *world.World) {
-		require.True(t, w.Apply(0, world.Action{ID: 1, Kind: "isolate_host", Params: map[string]string{"host": "WS007"}}).OK)
+		require.True(t, w.Apply(0, act(t, 1, "isolate_host", map[string]string{"host": "WS007"})).OK)
 	})
 	require.Positive(t, cut.b.Collateral().UserSeconds)
 	require.Positive(t, cut.b.Collateral().Failed)
@@ -118,4 +119,11 @@ func BenchmarkGeneration(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(n)/float64(b.N), "events/trial")
+}
+
+func act(t testing.TB, id uint64, kind action.Kind, params map[string]string) world.Action {
+	t.Helper()
+	r, err := action.Parse(kind, params)
+	require.NoError(t, err)
+	return world.Action{ID: id, Request: r}
 }

@@ -101,7 +101,13 @@ func runOne(ctx context.Context, t Task) (r *record.Trial) {
 	case err != nil:
 		return failed(err.Error())
 	}
-	trial.Cost = append(trial.Cost, record.Cost{WallNS: time.Since(began).Nanoseconds()})
+	took := time.Since(began).Nanoseconds()
+	for i := range trial.Cost {
+		trial.Cost[i].WallNS = took
+	}
+	if len(trial.Cost) == 0 {
+		trial.Cost = []record.Cost{{WallNS: took}}
+	}
 	return trial
 }
 

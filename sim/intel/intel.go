@@ -5,6 +5,7 @@
 package intel
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -66,16 +67,11 @@ func (f *Feed) Name() string { return f.name }
 // Certain is the confidence from which a feed is taken at its word.
 const Certain = 0.9
 
-// Known lists what the feed knows at a time, sorted.
-func (f *Feed) Known(now time.Duration) []string {
-	var out []string
-	for value, since := range f.known {
-		if since <= now {
-			out = append(out, value)
-		}
+// Each calls f with every indicator that the feed ever knows and since when, sorted.
+func (f *Feed) Each(call func(indicator string, since time.Duration)) {
+	for _, indicator := range slices.Sorted(maps.Keys(f.known)) {
+		call(indicator, f.known[indicator])
 	}
-	slices.Sort(out)
-	return out
 }
 
 // Lookup tells whether the feed knows an indicator at a time, and how sure it is.

@@ -226,9 +226,10 @@ type AuditEntry struct {
 
 // Cost is wall-clock time, which is never part of a digest.
 type Cost struct {
-	WallNS         int64  `json:"-" sql:"wall_ns"`
-	Detector       string `json:"-" sql:"detector"`
-	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector"`
+	WallNS         int64  `json:"-" sql:"wall_ns"`          // of the whole trial
+	Detector       string `json:"-" sql:"detector"`         // "" in the trial's own row
+	Version        string `json:"-" sql:"detector_version"` // of the detector
+	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector"` // of the detector alone
 }
 
 // StoredEvent is an event kept on request.

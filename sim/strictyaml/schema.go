@@ -31,7 +31,17 @@ func Schema(title string, value any) []byte {
 	return append(text, '\n')
 }
 
-type schemaWriter struct{ defs map[string]any }
+// SchemaOf is the JSON Schema of a value's type in place, for a Schemer that has parts of
+// other types.
+func SchemaOf(value any) map[string]any {
+	s := &schemaWriter{inline: true}
+	return s.of(reflect.TypeOf(value))
+}
+
+type schemaWriter struct {
+	defs   map[string]any
+	inline bool // structs stand in place
+}
 
 func (s *schemaWriter) of(t reflect.Type) map[string]any {
 	if t.Kind() == reflect.Pointer {
@@ -73,7 +83,7 @@ func (s *schemaWriter) of(t reflect.Type) map[string]any {
 // ofStruct puts the struct under $defs, so that types may contain themselves.
 func (s *schemaWriter) ofStruct(t reflect.Type) map[string]any {
 	ref := map[string]any{"$ref": "#/$defs/" + t.Name()}
-	if t.Name() != "" {
+	if t.Name() != "" && !s.inline {
 		if _, done := s.defs[t.Name()]; done {
 			return ref
 		}
@@ -100,7 +110,7 @@ func (s *schemaWriter) ofStruct(t reflect.Type) map[string]any {
 	if len(required) > 0 {
 		object["required"] = required
 	}
-	if t.Name() == "" {
+	if t.Name() == "" || s.inline {
 		return object
 	}
 	s.defs[t.Name()] = object

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"hemostat/sim/action"
 	"testing"
 	"time"
 
@@ -12,11 +13,11 @@ func TestEvidenceAfterAWipeIsEmpty(t *testing.T) {
 	ws := w.Host("WS001")
 	on := map[string]string{"host": "WS001"}
 	w.Plant(0, w.NewActor("a"), Start{Host: ws, Account: ws.Owner, Binary: PowerShell})
-	require.Contains(t, w.Apply(0, Action{1, "forensic_analysis", on}).Detail, "found the intruder's traces")
-	require.Equal(t, []string{ws.Owner.Name}, w.Apply(0, Action{2, "forensic_analysis", on}).Found["account"])
-	require.True(t, w.Apply(0, Action{3, "restore_from_backup", on}).Changed)
-	require.Contains(t, w.Apply(0, Action{4, "forensic_analysis", on}).Detail, "found nothing")
-	require.Contains(t, w.Apply(0, Action{5, "snapshot_memory", on}).Detail, "nothing suspicious")
+	require.Contains(t, w.Apply(0, act(t, 1, "forensic_analysis", on)).Detail, "found the intruder's traces")
+	require.Equal(t, []string{ws.Owner.Name}, w.Apply(0, act(t, 2, "forensic_analysis", on)).Accounts)
+	require.True(t, w.Apply(0, act(t, 3, "restore_from_backup", on)).Changed)
+	require.Contains(t, w.Apply(0, act(t, 4, "forensic_analysis", on)).Detail, "found nothing")
+	require.Contains(t, w.Apply(0, act(t, 5, "snapshot_memory", on)).Detail, "nothing suspicious")
 }
 
 func TestAutostartsHoldUntilTheyAreRemoved(t *testing.T) {
@@ -25,12 +26,12 @@ func TestAutostartsHoldUntilTheyAreRemoved(t *testing.T) {
 	one, two := w.Settle(ws, 1, `C:\a.exe`), w.Settle(ws, 1, `C:\b.exe`)
 	require.True(t, w.Starts(one).OK())
 	on := map[string]string{"host": "WS001"}
-	require.True(t, w.Apply(time.Hour, Action{7, "remove_persistence", on}).Changed)
+	require.True(t, w.Apply(time.Hour, act(t, 7, "remove_persistence", on)).Changed)
 	require.Equal(t, Refusal{Reason: "persistence_removed", Action: 7, Since: time.Hour}, w.Starts(one))
 	require.False(t, w.Starts(two).OK())
-	require.False(t, w.Apply(0, Action{8, "remove_persistence", on}).Changed)
+	require.False(t, w.Apply(0, act(t, 8, "remove_persistence", on)).Changed)
 	again := w.Settle(ws, 1, `C:\c.exe`)
-	w.Apply(0, Action{9, "restore_from_backup", on})
+	w.Apply(0, act(t, 9, "restore_from_backup", on))
 	require.False(t, w.Starts(again).OK(), "a rebuilt host starts nothing of his")
 }
 
@@ -39,7 +40,7 @@ func TestDisablingLeavesSessionsAndPatchingClosesHoles(t *testing.T) {
 	ws := w.Host("WS001")
 	user := ws.Owner
 	i := w.Plant(0, w.NewActor("a"), Start{Host: ws, Account: user, Binary: PowerShell})
-	disable := Action{1, "disable_account", map[string]string{"user": user.Name}}
+	disable := act(t, 1, "disable_account", map[string]string{"user": user.Name})
 	require.True(t, w.Apply(0, disable).Changed)
 	require.True(t, w.Observe(disable))
 	require.True(t, w.Works(i).OK(), "his session goes on")
@@ -49,7 +50,7 @@ func TestDisablingLeavesSessionsAndPatchingClosesHoles(t *testing.T) {
 	require.False(t, w.Observe(disable))
 
 	web := w.WithRole("web_server")[0]
-	patch := Action{2, "patch_service", map[string]string{"host": web.Name}}
+	patch := act(t, 2, "patch_service", map[string]string{"host": web.Name})
 	require.True(t, w.Patched(web).OK())
 	require.True(t, w.Apply(0, patch).Changed)
 	require.Equal(t, "patched", w.Patched(web).Reason)
@@ -60,27 +61,27 @@ func TestDisablingLeavesSessionsAndPatchingClosesHoles(t *testing.T) {
 // What can be observed is what is the case, not what was reported.
 func TestObserveSeesTheEffect(t *testing.T) {
 	w := midsize(t)
-	isolate := Action{5, "isolate_host", map[string]string{"host": "WS001"}}
+	isolate := act(t, 5, "isolate_host", map[string]string{"host": "WS001"})
 	require.False(t, w.Observe(isolate))
 	require.True(t, w.Apply(0, isolate).OK)
 	require.True(t, w.Observe(isolate))
 	silent := 0
 	for n := range 4000 {
 		s := w.Streams().Stream("test", "luck").At(uint64(n))
-		l, err := ActionLuck(isolate, &s)
-		require.NoError(t, err)
-		if l.Silent {
+		if SampleAction(isolate.Request, &s).SilentFailure {
 			silent++
 		}
 	}
 	require.InDelta(t, 0.02*4000, silent, 30, "one in fifty is reported done and is not")
-	s := w.Streams().Stream("test", "luck")
-	_, err := ActionLuck(Action{Kind: "dance"}, &s)
-	require.ErrorContains(t, err, "dance")
-	for _, seconds := range []string{"300", ""} {
+	for _, seconds := range []float64{300, 0} {
 		s := w.Streams().Stream("test", "capture")
-		l, err := ActionLuck(Action{Kind: "traffic_capture", Params: map[string]string{"seconds": seconds}}, &s)
-		require.NoError(t, err)
-		require.Greater(t, l.Takes, 2*time.Minute)
+		require.Greater(t, SampleAction(action.Request{Kind: action.CaptureTraffic, Seconds: seconds}, &s).Latency, 2*time.Minute)
 	}
+}
+
+func act(t testing.TB, id uint64, kind action.Kind, params map[string]string) Action {
+	t.Helper()
+	r, err := action.Parse(kind, params)
+	require.NoError(t, err)
+	return Action{ID: id, Request: r}
 }

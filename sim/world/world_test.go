@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
 	"hemostat/sim/truth"
 )
@@ -106,14 +107,14 @@ func TestActionsActAndAreUndone(t *testing.T) {
 		blocked func() Refusal
 		reason  string
 	}{
-		{Action{1, "isolate_host", map[string]string{"host": "WS001"}}, func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "host_isolated"},
-		{Action{2, "block_ip", map[string]string{"source_ip": "203.0.113.9"}}, func() Refusal { return w.Reach(outside, At(gate), 22) }, "address_blocked"},
-		{Action{3, "block_egress", map[string]string{"host": "WS001", "dest": "198.51.100.7"}}, func() Refusal { return w.Reach(At(ws), Outside("198.51.100.7"), 443) }, "egress_blocked"},
-		{Action{4, "zone_isolation", map[string]string{"zone": "users"}}, func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "zone_isolated"},
-		{Action{5, "sinkhole_domain", map[string]string{"domain": "bad.example"}}, func() Refusal {
+		{act(t, 1, "isolate_host", map[string]string{"host": "WS001"}), func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "host_isolated"},
+		{act(t, 2, "block_ip", map[string]string{"source_ip": "203.0.113.9"}), func() Refusal { return w.Reach(outside, At(gate), 22) }, "address_blocked"},
+		{act(t, 3, "block_egress", map[string]string{"host": "WS001", "dest": "198.51.100.7"}), func() Refusal { return w.Reach(At(ws), Outside("198.51.100.7"), 443) }, "egress_blocked"},
+		{act(t, 4, "zone_isolation", map[string]string{"zone": "users"}), func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "zone_isolated"},
+		{act(t, 5, "sinkhole_domain", map[string]string{"domain": "bad.example"}), func() Refusal {
 			return w.Reach(At(ws), Endpoint{Address: "198.51.100.8", Domain: "bad.example"}, 443)
 		}, "domain_sinkholed"},
-		{Action{6, "revoke_credentials", map[string]string{"user": user.Name}}, func() Refusal { return w.MayLogOn(user, user.Generation) }, "account_revoked"},
+		{act(t, 6, "revoke_credentials", map[string]string{"user": user.Name}), func() Refusal { return w.MayLogOn(user, user.Generation) }, "account_revoked"},
 	}
 	for _, c := range cases {
 		require.True(t, c.blocked().OK(), c.action.Kind)
@@ -124,7 +125,7 @@ func TestActionsActAndAreUndone(t *testing.T) {
 		require.False(t, w.Apply(0, again).Changed, "%s twice changes nothing", c.action.Kind)
 		require.True(t, w.Undo(c.action.ID))
 		require.False(t, w.Undo(c.action.ID), "undone once")
-		if c.action.Kind != "revoke_credentials" {
+		if c.action.Kind != action.RevokeCredentials {
 			require.True(t, c.blocked().OK(), c.action.Kind)
 		}
 	}
@@ -133,20 +134,18 @@ func TestActionsActAndAreUndone(t *testing.T) {
 
 	i := w.Plant(0, attacker, Start{Host: ws, Account: user, Binary: PowerShell})
 	require.True(t, w.Works(i).OK())
-	wrong := w.Apply(0, Action{20, "kill_malicious_process", map[string]string{"host": "WS001", "pid": "1"}})
+	wrong := w.Apply(0, act(t, 20, "kill_malicious_process", map[string]string{"host": "WS001", "pid": "1"}))
 	require.False(t, wrong.OK)
 	child := w.StartProcess(0, attacker, Start{Host: ws, Account: user, Binary: Whoami, Parent: i.Process})
-	require.True(t, w.Apply(0, Action{21, "kill_malicious_process", map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))}}).OK, "a child's number leads to its tree")
+	require.True(t, w.Apply(0, act(t, 21, "kill_malicious_process", map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))})).OK, "a child's number leads to its tree")
 	require.Equal(t, Refusal{Reason: "process_killed", Action: 21}, w.Works(i))
 
 	ws.Agent = false
-	require.False(t, w.Apply(0, Action{22, "isolate_host", map[string]string{"host": "WS001"}}).OK)
-	require.False(t, w.Apply(0, Action{23, "dance", nil}).OK)
-	for _, kind := range ActionKinds() {
-		r := w.Apply(0, Action{30, kind, map[string]string{}})
-		if kind != "alert_soc" && kind != "traffic_capture" {
-			require.False(t, r.OK, "%s without a target", kind)
-		}
+	require.False(t, w.Apply(0, act(t, 22, "isolate_host", map[string]string{"host": "WS001"})).OK)
+	require.False(t, w.Apply(0, Action{ID: 23, Request: action.Request{Kind: "dance"}}).OK)
+	for _, kind := range action.Kinds() {
+		_, err := action.Parse(kind, nil)
+		require.ErrorContains(t, err, "needs the parameter", "%s without a target", kind)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hemostat/defenders/response"
+	"hemostat/sim/action"
 )
 
 // decode stands in for the project's strict reader, which defenders do not import.
@@ -175,11 +176,10 @@ func TestWhatHasNoCounterpartIsNamed(t *testing.T) {
 }
 
 func TestEveryActionHasAnOpenC2Command(t *testing.T) {
-	for _, action := range response.Actions() {
-		kind, _ := response.Kind(action)
-		c := OpenC2(&response.Step{ID: "s", Action: action, With: map[string]any{kind.Params[0]: "${item}"}, TTL: 90e9})
-		require.NotEmpty(t, c.Action, action)
-		require.Len(t, c.Target, 1, action)
+	for _, kind := range action.Kinds() {
+		c := OpenC2(&response.Step{ID: "s", Action: kind, With: map[string]any{action.Must(kind).Params[0].Name: "${item}"}, TTL: 90e9})
+		require.NotEmpty(t, c.Action, kind)
+		require.Len(t, c.Target, 1, kind)
 		require.EqualValues(t, 90_000, c.Args["duration"])
 	}
 }

@@ -1,33 +1,13 @@
-package sentinel
+package alert
 
 import (
 	"strings"
-	"time"
 
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
-	"hemostat/sim/severity"
 )
 
-// Alert is what a detector says about one or more events.
-type Alert struct {
-	ID         int
-	Raised     time.Duration // when the stage had it
-	EventTime  time.Duration // when the last event behind it happened
-	Detector   string
-	RuleID     string
-	Title      string
-	Techniques []string // ATT&CK ids, the first is the main one
-	Severity   severity.Severity
-	Confidence float64        // 0 to 1
-	Evidence   []uint64       // event ids, the newest last
-	Because    []sigma.Reason // why the rule matched, where the detector explains
-
-	Entities
-}
-
-// Entities are who and what an alert is about, as far as the event says.
+// Entities are who and what an alert is about.
 type Entities struct {
 	Host        string // short name
 	Zone        string
@@ -39,14 +19,6 @@ type Entities struct {
 	ProcessID   string
 	FileHash    string // SHA-256
 	Image       string
-}
-
-// Technique is the alert's main technique, or "".
-func (a *Alert) Technique() string {
-	if len(a.Techniques) == 0 {
-		return ""
-	}
-	return a.Techniques[0]
 }
 
 // EntitiesOf reads from an event who and what it is about.

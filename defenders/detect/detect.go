@@ -1,0 +1,106 @@
+// Package detect is what a detector is: what it is shown, what it reports, and how
+// variants, replay and technique coverage alike find and build it. Detectors live in
+// packages of their own and are listed in defenders/sentinel/registry.go; a new one is
+// one package and one line there. The stage that runs them is defenders/sentinel.
+package detect
+
+import (
+	"io"
+	"time"
+
+	"hemostat/defenders/alert"
+	"hemostat/defenders/inventory"
+	"hemostat/defenders/queue"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/action"
+	"hemostat/sim/event"
+	"hemostat/sim/severity"
+)
+
+// Detector looks at events and reports findings. It keeps whatever state it needs,
+// reads no clock, takes randomness from nowhere and serves one goroutine. What else it
+// can do it tells by the interfaces Timed, Ending and Stateful.
+type Detector interface {
+	// Inspect shows the detector an event; now is when ingest was done with it. An
+	// error means that the detector can say nothing any more: the trial or replay ends
+	// with it.
+	Inspect(now time.Duration, e *event.Event, report Report) error
+}
+
+// Timed is a detector that has something to say when time passes, such as when a
+// beacon's next interval is due.
+type Timed interface {
+	// NextWake is when Advance has something to do; false means not before the next
+	// event.
+	NextWake() (time.Duration, bool)
+	// Advance lets time pass.
+	Advance(now time.Duration, report Report) error
+}
+
+// Ending is a detector that holds back until it knows that no event follows.
+type Ending interface {
+	// End tells that the stream has ended.
+	End(now time.Duration, report Report) error
+}
+
+// Stateful is a detector whose learned state can be saved and restored.
+type Stateful interface {
+	Save(w io.Writer) error
+	// Load replaces the state by one that Save wrote.
+	Load(r io.Reader) error
+}
+
+// Explaining is a detector that adds reasons to its findings when asked to.
+type Explaining interface{ Explain() }
+
+// Report takes a finding. It may come later than the event that it is about.
+type Report func(Finding)
+
+// Finding is what a detector found. What it leaves out is filled in from the event in
+// hand.
+type Finding struct {
+	RuleID, Title string
+	Techniques    []string // ATT&CK ids, the first is the main one
+	Severity      severity.Severity
+	Confidence    float64 // 0 to 1
+	Evidence      []uint64
+	Reasons       []alert.Reason
+	// Entities are who and what it is about; nil for those of the event in hand. A
+	// finding without an event in hand has to name them.
+	Entities *alert.Entities
+	// EventTime is when the last event behind it happened; 0 for the event in hand.
+	EventTime time.Duration
+	// Reaction is what is to be done at once, before any correlation; nil for nothing.
+	Reaction *Reaction
+}
+
+// Reaction is an action that a detector is certain enough to ask for at once.
+type Reaction struct {
+	Request action.Request
+	TTL     time.Duration
+}
+
+// Env is what a detector may be built from.
+type Env struct {
+	Inventory *inventory.Inventory
+	// Rules are the variant's Sigma rules, compiled; they may be shared.
+	Rules *sigma.Engine
+	// Certain tells whether an indicator is certainly hostile, as far as is known at a
+	// time; nil when nothing is.
+	Certain func(now time.Duration, indicator string) bool
+}
+
+// Kind is a kind of detector, as a variant names it.
+type Kind struct {
+	Name    string
+	Version string // that results carry; it changes when findings may change
+	Doc     string
+	// Service is the detector's own queue: how long an event takes it, how many it
+	// works on at once, how many may wait. The zero value takes no time.
+	Service queue.Config
+	// Options returns a pointer to the options with their defaults, a struct with the
+	// tags yaml and doc, for the variant's decoder and schema; nil for none.
+	Options func() any
+	// New builds a detector; options is what Options returned, filled in.
+	New func(env Env, options any) (Detector, error)
+}
