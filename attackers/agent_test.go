@@ -9,6 +9,7 @@ import (
 
 	"hemostat/attackers/campaign"
 	"hemostat/sim"
+	"hemostat/sim/action"
 	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/truth"
@@ -67,7 +68,7 @@ func TestABlockedAttackerAdaptsAndIsContainedByTheLastBlock(t *testing.T) {
 	for i, address := range addresses[:3] {
 		at := time.Duration(i+2) * time.Minute
 		s.engine.Schedule(at, sim.HandlerFunc(func(now time.Duration) {
-			s.world.Apply(now, world.Action{ID: uint64(i + 1), Kind: "block_ip", Params: map[string]string{"source_ip": address}})
+			s.world.Apply(now, request(t, uint64(i+1), "block_ip", map[string]string{"source_ip": address}))
 		}), 0)
 	}
 	s.engine.Run(12 * time.Hour)
@@ -98,7 +99,7 @@ func TestABlockedToolIsNotUsedAgain(t *testing.T) {
 	}
 	addresses, _ := s.agent.Indicators()
 	s.engine.Schedule(2*time.Minute, sim.HandlerFunc(func(now time.Duration) {
-		s.world.Apply(now, world.Action{ID: 1, Kind: "block_ip", Params: map[string]string{"source_ip": addresses[0]}})
+		s.world.Apply(now, request(t, 1, "block_ip", map[string]string{"source_ip": addresses[0]}))
 	}), 0)
 	s.engine.Run(12 * time.Hour)
 	blocked := ""
@@ -122,7 +123,7 @@ func TestTheSkilledTakeToolsForWatchedAfterALoss(t *testing.T) {
 			s.engine.Schedule(time.Duration(i+1)*20*time.Minute, sim.HandlerFunc(func(now time.Duration) {
 				for _, x := range s.agent.Steps {
 					if x.Host != "" {
-						s.world.Apply(now, world.Action{ID: 1, Kind: "isolate_host", Params: map[string]string{"host": x.Host}})
+						s.world.Apply(now, request(t, 1, "isolate_host", map[string]string{"host": x.Host}))
 					}
 				}
 			}), 0)
@@ -182,4 +183,11 @@ func TestGiveUpIsHeeded(t *testing.T) {
 	s.engine.Run(24 * time.Hour)
 	require.True(t, s.agent.Done())
 	require.Contains(t, s.agent.EndReason, "the price is too high")
+}
+
+func request(t testing.TB, id uint64, kind action.Kind, params map[string]string) world.Action {
+	t.Helper()
+	r, err := action.Parse(kind, params)
+	require.NoError(t, err)
+	return world.Action{ID: id, Request: r}
 }

@@ -12,13 +12,18 @@ import (
 	"pgregory.net/rapid"
 
 	"hemostat/defenders/cascade"
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/detect"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
+	"hemostat/defenders/queue"
 	"hemostat/defenders/reflex"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/sim/action"
 	"hemostat/sim/event"
+	"hemostat/sim/severity"
+	"hemostat/sim/stage"
 )
 
 func rules(t testing.TB) *sigma.Engine {
@@ -67,8 +72,8 @@ func (h *hand) settle(now time.Duration) {
 }
 
 func TestReflexReactsAtOnceAndDetectionFollows(t *testing.T) {
-	h := &hand{}
-	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{sentinel.NewSigmaDetector(rules(t))}, Actuator: h})
+	h, log := &hand{}, &seen{}
+	p, err := New(Config{Listener: log.listener(), Inventory: estate(), Detectors: embedded(t), Actuator: h})
 	require.NoError(t, err)
 	h.p = p
 	for i := range 12 {
@@ -77,10 +82,10 @@ func TestReflexReactsAtOnceAndDetectionFollows(t *testing.T) {
 		p.Advance(at)
 	}
 	require.Len(t, h.did, 1)
-	require.Equal(t, "rate_limit", h.did[0].Kind)
-	require.Equal(t, "203.0.113.7", h.did[0].Params["source_ip"])
+	require.Equal(t, action.RateLimit, h.did[0].Kind)
+	require.Equal(t, "203.0.113.7", h.did[0].Target.Value)
 	var titles []string
-	for _, a := range p.Alerts {
+	for _, a := range log.alerts {
 		titles = append(titles, a.Title)
 		require.Equal(t, 1, a.Incident, "alerts about one source are one incident")
 		require.NotEmpty(t, a.Evidence)
@@ -95,7 +100,10 @@ func TestReflexReactsAtOnceAndDetectionFollows(t *testing.T) {
 
 func TestReflexBlocksWhatIsCertainlyHostile(t *testing.T) {
 	h := &hand{}
-	p, err := New(Config{Inventory: estate(), Actuator: h, Reflex: reflex.Options{KnownBad: map[string]bool{"203.0.113.9": true, "bad.example": true}}})
+	certain := func(now time.Duration, indicator string) bool {
+		return indicator == "203.0.113.9" || indicator == "bad.example" || indicator == "late.example" && now >= time.Hour
+	}
+	p, err := New(Config{Inventory: estate(), Actuator: h, Detectors: []sentinel.Member{{Name: "reflex", Detector: reflex.New(reflex.Options{}, detect.Env{Inventory: estate(), Certain: certain})}}})
 	require.NoError(t, err)
 	conn := &event.Event{ID: 1, Source: event.ZeekConn.Source}
 	conn.Set(event.IDOrigHost, "10.1.0.1")
@@ -107,15 +115,25 @@ func TestReflexBlocksWhatIsCertainlyHostile(t *testing.T) {
 		p.Advance(0)
 	}
 	require.Len(t, h.did, 2)
-	require.Equal(t, "block_ip", h.did[0].Kind)
-	require.Equal(t, "sinkhole_domain", h.did[1].Kind)
+	require.Equal(t, action.BlockIP, h.did[0].Kind)
+	require.Equal(t, action.SinkholeDomain, h.did[1].Kind)
+
+	late := &event.Event{ID: 4, Source: event.ZeekSSL.Source}
+	late.Set(event.ServerName, "late.example")
+	p.Event(time.Minute, late)
+	p.Advance(time.Minute)
+	require.Len(t, h.did, 2, "nobody knows it yet")
+	late.Time = 2 * time.Hour
+	p.Event(2*time.Hour, late)
+	p.Advance(2 * time.Hour)
+	require.Equal(t, "late.example", h.did[2].Target.Value, "an indicator that becomes known later reaches the reflex")
 }
 
 func TestServiceTimesMakeLatencyAndFullQueuesDrop(t *testing.T) {
-	p, err := New(Config{Services: Services{Ingest: Service{Mean: time.Second, Servers: 1, Queue: 3}}})
-	require.NoError(t, err)
 	var done []time.Duration
-	p.OnIngested = func(_ *event.Event, at time.Duration) { done = append(done, at) }
+	ingested := func(_ *event.Event, at time.Duration) { done = append(done, at) }
+	p, err := New(Config{Services: Services{Ingest: queue.Config{Mean: time.Second, Servers: 1, Waiting: 3}}, Listener: Listener{Ingested: ingested}})
+	require.NoError(t, err)
 	for i := range 10 {
 		p.Event(0, refused(uint64(i+1), 0, "203.0.113.7"))
 	}
@@ -128,21 +146,45 @@ func TestServiceTimesMakeLatencyAndFullQueuesDrop(t *testing.T) {
 	require.Len(t, done, 5, "the queue is empty again")
 }
 
-func TestStationWithSeveralServers(t *testing.T) {
-	s := newStation(Service{Mean: time.Second, Servers: 2, Queue: 10})
-	const half = 0.5
-	one, _ := s.admit(0, half)
-	two, _ := s.admit(0, half)
-	three, _ := s.admit(0, half)
-	require.Equal(t, one, two)
-	require.Equal(t, 2*one, three)
+// finding is a detector that finds something in every event.
+type finding struct{ severity severity.Severity }
+
+func (f finding) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
+	report(detect.Finding{RuleID: fmt.Sprint("r", e.ID), Title: "t", Techniques: []string{"T1021.002"}, Severity: f.severity, Confidence: 0.9, Evidence: []uint64{e.ID}})
+	return nil
 }
 
-type finding struct{ severity string }
+// always is a member that finds something of severity high in every event.
+func always() []sentinel.Member {
+	return []sentinel.Member{{Name: "test", Detector: finding{severity.High}}}
+}
 
-func (finding) Name() string { return "test" }
-func (f finding) Inspect(e *event.Event, found func(sentinel.Finding)) {
-	found(sentinel.Finding{RuleID: fmt.Sprint("r", e.ID), Title: "t", Techniques: []string{"T1021.002"}, Severity: f.severity, Confidence: 0.9, Evidence: []uint64{e.ID}})
+// embedded are the detectors with the embedded rules; they take no time.
+func embedded(t testing.TB) []sentinel.Member {
+	t.Helper()
+	members, err := sentinel.Build(sentinel.AllKinds(), detect.Env{Inventory: estate(), Rules: rules(t)})
+	require.NoError(t, err)
+	for i := range members {
+		members[i].Service = queue.Config{}
+	}
+	return members
+}
+
+// seen is what a pipeline's listener was told.
+type seen struct {
+	alerts  []*RaisedAlert
+	stages  []*incident.StageTime
+	actions []*response.ActionRecord
+	ended   []*incident.Incident
+}
+
+func (s *seen) listener() Listener {
+	return Listener{
+		Alert:         func(a *RaisedAlert) { s.alerts = append(s.alerts, a) },
+		Stage:         func(x *incident.StageTime) { s.stages = append(s.stages, x) },
+		IncidentEnded: func(_ time.Duration, in *incident.Incident) { s.ended = append(s.ended, in) },
+		Response:      response.Listener{ActionRequested: func(_ time.Duration, a *response.ActionRecord) { s.actions = append(s.actions, a) }},
+	}
 }
 
 func on(id uint64, at time.Duration, host string) *event.Event {
@@ -150,14 +192,14 @@ func on(id uint64, at time.Duration, host string) *event.Event {
 }
 
 func TestCascadeAmplifiesWithinItsBudgetAndRestorationUndoes(t *testing.T) {
-	h := &hand{}
-	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Policy: response.Policy{Approval: "none"},
-		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 0.5}, Restoration: cascade.RestorationOptions{Quiet: 10 * time.Minute}})
+	h, log := &hand{}, &seen{}
+	p, err := New(Config{Listener: log.listener(), Inventory: estate(), Detectors: always(), Actuator: h, Policy: response.Policy{Approval: "none"},
+		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 0.5}, Restoration: incident.RestorationOptions{Quiet: 10 * time.Minute}})
 	require.NoError(t, err)
 	h.p = p
 	kinds := func() (out []string) {
-		for _, a := range p.Engine().Actions {
-			out = append(out, a.Kind+" "+a.Target)
+		for _, a := range log.actions {
+			out = append(out, fmt.Sprint(a.Request.Kind, " ", a.Target))
 		}
 		return out
 	}
@@ -183,73 +225,18 @@ func TestCascadeAmplifiesWithinItsBudgetAndRestorationUndoes(t *testing.T) {
 	require.GreaterOrEqual(t, len(h.gone), 6, "quiet: everything is taken back")
 	require.Zero(t, p.Engine().Active())
 	restored := map[int]bool{}
-	for _, s := range p.Stages {
-		if s.Stage == "restoration" {
+	for _, s := range log.stages {
+		if s.Stage == stage.Restoration {
 			restored[s.Incident] = true
 		}
 	}
 	require.Len(t, restored, 2)
 }
 
-func TestAlertsAboutHubsStayApart(t *testing.T) {
-	v := inventory.New([]inventory.Host{{Name: "DC", Zone: "servers", Role: "domain_controller"}, {Name: "WS1", Zone: "users", Role: "workstation"}}, []inventory.Account{{Name: "eve"}, {Name: "svc", Privilege: "service"}})
-	f, err := fusion.New(fusion.Options{Inventory: v})
-	require.NoError(t, err)
-	add := func(at time.Duration, host, user string) int {
-		in, _ := f.Add(at, sentinel.Alert{RuleID: fmt.Sprint(at), Confidence: 0.5, Severity: "high", Entities: sentinel.Entities{Host: host, User: user}})
-		return in.ID
-	}
-	require.NotEqual(t, add(0, "DC", "svc"), add(1, "DC", "svc"), "controllers and service accounts relate everything to everything")
-	one := add(2, "WS1", "eve")
-	require.Equal(t, one, add(3, "DC", "eve"), "a person does")
-	require.Equal(t, one, add(4, "WS1", ""))
-	require.NotEqual(t, one, add(4*time.Hour, "WS1", ""), "after the window it is another incident")
-	in := f.Incidents()[one-1]
-	require.Greater(t, in.Score, 0.5)
-	require.Less(t, in.Score, 1.0)
-	require.Equal(t, 3, in.Count)
-}
-
-type feed map[string]float64
-
-func (feed) Name() string { return "feed" }
-func (f feed) Lookup(_ time.Duration, i fusion.Indicator) (fusion.Hit, bool, error) {
-	if i.Value == "203.0.113.66" {
-		return fusion.Hit{}, false, fmt.Errorf("the feed is down")
-	}
-	c, ok := f[i.Value]
-	return fusion.Hit{Source: "feed", Confidence: c}, ok, nil
-}
-
-func TestIntelRaisesTheScoreAndIsCounted(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	f, err := fusion.New(fusion.Options{Inventory: estate(), Sources: []fusion.Source{feed{"203.0.113.5": 0.8}}, Registry: reg})
-	require.NoError(t, err)
-	add := func(ip string) *fusion.Incident {
-		in, _ := f.Add(0, sentinel.Alert{RuleID: "r", Confidence: 0.5, Entities: sentinel.Entities{Host: "GATE", SourceIP: ip}})
-		return in
-	}
-	require.InDelta(t, 0.5, add("203.0.113.1").Score, 1e-9)
-	require.InDelta(t, 0.9, add("203.0.113.5").Score, 1e-9)
-	add("203.0.113.5")
-	add("203.0.113.66")
-	families, err := reg.Gather()
-	require.NoError(t, err)
-	counts := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() == "threat_intel_source_queries_total" {
-			for _, m := range family.GetMetric() {
-				counts[m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
-			}
-		}
-	}
-	require.Equal(t, map[string]float64{"miss": 1, "hit": 1, "cached": 1, "error": 1}, counts)
-}
-
 func TestMetricsHaveTheirExactNamesAndPipelinesDoNotCollide(t *testing.T) {
 	for range 2 {
 		reg := prometheus.NewRegistry()
-		p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Playbooks: books(t), Registry: reg})
+		p, err := New(Config{Inventory: estate(), Detectors: always(), Playbooks: books(t), Registry: reg})
 		require.NoError(t, err)
 		p.Event(0, on(1, 0, "WS1"))
 		p.Advance(24 * time.Hour)
@@ -270,13 +257,13 @@ func TestMetricsHaveTheirExactNamesAndPipelinesDoNotCollide(t *testing.T) {
 
 func books(t testing.TB) []*response.Playbook {
 	t.Helper()
-	return []*response.Playbook{{ID: "p", Steps: []response.Step{{ID: "a", Action: "block_ip", With: map[string]any{"source_ip": "203.0.113.9"}, Risk: response.Medium,
+	return []*response.Playbook{{ID: "p", Steps: []response.Step{{ID: "a", Action: "block_ip", With: map[string]any{"source_ip": "203.0.113.9"}, Risk: action.Medium,
 		HOTL: &response.HOTL{Required: true, Timeout: time.Minute, OnTimeout: "deny"}}}}}
 }
 
 // BenchmarkStep is one quiet event through the whole pipeline.
 func BenchmarkStep(b *testing.B) {
-	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{sentinel.NewSigmaDetector(rules(b))}, Services: DefaultServices()})
+	p, err := New(Config{Inventory: estate(), Detectors: embedded(b), Services: DefaultServices()})
 	require.NoError(b, err)
 	e := on(1, 0, "WS1")
 	e.Set(event.Image, `c:\windows\system32\svchost.exe`)
@@ -295,12 +282,12 @@ func BenchmarkStep(b *testing.B) {
 // nothing that was done for an incident is in force for ever.
 func TestNothingStaysIsolatedForEver(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		h := &hand{}
+		h, log := &hand{}, &seen{}
 		books, err := response.Load(response.Embedded, response.EmbeddedDir, decode)
 		require.NoError(rt, err)
 		ask := &silent{}
-		p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Approver: ask, Playbooks: books,
-			Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 1}, Restoration: cascade.RestorationOptions{Quiet: 20 * time.Minute}})
+		p, err := New(Config{Listener: log.listener(), Inventory: estate(), Detectors: always(), Actuator: h, Approver: ask, Playbooks: books,
+			Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 1}, Restoration: incident.RestorationOptions{Quiet: 20 * time.Minute}})
 		require.NoError(rt, err)
 		h.p = p
 		at := time.Duration(0)
@@ -326,9 +313,9 @@ func TestNothingStaysIsolatedForEver(t *testing.T) {
 		for end := at + 48*time.Hour; at < end; at += 5 * time.Minute {
 			settle()
 		}
-		for _, a := range p.Engine().Actions {
-			if kind, _ := response.Kind(a.Kind); kind.Undo && a.Changed && kind.Disrupts != "" {
-				require.NotNil(rt, a.Undone, "%s on %s of %s/%s is still in force", a.Kind, a.Target, a.Playbook, a.Step)
+		for _, a := range log.actions {
+			if spec := action.Must(a.Request.Kind); spec.Undo && a.Changed && spec.Disrupts != action.NoDisruption {
+				require.NotNil(rt, a.Undone, "%s on %s of %s/%s is still in force", a.Request.Kind, a.Target, a.Playbook, a.Step)
 			}
 		}
 	})
@@ -353,7 +340,7 @@ func BenchmarkOpenIncidents(b *testing.B) {
 			for i := range hosts {
 				hosts[i] = inventory.Host{Name: fmt.Sprintf("H%d", i), IP: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), Zone: fmt.Sprint("z", i%50), Role: "workstation", Criticality: 1}
 			}
-			p, err := New(Config{Inventory: inventory.New(hosts, nil), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: &hand{}, Approver: &silent{}, Playbooks: books})
+			p, err := New(Config{Inventory: inventory.New(hosts, nil), Detectors: always(), Actuator: &hand{}, Approver: &silent{}, Playbooks: books})
 			require.NoError(b, err)
 			n := 0
 			raise := func() {
@@ -382,9 +369,9 @@ func BenchmarkOpenIncidents(b *testing.B) {
 // When the bleeding starts again during the release, what was released is put in
 // force again, and the waiting begins anew.
 func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
-	h := &hand{}
-	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Policy: response.Policy{Approval: "none"},
-		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 0.5}, Restoration: cascade.RestorationOptions{Quiet: 10 * time.Minute, Check: 20 * time.Minute}})
+	h, log := &hand{}, &seen{}
+	p, err := New(Config{Listener: log.listener(), Inventory: estate(), Detectors: always(), Actuator: h, Policy: response.Policy{Approval: "none"},
+		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 0.5}, Restoration: incident.RestorationOptions{Quiet: 10 * time.Minute, Check: 20 * time.Minute}})
 	require.NoError(t, err)
 	h.p = p
 	step := func(at time.Duration) { p.Advance(at); h.settle(at) }
@@ -401,7 +388,7 @@ func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
 	p.Event(again, on(99, again, "WS1"))
 	step(again)
 	back := 0
-	for _, a := range p.Engine().Actions {
+	for _, a := range log.actions {
 		if a.Playbook == "restoration_rollback" {
 			back++
 		}
@@ -412,8 +399,8 @@ func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
 	}
 	require.Zero(t, p.Engine().Active(), "in the end everything is taken back")
 	var restored int
-	for _, s := range p.Stages {
-		if s.Stage == "restoration" && s.Ended != nil {
+	for _, s := range log.stages {
+		if s.Stage == stage.Restoration && s.Ended != nil {
 			restored++
 		}
 	}
@@ -423,7 +410,7 @@ func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
 // A refused isolation takes its own zone back to shaped, and no other.
 func TestARefusedIsolationLeavesOtherZonesAsTheyAre(t *testing.T) {
 	h, ask := &hand{}, &silent{}
-	p, err := New(Config{Inventory: estate(), Detectors: []sentinel.Detector{finding{"high"}}, Actuator: h, Approver: ask,
+	p, err := New(Config{Inventory: estate(), Detectors: always(), Actuator: h, Approver: ask,
 		Cascade: cascade.Options{Shape: 2, Isolate: 5, Budget: 1}})
 	require.NoError(t, err)
 	h.p = p
@@ -444,6 +431,6 @@ func TestARefusedIsolationLeavesOtherZonesAsTheyAre(t *testing.T) {
 	raise("GATE")
 	require.Len(t, ask.ids, 2)
 	p.Answer(at, ask.ids[1], false, "x")
-	require.Equal(t, cascade.Isolated, p.cascade.Level("users"))
-	require.Equal(t, cascade.Shaped, p.cascade.Level("dmz"))
+	require.Equal(t, cascade.Isolated, p.Incidents().ZoneLevel("users"))
+	require.Equal(t, cascade.Throttled, p.Incidents().ZoneLevel("dmz"))
 }

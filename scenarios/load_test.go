@@ -78,7 +78,7 @@ background: {rate: -1, start: "Someday"}
 		require.ErrorContains(t, err, want)
 	}
 	cases := map[string]string{
-		"    goal: {control: {role: palace}}\n    campaign: [{do: T1078}]":                                                        `no host of the world has the role "palace"`,
+		"    goal: {control: {role: palace}}\n    campaign: [{do: T1078}]":                                                        `"palace" is not accepted`,
 		"    goal: {encrypt: {hosts: 3}}\n    campaign: [{do: T1078}]":                                                            `no technique of the campaign can reach the goal "encrypt"; those that can: T1486`,
 		"    goal: {control: {}, persist: {}}\n    campaign: [{do: T1078}]":                                                       "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud, finish is expected, 2 are given",
 		"    goal: {control: {}}\n    campaign: [{do: T1486}]":                                                                    "the first stage starts with nothing, but T1486 needs",

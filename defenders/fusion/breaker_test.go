@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"hemostat/defenders/alert"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel"
 	"hemostat/sim/severity"
 )
 
@@ -32,10 +32,9 @@ func TestASourceThatFailsIsLeftAloneForAWhile(t *testing.T) {
 	f, err := New(Options{Sources: []Source{s}, Inventory: inventory.New(nil, nil)})
 	require.NoError(t, err)
 	n := 0
-	raise := func(at time.Duration) *Incident {
+	raise := func(at time.Duration) Enrichment {
 		n++
-		in, _ := f.Add(at, sentinel.Alert{RuleID: fmt.Sprint(n), Severity: severity.High, Confidence: 0.5, Entities: sentinel.Entities{SourceIP: fmt.Sprintf("203.0.113.%d", n)}})
-		return in
+		return f.Enrich(at, &alert.Alert{RuleID: fmt.Sprint(n), Severity: severity.High, Confidence: 0.5, Entities: alert.Entities{SourceIP: fmt.Sprintf("203.0.113.%d", n)}})
 	}
 	for range 20 {
 		raise(0)
@@ -47,7 +46,7 @@ func TestASourceThatFailsIsLeftAloneForAWhile(t *testing.T) {
 	raise(breakerOpen)
 	require.Equal(t, breakerErrors+1, s.asked, "one question, which fails, and it is open again")
 	s.down = false
-	require.Positive(t, raise(3*breakerOpen).IntelHits, "answered, so it is closed")
+	require.Positive(t, raise(3*breakerOpen).Hits, "answered, so it is closed")
 	raise(3 * breakerOpen)
 	require.Equal(t, breakerErrors+3, s.asked)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"hemostat/defenders/alert"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
 	"hemostat/sim/action"
@@ -85,6 +86,17 @@ func (r *recorded) restoreAll(now time.Duration, incident int) int {
 	return n
 }
 
+// custom is an engine of these options with what its listener was told.
+func custom(t testing.TB, o Options) *recorded {
+	t.Helper()
+	r := &recorded{}
+	o.Listener = r.listener()
+	e, err := New(o)
+	require.NoError(t, err)
+	r.Engine = e
+	return r
+}
+
 func engine(t testing.TB, policy Policy, books ...*Playbook) (*recorded, *world) {
 	t.Helper()
 	w := &world{active: map[int64]bool{}}
@@ -95,12 +107,12 @@ func engine(t testing.TB, policy Policy, books ...*Playbook) (*recorded, *world)
 	return r, w
 }
 
-func alert() *alert.Alert {
+func bruteForce() *alert.Alert {
 	return &alert.Alert{Techniques: []string{"T1110.001"}, Severity: severity.High, Confidence: 0.9, Entities: alert.Entities{Host: "H1", Zone: "z", SourceIP: "203.0.113.5", User: "eve"}}
 }
 
 func fire(e *recorded, now time.Duration) {
-	e.Alert(now, &incident.Incident{ID: 1, Score: 0.9, Severity: severity.High, Accounts: []string{"eve", "bob", "joe"}}, alert())
+	e.Alert(now, &incident.Incident{ID: 1, Score: 0.9, Severity: severity.High, Accounts: []string{"eve", "bob", "joe"}}, bruteForce())
 }
 
 const block = `trigger: {any: [T1110], min_severity: medium}
@@ -221,7 +233,7 @@ steps: [{id: r, action: credential_rotation, for_each: "${users}", max_parallel:
 	e.Done(time.Second, 2, Result{OK: false, Changed: false, Detail: ""})
 	e.Done(time.Second, 3, Result{OK: true, Changed: true, Detail: ""})
 	require.Equal(t, "credential_rotation succeeded, credential_rotation failed, credential_rotation succeeded", statuses(e))
-	require.False(t, e.Busy(1))
+	require.False(t, e.IsBusy(1))
 }
 
 func TestMissingVariablesFailBeforeAnybodyIsAsked(t *testing.T) {
@@ -294,9 +306,8 @@ func TestDryRunAsksAndAuditsButStartsNothing(t *testing.T) {
 	e.Answer(time.Second, 1, true, "ann")
 	require.Empty(t, w.started)
 	require.Equal(t, "block_ip dry_run, alert_soc dry_run", statuses(e))
-	none, err := New(Options{Playbooks: []*Playbook{book(t, fmt.Sprintf(block, "deny"))}})
-	require.NoError(t, err)
-	none.Act(0, 0, "reflex", "rate_limit", map[string]string{"source_ip": "203.0.113.5"}, time.Hour)
+	none := custom(t, Options{Playbooks: []*Playbook{book(t, fmt.Sprintf(block, "deny"))}})
+	none.Act(0, 0, action.FromReflex, "reflex.test", action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: "203.0.113.5"}}, time.Hour)
 	require.Equal(t, "rate_limit dry_run", statuses(none))
 }
 
@@ -354,8 +365,7 @@ func TestMetricsOfTwoEnginesDoNotCollide(t *testing.T) {
 	p := book(t, fmt.Sprintf(block, "deny"))
 	for range 2 {
 		reg := prometheus.NewRegistry()
-		e, err := New(Options{Playbooks: []*Playbook{p}, Registry: reg})
-		require.NoError(t, err)
+		e := custom(t, Options{Playbooks: []*Playbook{p}, Registry: reg})
 		fire(e, 0)
 		e.Advance(5 * time.Minute)
 		families, err := reg.Gather()
@@ -376,10 +386,10 @@ func TestMetricsOfTwoEnginesDoNotCollide(t *testing.T) {
 func BenchmarkCondition(b *testing.B) {
 	p, err := compile("alert.confidence >= 0.6 && fusion.alerts > 2")
 	require.NoError(b, err)
-	env := viewOf(alert(), &incident.Incident{Score: 0.9, Count: 5}, 1)
+	env := newEnv(bruteForce(), &incident.Incident{Score: 0.9, Count: 5}, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if ok, err := holds(p, &env); err != nil || !ok {
+		if ok, err := evaluate(p, &env); err != nil || !ok {
 			b.Fatal(ok, err)
 		}
 	}

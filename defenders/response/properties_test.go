@@ -77,7 +77,7 @@ steps:
 	ok(e, 2, w.started[1].ID)
 	ok(e, 2, w.started[2].ID)
 	require.Equal(t, "succeeded", stepStatus(e, "b1"), "what was in flight ends by itself")
-	require.False(t, e.Busy(1))
+	require.False(t, e.IsBusy(1))
 }
 
 func TestNeedsWaitAcrossBranches(t *testing.T) {
@@ -99,7 +99,7 @@ steps:
 	e.Done(1, 1, Result{})
 	require.Equal(t, "snapshot_memory", did(w))
 	require.Equal(t, "skipped", stepStatus(e, "kill"))
-	require.False(t, e.Busy(1))
+	require.False(t, e.IsBusy(1))
 }
 
 func TestCompensationTakesBackTheLatestFirst(t *testing.T) {
@@ -150,14 +150,13 @@ func TestAnActionThatPanicsOrHangsIsContained(t *testing.T) {
 steps:
   - {id: a, action: alert_soc, with: {severity: high}, on_failure: continue}
   - {id: b, action: alert_soc, with: {severity: low}, timeout: 1m, on_failure: continue}`)
-	e, err := New(Options{Playbooks: []*Playbook{p}, Actuator: &bomb{}})
-	require.NoError(t, err)
+	e := custom(t, Options{Playbooks: []*Playbook{p}, Actuator: &bomb{}})
 	fire(e, 0)
 	require.Equal(t, "alert_soc failed, alert_soc pending", statuses(e))
 	require.Contains(t, e.Actions[0].Detail, "panicked: boom")
 	e.Advance(time.Minute)
 	require.Equal(t, "alert_soc failed, alert_soc failed", statuses(e))
-	require.False(t, e.Busy(1))
+	require.False(t, e.IsBusy(1))
 }
 
 type bomb struct{ n int }
@@ -184,7 +183,7 @@ steps:
 	require.EqualValues(t, "timed_out", e.Approvals[0].Outcome)
 	require.Equal(t, "alert_soc", did(w))
 	ok(e, time.Hour, w.started[0].ID)
-	require.False(t, e.Busy(1))
+	require.False(t, e.IsBusy(1))
 	require.False(t, e.Answer(2*time.Hour, 1, true, "x"))
 	require.Equal(t, approval.TooLate, e.Approvals[0].Outcome)
 }
@@ -243,7 +242,7 @@ inputs: {n: {type: string, from: alert.rule_id}}
 limits: {key: n}
 steps: [{id: a, action: isolate_host, with: {host: "${alert.host}"}, `+asks+`}]`))
 	for i := 1; i <= 2; i++ {
-		a := alert()
+		a := bruteForce()
 		a.RuleID = fmt.Sprint(i)
 		e.Alert(time.Duration(i), &incident.Incident{ID: i, Severity: severity.High}, a)
 		ok(e, time.Duration(i), int64(i))
@@ -278,10 +277,10 @@ func TestPlaybooksDoNotFightOverAHost(t *testing.T) {
 func TestRunsBeyondTheBoundWaitTheMostSevereFirst(t *testing.T) {
 	p := book(t, "trigger: {}\ninputs: {n: {type: string, from: alert.rule_id}}\nlimits: {key: n}\nsteps: [{id: a, action: alert_soc, with: {severity: \"${n}\"}}]")
 	e, w := engine(t, Policy{MaxRuns: 1}, p)
-	for i, severity := range []string{"low", "low", "critical"} {
-		a := alert()
+	for i, level := range []severity.Severity{severity.Low, severity.Low, severity.Critical} {
+		a := bruteForce()
 		a.RuleID = fmt.Sprint(i)
-		e.Alert(0, &incident.Incident{ID: i + 1, Severity: severity}, a)
+		e.Alert(0, &incident.Incident{ID: i + 1, Severity: level}, a)
 	}
 	require.Len(t, w.started, 1)
 	require.Equal(t, 2, e.Waiting())
@@ -379,7 +378,7 @@ func TestPropertiesOfEveryRun(t *testing.T) {
 		p := book(t, text)
 		seed := rapid.Uint64().Draw(rt, "seed")
 		e, w := play(t, p, seed)
-		require.False(rt, e.Busy(1), "the run did not end:\n%s", text)
+		require.False(rt, e.IsBusy(1), "the run did not end:\n%s", text)
 		require.Zero(rt, e.OpenRequests(), "questions are open after the end:\n%s", text)
 		seen := map[int64]bool{}
 		for _, id := range w.undone {
@@ -395,7 +394,7 @@ func TestPropertiesOfEveryRun(t *testing.T) {
 			require.NotEqual(rt, "bob", a.Target.Value, "bob is exempt")
 		}
 		for _, a := range e.Actions {
-			require.NotEqual(rt, Pending, a.Status, text)
+			require.NotEqual(rt, action.Pending, a.Status, text)
 		}
 		var one, two bytes.Buffer
 		require.NoError(rt, WriteAudit(&one, e.Audit))
@@ -451,7 +450,7 @@ func TestEachUndoFiresOnItsOwnTime(t *testing.T) {
 		for i, s := range starts {
 			now += time.Duration(s) * time.Second
 			e.Advance(now)
-			a := alert()
+			a := bruteForce()
 			a.SourceIP = fmt.Sprintf("203.0.113.%d", i+1)
 			e.Alert(now, &incident.Incident{ID: 1}, a)
 			ok(e, now, int64(i+1))
@@ -526,7 +525,7 @@ func BenchmarkIncidentThroughPlaybookStart(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		a := alert()
+		a := bruteForce()
 		a.SourceIP = fmt.Sprintf("203.%d.%d.%d", i>>16&255, i>>8&255, i&255)
 		e.Alert(time.Duration(i)*time.Second, &incident.Incident{ID: i, Score: 0.9, Severity: severity.High, Accounts: []string{"eve"}}, a)
 	}
@@ -542,7 +541,7 @@ func BenchmarkOpenIncidents(b *testing.B) {
 			next := 0
 			fill := func() {
 				next++
-				a := alert()
+				a := bruteForce()
 				a.SourceIP = fmt.Sprintf("203.%d.%d.%d", next>>16&255, next>>8&255, next&255)
 				e.Alert(0, &incident.Incident{ID: next, Severity: severity.High}, a)
 			}

@@ -97,13 +97,19 @@ func (e *Engine) begin(now time.Duration, t *task) {
 		}
 		e.endTask(now, t, status, "in place already; its time is extended")
 	case e.isDry(t):
-		if action.Must(t.request.Kind).Undo {
-			e.hold(now, t)
-		}
-		e.endTask(now, t, action.DryRun, "dry run")
+		e.inProgress[t.key()] = t
+		e.enqueue(transition{kind: endDryRun, task: t})
 	default:
 		e.attempt(now, t)
 	}
+}
+
+// endDryRun ends an attempt that only looks as if it were carried out.
+func (e *Engine) endDryRun(now time.Duration, t *task) {
+	if action.Must(t.request.Kind).Undo {
+		e.hold(now, t)
+	}
+	e.endTask(now, t, action.DryRun, "dry run")
 }
 
 // attempt has the actuator carry a task out.
@@ -285,12 +291,12 @@ func (e *Engine) completeFollower(now time.Duration, t, next *task) {
 		return
 	}
 	next.waits = false
-	if t.record.Status != action.Succeeded || e.effects[next.key()] != nil {
+	if !t.record.Status.IsGood() || e.effects[next.key()] != nil {
 		e.begin(now, next)
 		return
 	}
 	next.record.Started, next.result = &now, t.result
-	e.endTask(now, next, action.Succeeded, fmt.Sprintf("done by action %d", t.record.ID))
+	e.endTask(now, next, t.record.Status, fmt.Sprintf("done by action %d", t.record.ID))
 }
 
 // auditTask appends an entry about a task to the audit log.

@@ -17,6 +17,7 @@ const (
 	finishRun                               // a run has ended
 	handleResult                            // an actuator's result came
 	handleAnswer                            // a person answered
+	endDryRun                               // what is only said to be done is done
 	startNextTasks                          // further tasks of a step may begin
 	completeFollowers                       // tasks that waited to do the same go on
 	completeFollower                        // one of them goes on
@@ -98,6 +99,8 @@ func (e *Engine) handle(now time.Duration, t *transition) {
 		e.finish(now, t.run)
 	case handleResult:
 		e.takeResult(now, t.action, t.result)
+	case endDryRun:
+		e.endDryRun(now, t.task)
 	case handleAnswer:
 		e.takeAnswer(now, t.asked, t.answer)
 	case startNextTasks:

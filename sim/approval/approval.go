@@ -29,6 +29,15 @@ func (r *Role) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Accepted lists the names of the roles.
+func (Role) Accepted() []string {
+	var names []string
+	for _, r := range Roles() {
+		names = append(names, string(r))
+	}
+	return names
+}
+
 // JSONSchema lists the roles for an editor's completion.
 func (Role) JSONSchema() map[string]any { return map[string]any{"type": "string", "enum": Roles()} }
 

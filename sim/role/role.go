@@ -74,5 +74,14 @@ func Join(roles []Role) string {
 	return strings.Join(names, ", ")
 }
 
+// Accepted lists the names of the roles that a file may give.
+func (Role) Accepted() []string {
+	var names []string
+	for _, r := range declared {
+		names = append(names, string(r))
+	}
+	return names
+}
+
 // JSONSchema lists the roles for an editor's completion.
 func (Role) JSONSchema() map[string]any { return map[string]any{"type": "string", "enum": declared} }

@@ -60,5 +60,8 @@ func (s *Severity) UnmarshalText(text []byte) error {
 	return err
 }
 
+// Accepted lists the names.
+func (Severity) Accepted() []string { return Names() }
+
 // JSONSchema lists the names for an editor's completion.
 func (Severity) JSONSchema() map[string]any { return map[string]any{"type": "string", "enum": Names()} }

@@ -35,6 +35,10 @@ type NodeReader interface {
 	ReadYAML(d *Decoder, n *yaml.Node, path string)
 }
 
+// Enumerated is implemented by texts of a closed set, so that a fault lists what is
+// accepted and what was probably meant.
+type Enumerated interface{ Accepted() []string }
+
 // Decode reads one YAML document into the struct that into points to. Defaults
 // set in *into beforehand stay where the file is silent. The error is a Faults.
 func Decode(file string, data []byte, into any) error {
@@ -226,7 +230,13 @@ func (d *Decoder) readText(n *yaml.Node, into encoding.TextUnmarshaler, path str
 		d.Fault(n, path, "a single value is expected, not %s", describe(n))
 		return
 	}
-	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
+	err := into.UnmarshalText([]byte(n.Value))
+	if list, ok := into.(Enumerated); ok && err != nil {
+		accepted := list.Accepted()
+		d.Fault(n, path, "%q is not accepted%s; accepted: %s", n.Value, suggest(n.Value, accepted), strings.Join(accepted, ", "))
+		return
+	}
+	if err != nil {
 		d.Fault(n, path, "%s", err)
 	}
 }

@@ -2,6 +2,7 @@ package world
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -139,10 +140,15 @@ func Embedded(name string) ([]byte, bool) {
 // everything that is wrong with it.
 func ParseSpec(file string, data []byte) (*Spec, error) {
 	s := &Spec{}
-	if err := strictyaml.Decode(file, data, s); err != nil {
-		return nil, err
+	var faults strictyaml.Faults
+	err := strictyaml.Decode(file, data, s)
+	if err != nil && !errors.As(err, &faults) || len(s.Hosts) == 0 && err != nil {
+		return nil, err // where hosts are missing there is no sense to check
 	}
-	if err := s.check(); err != nil {
+	var more strictyaml.Faults
+	errors.As(s.check(), &more)
+	more = slices.DeleteFunc(more, func(f strictyaml.Fault) bool { return slices.ContainsFunc(faults, f.Follows) })
+	if err := append(faults, more...).Err(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -330,7 +336,7 @@ func (c *specCheck) windows() bool {
 }
 
 func (c *specCheck) role(p strictyaml.Pos, path string, r role.Role) {
-	if !c.roles[r] {
+	if r != "" && !c.roles[r] { // what is no role at all is a fault of its own
 		c.fault(p, path, "no host has the role %q; roles in this world: %s", r, role.Join(slices.Sorted(maps.Keys(c.roles))))
 	}
 }

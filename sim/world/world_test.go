@@ -84,7 +84,7 @@ sensors:
 		`w.yaml:12:5: hosts[1].name: host name "H" is used twice`,
 		`hosts[1].zone: unknown zone "b"`,
 		`need a domain controller`,
-		`w.yaml:15:5: accounts[0].home: no host has the role "palace"`,
+		`accounts[0].home: "palace" is not accepted`,
 		`sensors[0].channels: unknown channel "smoke"`,
 		`sensors[0].loss: a share from 0 to 1`,
 	} {

@@ -146,9 +146,9 @@ func TestAForeignPlaybookIsReadAsFarAsItMaps(t *testing.T) {
 	require.NoError(t, err, string(x.YAML))
 	require.Equal(t, "block_it", p.ID)
 	require.Equal(t, `alert.severity == "high"`, p.Steps[0].If)
-	require.Equal(t, "block_ip", p.Steps[0].Parallel.Steps[0].Action)
+	require.EqualValues(t, "block_ip", p.Steps[0].Parallel.Steps[0].Action)
 	require.Equal(t, "${source_ip}", p.Steps[0].Parallel.Steps[0].With["source_ip"])
-	require.Equal(t, "isolate_host", p.Steps[0].Parallel.Steps[1].Action)
+	require.EqualValues(t, "isolate_host", p.Steps[0].Parallel.Steps[1].Action)
 	require.True(t, p.Steps[0].Parallel.Steps[1].HOTL.Required)
 	require.Contains(t, strings.Join(x.Notes, "\n"), "isolate_host is of high risk, so an approval was added")
 }
