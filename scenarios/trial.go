@@ -28,9 +28,8 @@ import (
 type TrialOptions struct {
 	Seed       uint64
 	KeepEvents bool
-	// Registry counts the pipelines' metrics; nil counts none. One registry serves
-	// one pipeline.
-	Registry prometheus.Registerer
+	// Metrics adds up what the trials count; nil counts nothing.
+	Metrics *batch.MetricSum
 }
 
 // trial is one scenario against one variant on one simulated day.
@@ -60,18 +59,27 @@ type trial struct {
 	wakeup   sim.Timer
 	ingested map[int32]time.Duration
 	kept     []record.StoredEvent
+	registry *prometheus.Registry // nil when nothing is counted
 }
 
 // RunTrial runs one trial to its end. The same arguments give the same rows.
 func RunTrial(s *Scenario, v *Variant, index int, o TrialOptions, interrupted func() bool) (*record.Trial, error) {
 	t := &trial{scenario: s, variant: v, index: index, options: o, ingested: map[int32]time.Duration{}}
 	t.engine.Interrupted = interrupted
+	if o.Metrics != nil {
+		t.registry = prometheus.NewRegistry()
+	}
 	if err := t.build(); err != nil {
 		return nil, err
 	}
 	t.engine.Run(s.Horizon)
 	if t.engine.Stopped() {
 		return nil, batch.ErrInterrupted
+	}
+	if t.registry != nil {
+		if err := o.Metrics.Add(t.registry); err != nil {
+			return nil, fmt.Errorf("metrics of the trial: %w", err)
+		}
 	}
 	return t.outcome()
 }
@@ -141,7 +149,7 @@ func (t *trial) defend(indicators []string) error {
 	p, err := defenders.New(defenders.Config{
 		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
 		Policy: t.variant.policy(), Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
-		Actuator: t.actuator, Approver: asker, Registry: t.options.Registry, Uniform: t.drawService(), Clock: wallClock,
+		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{Ingested: t.onIngested, Alert: t.onAlert, Stage: t.done.addStage, Response: t.done.listener()},
 	})
 	if err != nil {
@@ -154,13 +162,21 @@ func (t *trial) defend(indicators []string) error {
 		return ok
 	})
 	asker.staff = t.staff
-	if t.options.Registry != nil {
+	if t.registry != nil {
 		t.staff.Verdicts = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "analysts_verdicts_total", Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth."}, []string{"verdict", "justified"})
-		if err := t.options.Registry.Register(t.staff.Verdicts); err != nil {
+		if err := t.registry.Register(t.staff.Verdicts); err != nil {
 			return fmt.Errorf("analysts metrics: %w", err)
 		}
 	}
 	return nil
+}
+
+// registerer is the trial's registry as an interface that is nil when there is none.
+func (t *trial) registerer() prometheus.Registerer {
+	if t.registry == nil {
+		return nil
+	}
+	return t.registry
 }
 
 // queueStreams are the random streams of the queues that had one before queues were

@@ -17,6 +17,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"hemostat/reports/render"
@@ -39,6 +40,7 @@ type runOptions struct {
 	keepEvents bool
 	resume     bool
 	json       bool
+	metrics    string
 }
 
 func runCommand() *cobra.Command {
@@ -84,6 +86,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	f.BoolVar(&o.keepEvents, "keep-events", false, "record every event too")
 	f.BoolVar(&o.resume, "resume", false, "skip trials that are recorded already")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
+	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics of the batch at /metrics of this `ADDRESS` while it runs")
 	return c
 }
 
@@ -130,7 +133,17 @@ func (o *runOptions) planOf(c *cobra.Command, args []string) (*scenarios.Plan, e
 }
 
 func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut io.Writer) error {
-	tasks, err := o.share(m.Tasks(scenarios.TrialOptions{KeepEvents: o.keepEvents}))
+	options := scenarios.TrialOptions{KeepEvents: o.keepEvents}
+	registry := prometheus.NewRegistry()
+	if o.metrics != "" {
+		options.Metrics = &batch.MetricSum{}
+		stop, err := serveMetrics(o.metrics, prometheus.Gatherers{registry, options.Metrics}, errOut)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	tasks, err := o.share(m.Tasks(options))
 	if err != nil {
 		return err
 	}
@@ -154,8 +167,12 @@ func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut i
 	if err != nil {
 		return err
 	}
+	counted, err := newRunMetrics(registry, len(tasks))
+	if err != nil {
+		return exit{exitInternal, err}
+	}
 	began := time.Now()
-	summary, runErr := o.execute(ctx, db, r, m, tasks, errOut)
+	summary, runErr := o.execute(ctx, db, r, m, tasks, counted, errOut)
 	status := "done"
 	switch {
 	case errors.Is(runErr, context.Canceled), errors.Is(runErr, store.ErrUnavailable):
@@ -213,7 +230,7 @@ type runSummary struct {
 	firstError     string
 }
 
-func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *scenarios.Matrix, tasks []batch.Task, errOut io.Writer) (runSummary, error) {
+func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *scenarios.Matrix, tasks []batch.Task, counted *runMetrics, errOut io.Writer) (runSummary, error) {
 	identity := map[[2]string]store.Identity{}
 	for _, c := range m.Cells {
 		identity[[2]string{c.Scenario.Name, c.Variant.Name}] = store.Identity{Run: r.ID, Seed: m.Seed, ScenarioDigest: c.Scenario.Digest(), VariantDigest: c.Variant.Digest}
@@ -226,6 +243,8 @@ func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *
 		}
 		s.trials++
 		s.events += t.EventsTotal
+		counted.trials.WithLabelValues(t.Scenario, t.Variant, t.Status).Inc()
+		counted.events.Add(float64(t.EventsTotal))
 		if t.Status != "ok" {
 			s.errors++
 			if s.firstError == "" {

@@ -21,6 +21,15 @@ type Entities struct {
 	Image       string
 }
 
+// Clone copies the texts, so that what keeps an alert does not keep the block of memory
+// that its event was read into.
+func (x Entities) Clone() Entities {
+	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.SourceIP, &x.Source, &x.Destination, &x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
+		*text = strings.Clone(*text)
+	}
+	return x
+}
+
 // EntitiesOf reads from an event who and what it is about.
 func EntitiesOf(e *event.Event, v *inventory.Inventory) Entities {
 	first := func(fields ...event.Field) string {

@@ -93,7 +93,7 @@ func (r *Reflex) countFailure(e *event.Event, from string, report detect.Report)
 	s := r.sources[from]
 	if s == nil {
 		s = &source{}
-		r.sources[from] = s
+		r.sources[strings.Clone(from)] = s
 		if len(r.sources) > maxSources {
 			r.forget(e.Time)
 		}

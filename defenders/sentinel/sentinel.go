@@ -202,6 +202,7 @@ func (s *Sentinel) raise(f detect.Finding) {
 	if a.EventTime == 0 && s.event != nil {
 		a.EventTime = s.event.Time
 	}
+	a.Entities = a.Entities.Clone()
 	if s.isDuplicate(&a) {
 		return
 	}
