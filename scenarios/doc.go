@@ -1,10 +1,9 @@
-// Package scenarios is where everything comes together: the embedded scenario
-// files and their loader, variants of the defence, and the one place in which
-// world, attackers, analysts, feeds and the defence pipeline are wired into a
-// trial.
+// Package scenarios reads scenario files: an estate, ordinary users, attackers and what
+// damage is worth. scenario.go reads and checks them, settings.go changes values by their
+// paths, weights.go says what costs count; the embedded ones stand in embedded.
 //
-// scenario.go reads scenarios, variant.go variants, override.go the parameters
-// that runs set and sweep, plan.go the matrix of a run; trial.go wires and runs
-// one trial, adapters.go gives the defence the interfaces that it asks for, and
-// outcome.go says what a trial came to.
+// The packages below it wire scenarios and defences together, each with one subject:
+// defence is a variant made ready, plan the matrix of a run, trial one simulated day of
+// a scenario against a variant, measure what a trial came to, coverage what a variant's
+// detectors see of each technique.
 package scenarios

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -57,7 +56,6 @@ func TestEmbeddedFilesFulfilTheirSchemas(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, against(t, schema, text), p.ID)
 	}
-	require.NoError(t, against(t, VariantSchema(), []byte("name: x\nhotl: {tier1: 2, decision: exponential(5m)}\nintel: []\n")))
 	require.Error(t, against(t, Schema(), []byte("name: x\nworld: {}\nhorizon: 5m\nattackrs: []\n")))
 }
 
@@ -112,126 +110,31 @@ func TestUnknownScenariosAreExplained(t *testing.T) {
 }
 
 func TestWorldsMayBeScaledAndComeFromFiles(t *testing.T) {
-	s, err := Load("ransomware", []Setting{{"world.hosts", "500"}})
+	s, err := Load("ransomware", []Setting{{Path: "world.hosts", Value: "500"}})
 	require.NoError(t, err)
 	hosts := 0
 	for _, g := range s.Spec.Hosts {
 		hosts += max(g.Count, 1)
 	}
 	require.InDelta(t, 500, hosts, 3)
-	_, err = Load("ransomware", []Setting{{"world.hosts", "5"}})
+	_, err = Load("ransomware", []Setting{{Path: "world.hosts", Value: "5"}})
 	require.ErrorContains(t, err, "hosts must be above")
 	_, err = Parse(filepath.Join(t.TempDir(), "s.yaml"), []byte("name: s\nworld: {file: w.yaml}\nhorizon: 1h\n"))
 	require.ErrorContains(t, err, "w.yaml")
 }
 
-func TestVariantFaultsAreExplained(t *testing.T) {
-	dir := t.TempDir()
-	cases := map[string]string{
-		"name: v\nrules: [nowhere]\n":                "nowhere",
-		"name: v\nplaybooks: nowhere\n":              "cannot be read",
-		"name: v\nhotl: {tier1: -1}\n":               "a number of people from 0 to 1000",
-		"name: v\nhotl: {mode: psychic}\n":           `"psychic" is not accepted`,
-		"name: v\nhotl: {shift: [8]}\n":              "two hours of the day",
-		"name: v\ndetectors: [dog]\n":                `unknown detector "dog"`,
-		"name: v\nwithout_rules: [nothing]\n":        `no rule has the id, name or title "nothing"`,
-		"name: v\nhotle: {}\n":                       `did you mean "hotl"?`,
-		"name: v\nintel: [{name: f, coverage: 3}]\n": "shares from 0 to 1",
-		"hotl: {}\n": `"name" is missing`,
-	}
-	for text, want := range cases {
-		_, err := LoadVariant(write(t, dir, "v.yaml", text), nil)
-		require.ErrorContains(t, err, want, text)
-	}
-	_, err := LoadVariant(filepath.Join(dir, "none.yaml"), nil)
-	require.ErrorContains(t, err, "none.yaml")
-
-	v, err := LoadVariant(write(t, dir, "v.yaml", "name: v\nsensors: [{name: ghost, off: true}]\n"), nil)
-	require.NoError(t, err)
-	s, _ := ready(t, "ransomware")
-	_, err = RunTrial(s, v, 0, TrialOptions{Seed: 1}, nil)
-	require.ErrorContains(t, err, `no sensor "ghost"`)
-}
-
-func TestAVariantIsItsRulesAndPlaybooks(t *testing.T) {
-	dir := t.TempDir()
-	rule := "title: %s\nid: 11111111-1111-1111-1111-111111111111\nlogsource: {product: windows}\ndetection: {s: {EventID: 1}, condition: s}\n"
-	file := write(t, dir, "v.yaml", "name: v\nrules: [rules]\n")
-	write(t, dir, "rules/a.yml", strings.ReplaceAll(rule, "%s", "one"))
-	one, err := LoadVariant(file, nil)
-	require.NoError(t, err)
-	write(t, dir, "rules/a.yml", strings.ReplaceAll(rule, "%s", "two"))
-	two, err := LoadVariant(file, nil)
-	require.NoError(t, err)
-	require.NotEqual(t, one.Digest, two.Digest)
-	again, err := LoadVariant(file, nil)
-	require.NoError(t, err)
-	require.Equal(t, two.Digest, again.Digest)
-
-	write(t, dir, "site.yml", "transformations: [{type: change_logsource, product: linux}]\n")
-	file = write(t, dir, "p.yaml", "name: v\nrules: [rules]\npipelines: [site.yml]\n")
-	piped, err := LoadVariant(file, nil)
-	require.NoError(t, err)
-	require.Equal(t, "linux", piped.rules.Rules()[0].Source.Product)
-	write(t, dir, "site.yml", "transformations: [{type: change_logsource, product: zeek}]\n")
-	other, err := LoadVariant(file, nil)
-	require.NoError(t, err)
-	require.NotEqual(t, piped.Digest, other.Digest)
-	write(t, dir, "site.yml", "transformations: [{type: nest}]\n")
-	_, err = LoadVariant(file, nil)
-	require.ErrorContains(t, err, `site.yml:1:26: transformation "nest" is not supported`)
-
-	without, err := LoadVariant("", []Setting{{"without_rules", "[Kerberoasting]"}})
-	require.NoError(t, err)
-	plain, err := LoadVariant("", nil)
-	require.NoError(t, err)
-	require.NotEqual(t, plain.Digest, without.Digest)
-}
-
 func TestSettings(t *testing.T) {
-	out, err := apply("f", []byte("a: 1\nb: {c: [x, {d: 2}]}\n"), []Setting{{"a", "5"}, {"b.c[1].d", "exponential(5m)"}, {"new.deep", "[1, 2]"}})
+	out, err := ApplySettings("f", []byte("a: 1\nb: {c: [x, {d: 2}]}\n"), []Setting{{"a", "5"}, {"b.c[1].d", "exponential(5m)"}, {"new.deep", "[1, 2]"}})
 	require.NoError(t, err)
 	var v map[string]any
 	require.NoError(t, yaml.Unmarshal(out, &v))
 	require.Equal(t, map[string]any{"a": 5, "b": map[string]any{"c": []any{"x", map[string]any{"d": "exponential(5m)"}}}, "new": map[string]any{"deep": []any{1, 2}}}, v)
 	for _, bad := range []Setting{{"b.c[7]", "1"}, {"a.x", "1"}, {"b.c[x]", "1"}, {"a", "["}} {
-		_, err := apply("f", []byte("a: 1\nb: {c: [x]}\n"), []Setting{bad})
+		_, err := ApplySettings("f", []byte("a: 1\nb: {c: [x]}\n"), []Setting{bad})
 		require.ErrorContains(t, err, "--set "+bad.Path)
 	}
 	_, err = ParseSetting("nothing")
 	require.ErrorContains(t, err, "PATH=VALUE")
-	s, err := ParseSweep("hotl.decision=lognormal(median 1m, sigma 0.5),5m")
-	require.NoError(t, err)
-	require.Equal(t, []string{"lognormal(median 1m, sigma 0.5)", "5m"}, s.Values)
-}
-
-func TestPlansMakeAMatrix(t *testing.T) {
-	file := write(t, t.TempDir(), "plan.yaml", `
-scenarios: [ransomware, ssh-brute-force]
-variants: [default]
-trials: 3
-seed: 9
-set: {background.rate: "0.5"}
-sweep: {hotl.tier1: ["0", "4"]}
-`)
-	p, err := ReadPlan(file)
-	require.NoError(t, err)
-	m, err := p.Build()
-	require.NoError(t, err)
-	require.Len(t, m.Cells, 4)
-	require.Equal(t, "default[background.rate=0.5 hotl.tier1=0]", m.Cells[0].Variant.Name)
-	tasks := m.Tasks(TrialOptions{})
-	require.Len(t, tasks, 12)
-	seen := map[string]bool{}
-	for _, task := range tasks {
-		require.False(t, seen[task.TrialID])
-		seen[task.TrialID] = true
-	}
-	_, err = (&Plan{Scenarios: []string{"nope", "neither"}, Trials: 1}).Build()
-	require.ErrorContains(t, err, "nope")
-	require.ErrorContains(t, err, "neither")
-	_, err = (&Plan{}).Build()
-	require.ErrorContains(t, err, "trials in all are accepted")
 }
 
 func FuzzParse(f *testing.F) {

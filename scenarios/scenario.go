@@ -92,7 +92,7 @@ func Load(nameOrFile string, set []Setting) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	if data, err = apply(file, data, set); err != nil {
+	if data, err = ApplySettings(file, data, set); err != nil {
 		return nil, err
 	}
 	return Parse(file, data)
@@ -137,7 +137,7 @@ func (s *Scenario) check() strictyaml.Faults {
 	if r := s.Background.Rate; r != nil && (*r < 0 || *r > 100) {
 		add(s.Background.Pos, "background.rate", "a rate from 0 to 100 is expected, not %g", *r)
 	}
-	epoch, err := weekTime(s.Background.Start)
+	epoch, err := WeekTime(s.Background.Start)
 	if err != nil {
 		add(s.Background.Pos, "background.start", "%s", err)
 	}
@@ -232,8 +232,8 @@ func (s *Scenario) world() (*world.Spec, error) {
 // weekStart is the Monday in whose week every scenario begins.
 var weekStart = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// weekTime reads a weekday and a time; empty is Tuesday 08:30.
-func weekTime(text string) (time.Time, error) {
+// WeekTime reads a weekday and a time; empty is Tuesday 08:30.
+func WeekTime(text string) (time.Time, error) {
 	if text == "" {
 		text = "Tue 08:30"
 	}

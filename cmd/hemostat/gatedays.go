@@ -13,6 +13,9 @@ import (
 	"hemostat/reports/gate"
 	"hemostat/reports/store"
 	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/plan"
+	"hemostat/scenarios/trial"
 	"hemostat/sim/batch"
 	"hemostat/sim/record"
 )
@@ -23,7 +26,7 @@ type gateDays struct {
 	policy    *gate.Policy
 	scenarios []*scenarios.Scenario // that are run
 	order     []string              // names of all scenarios of the gate
-	simulated [2]*scenarios.Variant
+	simulated [2]*defence.Variant
 	recorded  [2]*recordedSide
 	days      []gateDay // those on record; when both sides are run, days are counted on
 	next      int
@@ -185,14 +188,14 @@ func (d *gateDays) settleRun(names [2]string, wanted []string) error {
 			return err
 		}
 		defer checkout.remove()
-		if d.simulated[0], err = scenarios.LoadVariant(checkout.variant, settings); err != nil {
+		if d.simulated[0], err = defence.Load(checkout.variant, settings); err != nil {
 			return fmt.Errorf("at %s: %w", d.o.baselineRef, checkout.readable(err))
 		}
 		d.simulated[0].Name += "@" + checkout.revision
-	} else if d.simulated[0], err = scenarios.LoadVariant(names[0], settings); err != nil {
+	} else if d.simulated[0], err = defence.Load(names[0], settings); err != nil {
 		return err
 	}
-	if d.simulated[1], err = scenarios.LoadVariant(names[1], settings); err != nil {
+	if d.simulated[1], err = defence.Load(names[1], settings); err != nil {
 		return err
 	}
 	if len(wanted) == 0 {
@@ -217,7 +220,7 @@ func (d *gateDays) settleAgainst(ctx context.Context, i int, name string, other 
 	if err != nil {
 		return err
 	}
-	if d.simulated[i], err = scenarios.LoadVariant(name, settings); err != nil {
+	if d.simulated[i], err = defence.Load(name, settings); err != nil {
 		return err
 	}
 	if len(d.simulated[i].Scenario) > 0 {
@@ -299,11 +302,11 @@ func (d *gateDays) open(ctx context.Context) error {
 	if d.db, err = store.Create(ctx, d.o.db); err != nil {
 		return err
 	}
-	m := &scenarios.Matrix{Trials: d.policy.Trials.Max, Seed: d.o.seed}
+	m := &plan.Matrix{Trials: d.policy.Trials.Max, Seed: d.o.seed}
 	for _, s := range d.scenarios {
 		for _, v := range d.simulated {
 			if v != nil {
-				m.Cells = append(m.Cells, scenarios.Cell{Scenario: s, Variant: v})
+				m.Cells = append(m.Cells, plan.Cell{Scenario: s, Variant: v})
 			}
 		}
 	}
@@ -424,7 +427,7 @@ func (d *gateDays) tasks(days []gateDay, found [2]map[compare.Key]gate.Side) ([]
 				}
 				owners[id] = owner{k, []int{side}, digest, v.Digest}
 				tasks = append(tasks, batch.Task{TrialID: id, Scenario: s.Name, Variant: v.Name, Index: day.index, Run: func(interrupted func() bool) (*record.Trial, error) {
-					return scenarios.RunTrial(s, v, day.index, scenarios.TrialOptions{Seed: day.seed}, interrupted)
+					return trial.Run(s, v, day.index, trial.Options{Seed: day.seed}, interrupted)
 				}})
 			}
 		}
@@ -436,7 +439,7 @@ func (d *gateDays) engine(side int) string {
 	if d.recorded[side] != nil {
 		return d.recorded[side].engine
 	}
-	return newRun(&scenarios.Matrix{}).Engine()
+	return newRun(&plan.Matrix{}).Engine()
 }
 
 // describe adds to a result what it was made from.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
 	"hemostat/sim/boundedfile"
 )
 
@@ -33,7 +33,7 @@ func checkoutVariant(file, revision string) (*checkout, error) {
 	if file == "default" {
 		return nil, errors.New("--baseline-ref needs a --candidate FILE with folders of rules or playbooks that are under git; the default has none")
 	}
-	sources, err := scenarios.VariantSources(file)
+	sources, err := defence.Sources(file)
 	if err != nil {
 		return nil, err
 	}

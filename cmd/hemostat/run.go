@@ -24,6 +24,8 @@ import (
 	"hemostat/reports/stats"
 	"hemostat/reports/store"
 	"hemostat/scenarios"
+	"hemostat/scenarios/plan"
+	"hemostat/scenarios/trial"
 	"hemostat/sim/batch"
 	"hemostat/sim/record"
 )
@@ -58,11 +60,11 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
   hemostat run lateral-movement --sweep hotl.tier1=0,1,4 --set background.rate=0.5
   hemostat run --plan plan.yaml --resume`,
 		RunE: func(c *cobra.Command, args []string) error {
-			plan, err := o.planOf(c, args)
+			p, err := o.planOf(c, args)
 			if err != nil {
 				return err
 			}
-			matrix, err := plan.Build()
+			matrix, err := p.Build()
 			if err != nil {
 				return err
 			}
@@ -92,48 +94,48 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 
 // planOf joins the plan file and the command line; what the command line names
 // wins.
-func (o *runOptions) planOf(c *cobra.Command, args []string) (*scenarios.Plan, error) {
-	plan := &scenarios.Plan{}
+func (o *runOptions) planOf(c *cobra.Command, args []string) (*plan.Plan, error) {
+	p := &plan.Plan{}
 	if o.plan != "" {
 		var err error
-		if plan, err = scenarios.ReadPlan(o.plan); err != nil {
+		if p, err = plan.Read(o.plan); err != nil {
 			return nil, err
 		}
 	}
 	if len(args) > 0 {
-		plan.Scenarios = args
+		p.Scenarios = args
 	}
 	if len(o.variants) > 0 {
-		plan.Variants = o.variants
+		p.Variants = o.variants
 	}
-	if plan.Trials == 0 || c.Flags().Changed("trials") {
-		plan.Trials = o.trials
+	if p.Trials == 0 || c.Flags().Changed("trials") {
+		p.Trials = o.trials
 	}
-	if plan.Seed == 0 || c.Flags().Changed("seed") {
-		plan.Seed = o.seed
+	if p.Seed == 0 || c.Flags().Changed("seed") {
+		p.Seed = o.seed
 	}
 	for _, s := range o.set {
 		setting, err := scenarios.ParseSetting(s)
 		if err != nil {
 			return nil, fmt.Errorf("--set: %w", err)
 		}
-		plan.Settings = append(plan.Settings, setting)
+		p.Settings = append(p.Settings, setting)
 	}
 	for _, s := range o.sweep {
-		sweep, err := scenarios.ParseSweep(s)
+		sweep, err := plan.ParseSweep(s)
 		if err != nil {
 			return nil, fmt.Errorf("--sweep: %w", err)
 		}
-		plan.Sweeps = append(plan.Sweeps, sweep)
+		p.Sweeps = append(p.Sweeps, sweep)
 	}
 	if o.parallel < 1 || o.parallel > 1024 {
 		return nil, fmt.Errorf("--parallel: 1 to 1024 is accepted, not %d", o.parallel)
 	}
-	return plan, nil
+	return p, nil
 }
 
-func (o *runOptions) run(ctx context.Context, m *scenarios.Matrix, out, errOut io.Writer) error {
-	options := scenarios.TrialOptions{KeepEvents: o.keepEvents}
+func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Writer) error {
+	options := trial.Options{KeepEvents: o.keepEvents}
 	registry := prometheus.NewRegistry()
 	if o.metrics != "" {
 		options.Metrics = &batch.MetricSum{}
@@ -206,14 +208,14 @@ func (o *runOptions) share(tasks []batch.Task) ([]batch.Task, error) {
 }
 
 // newRun is a run of this program, from now on.
-func newRun(m *scenarios.Matrix) store.Run {
+func newRun(m *plan.Matrix) store.Run {
 	created := time.Now().UTC().Format(time.RFC3339Nano)
 	sum := sha256.Sum256([]byte(m.Digest() + created))
 	return store.Run{ID: hex.EncodeToString(sum[:6]), CreatedAt: created, ToolVersion: version, GitCommit: builtFrom(),
 		Architecture: runtime.GOOS + "/" + runtime.GOARCH, Seed: m.Seed, PlanDigest: m.Digest()}
 }
 
-func begin(db *store.DB, m *scenarios.Matrix) (store.Run, error) {
+func begin(db *store.DB, m *plan.Matrix) (store.Run, error) {
 	r := newRun(m)
 	var scenarioRows, variantRows []store.Named
 	for _, c := range m.Cells {
@@ -230,7 +232,7 @@ type runSummary struct {
 	firstError     string
 }
 
-func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *scenarios.Matrix, tasks []batch.Task, counted *runMetrics, errOut io.Writer) (runSummary, error) {
+func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *plan.Matrix, tasks []batch.Task, counted *runMetrics, errOut io.Writer) (runSummary, error) {
 	identity := map[[2]string]store.Identity{}
 	for _, c := range m.Cells {
 		identity[[2]string{c.Scenario.Name, c.Variant.Name}] = store.Identity{Run: r.ID, Seed: m.Seed, ScenarioDigest: c.Scenario.Digest(), VariantDigest: c.Variant.Digest}
@@ -334,7 +336,7 @@ type cellSummary struct {
 	contain         []float64
 }
 
-func (o *runOptions) report(out, errOut io.Writer, db *store.DB, m *scenarios.Matrix, s runSummary, took time.Duration) error {
+func (o *runOptions) report(out, errOut io.Writer, db *store.DB, m *plan.Matrix, s runSummary, took time.Duration) error {
 	cells, err := summarize(db, m)
 	if err != nil {
 		return err
@@ -365,7 +367,7 @@ func (o *runOptions) report(out, errOut io.Writer, db *store.DB, m *scenarios.Ma
 }
 
 // summarize reads the matrix's trials back from the database.
-func summarize(db *store.DB, m *scenarios.Matrix) ([]*cellSummary, error) {
+func summarize(db *store.DB, m *plan.Matrix) ([]*cellSummary, error) {
 	var cells []*cellSummary
 	for _, cell := range m.Cells {
 		c := &cellSummary{Scenario: cell.Scenario.Name, Variant: cell.Variant.Name}

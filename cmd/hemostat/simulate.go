@@ -16,6 +16,8 @@ import (
 
 	"hemostat/reports/render"
 	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/trial"
 	"hemostat/sim/record"
 )
 
@@ -59,7 +61,7 @@ nothing.`,
 			if o.trials < 1 || o.trials > 10_000 {
 				return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", o.trials)
 			}
-			v, err := scenarios.LoadVariant(o.variant, set)
+			v, err := defence.Load(o.variant, set)
 			if err != nil {
 				return err
 			}
@@ -96,7 +98,7 @@ nothing.`,
 }
 
 // run makes the trials, several at once.
-func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *scenarios.Variant) ([]*record.Trial, error) {
+func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *defence.Variant) ([]*record.Trial, error) {
 	trials := make([]*record.Trial, o.trials)
 	faults := make([]error, o.trials)
 	var wait sync.WaitGroup
@@ -108,7 +110,7 @@ func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *scenar
 			defer wait.Done()
 			room <- struct{}{}
 			defer func() { <-room; bar.step() }()
-			trials[i], faults[i] = scenarios.RunTrial(s, v, i, scenarios.TrialOptions{Seed: o.seed}, func() bool { return c.Context().Err() != nil })
+			trials[i], faults[i] = trial.Run(s, v, i, trial.Options{Seed: o.seed}, func() bool { return c.Context().Err() != nil })
 		}()
 	}
 	wait.Wait()

@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/attackers/technique"
-	"hemostat/scenarios"
+	"hemostat/scenarios/coverage"
+	"hemostat/scenarios/defence"
 )
 
 func techniqueCommand() *cobra.Command {
@@ -34,7 +35,7 @@ type techniqueRow struct {
 	Tools     []techniqueTool `json:"tools"`
 	Rules     []techniqueRule `json:"rules"`
 	Blind     []string        `json:"blind_spots"`
-	coverage  scenarios.Coverage
+	coverage  coverage.Technique
 }
 
 type techniqueTool struct {
@@ -52,7 +53,7 @@ type techniqueRule struct {
 }
 
 func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error) {
-	v, err := scenarios.LoadVariant(variant, nil)
+	v, err := defence.Load(variant, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +78,11 @@ func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error)
 			return nil, fmt.Errorf("the library has no technique %q; 'hemostat technique list' shows those that it has", id)
 		}
 	}
-	covered, err := scenarios.CoverageOf(v, chosen)
+	covered, err := coverage.Of(v, chosen)
 	if err != nil {
 		return nil, exit{exitInternal, err}
 	}
-	rules := func(hits []scenarios.RuleHit) []techniqueRule {
+	rules := func(hits []coverage.RuleHit) []techniqueRule {
 		out := []techniqueRule{}
 		for _, h := range hits {
 			out = append(out, techniqueRule(h))

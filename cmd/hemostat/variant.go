@@ -2,12 +2,11 @@ package main
 
 import (
 	"fmt"
+	"hemostat/scenarios/defence"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
-
-	"hemostat/scenarios"
 )
 
 func variantCommand() *cobra.Command {
@@ -16,7 +15,7 @@ func variantCommand() *cobra.Command {
 		Use: "validate FILE...", Short: "Check variant files with their rules and playbooks", Example: "  hemostat variant validate night.yaml", Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return checkFiles(c, args, func(file string) error {
-				_, err := scenarios.LoadVariant(file, nil)
+				_, err := defence.Load(file, nil)
 				return err
 			})
 		},
@@ -25,8 +24,8 @@ func variantCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			t := newTable(c.OutOrStdout(), "name", "description")
 			t.AppendRow(table.Row{"default", "The defence as it comes: every embedded rule and playbook."})
-			for _, name := range scenarios.EmbeddedVariants() {
-				description, err := scenarios.VariantDescription(name)
+			for _, name := range defence.EmbeddedNames() {
+				description, err := defence.Description(name)
 				if err != nil {
 					return exit{exitInternal, err}
 				}
@@ -38,16 +37,16 @@ func variantCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use: "show NAME", Short: "Print a variant that comes with the program", Example: "  hemostat variant show oracle", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			data, inside, err := scenarios.VariantText(args[0])
+			data, inside, err := defence.Text(args[0])
 			if err != nil {
 				return err
 			}
 			if !inside {
-				return fmt.Errorf("%s is a file; embedded: default, %s", args[0], strings.Join(scenarios.EmbeddedVariants(), ", "))
+				return fmt.Errorf("%s is a file; embedded: default, %s", args[0], strings.Join(defence.EmbeddedNames(), ", "))
 			}
 			_, err = c.OutOrStdout().Write(data)
 			return err
 		},
-	}, schemaCommand("variant", scenarios.VariantSchema))
+	}, schemaCommand("variant", defence.Schema))
 	return c
 }

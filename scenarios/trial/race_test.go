@@ -1,5 +1,5 @@
 //go:build race
 
-package scenarios
+package trial
 
 const raceEnabled = true

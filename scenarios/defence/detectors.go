@@ -1,4 +1,4 @@
-package scenarios
+package defence
 
 import (
 	"cmp"
@@ -119,8 +119,8 @@ func (v *Variant) adjustDetectors() {
 	}
 }
 
-// buildDetectors makes the detectors of a trial.
-func (v *Variant) buildDetectors(env detect.Env) ([]sentinel.Member, error) {
+// BuildDetectors makes the detectors of a trial.
+func (v *Variant) BuildDetectors(env detect.Env) ([]sentinel.Member, error) {
 	env.Rules = v.rules
 	return sentinel.Build(v.detectors, env)
 }

@@ -1,4 +1,4 @@
-package scenarios
+package defence
 
 import (
 	"cmp"
@@ -18,9 +18,11 @@ import (
 
 	"hemostat/defenders"
 	"hemostat/defenders/cascade"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/scenarios"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
 	"hemostat/sim/approval"
@@ -146,7 +148,7 @@ type Variant struct {
 	Digest string
 	JSON   []byte
 	// Scenario holds settings that this variant makes in every scenario.
-	Scenario []Setting
+	Scenario []scenarios.Setting
 
 	file      VariantFile
 	rules     *sigma.Engine
@@ -162,8 +164,8 @@ type Variant struct {
 //go:embed variants
 var variants embed.FS
 
-// EmbeddedVariants lists the variants that come with the program, beside default.
-func EmbeddedVariants() []string {
+// EmbeddedNames lists the variants that come with the program, beside default.
+func EmbeddedNames() []string {
 	entries, err := fs.ReadDir(variants, "variants")
 	if err != nil {
 		panic("scenarios: embedded variants are unreadable: " + err.Error())
@@ -177,9 +179,9 @@ func EmbeddedVariants() []string {
 	return names
 }
 
-// VariantDescription is what an embedded variant says of itself.
-func VariantDescription(name string) (string, error) {
-	data, _, err := VariantText(name)
+// Description is what an embedded variant says of itself.
+func Description(name string) (string, error) {
+	data, _, err := Text(name)
 	if err != nil {
 		return "", err
 	}
@@ -190,32 +192,32 @@ func VariantDescription(name string) (string, error) {
 	return v.Description, nil
 }
 
-// VariantText returns the text of a variant, embedded or in a file.
-func VariantText(nameOrFile string) (data []byte, inside bool, err error) {
+// Text returns the text of a variant, embedded or in a file.
+func Text(nameOrFile string) (data []byte, inside bool, err error) {
 	switch {
 	case nameOrFile == "" || nameOrFile == "default":
-		return []byte(DefaultVariant), true, nil
-	case slices.Contains(EmbeddedVariants(), nameOrFile):
+		return []byte(defaultText), true, nil
+	case slices.Contains(EmbeddedNames(), nameOrFile):
 		data, err = variants.ReadFile("variants/" + nameOrFile + ".yaml")
 		return data, true, err
 	}
 	if data, err = boundedfile.Read(nameOrFile); err != nil {
-		err = fmt.Errorf("variant %s: %w; embedded: default, %s", nameOrFile, err, strings.Join(EmbeddedVariants(), ", "))
+		err = fmt.Errorf("variant %s: %w; embedded: default, %s", nameOrFile, err, strings.Join(EmbeddedNames(), ", "))
 	}
 	return data, false, err
 }
 
-// DefaultVariant is the text of the variant with nothing changed.
-const DefaultVariant = "name: default\n"
+// defaultText is the text of the variant with nothing changed.
+const defaultText = "name: default\n"
 
 // variantKeys are the top-level keys that a setting for variants may begin with.
 var variantKeys = []string{"rules", "without_rules", "pipelines", "playbooks", "playbooks_over", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
 
-// LoadVariant reads a variant from a file, or the default for "" or "default".
+// Load reads a variant from a file, or the default for "" or "default".
 // Settings whose path begins with a key of variants change it; the others are
 // kept for the scenarios. A variant with settings is named after them.
-func LoadVariant(file string, set []Setting) (*Variant, error) {
-	data, inside, err := VariantText(file)
+func Load(file string, set []scenarios.Setting) (*Variant, error) {
+	data, inside, err := Text(file)
 	if err != nil {
 		return nil, err
 	}
@@ -223,24 +225,24 @@ func LoadVariant(file string, set []Setting) (*Variant, error) {
 	if inside {
 		name += " variant"
 	}
-	var own, scenario []Setting
+	var own, scenario []scenarios.Setting
 	for _, s := range set {
-		if slices.Contains(variantKeys, splitPath(s.Path)[0]) {
+		if slices.Contains(variantKeys, s.Root()) {
 			own = append(own, s)
 		} else {
 			scenario = append(scenario, s)
 		}
 	}
-	if data, err = apply(name, data, own); err != nil {
+	if data, err = scenarios.ApplySettings(name, data, own); err != nil {
 		return nil, err
 	}
 	return parseVariant(name, data, inside, set, scenario)
 }
 
-// VariantSources lists the files and folders that a variant file reads, as they stand
+// Sources lists the files and folders that a variant file reads, as they stand
 // in it: rules, pipelines, playbooks.
-func VariantSources(file string) ([]string, error) {
-	data, inside, err := VariantText(file)
+func Sources(file string) ([]string, error) {
+	data, inside, err := Text(file)
 	if err != nil || inside {
 		return nil, err
 	}
@@ -252,7 +254,7 @@ func VariantSources(file string) ([]string, error) {
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
-func parseVariant(file string, data []byte, inside bool, all, scenario []Setting) (*Variant, error) {
+func parseVariant(file string, data []byte, inside bool, all, scenario []scenarios.Setting) (*Variant, error) {
 	v := &Variant{Scenario: scenario, embedded: inside}
 	if err := strictyaml.Decode(file, data, &v.file); err != nil {
 		return nil, err
@@ -430,7 +432,7 @@ func (v *Variant) seal(rules, playbooks string) error {
 		File             VariantFile
 		Rules, Playbooks string
 		HOTL             string
-		Scenario         []Setting
+		Scenario         []scenarios.Setting
 	}{file, rules, playbooks, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
@@ -498,9 +500,35 @@ func (s ServicesFile) config() defenders.Services {
 	return c
 }
 
-func (v *Variant) cascade() cascade.Options {
+// Defaults of everything that is asked of a variant stand with the packages that use it.
+
+// Rules are the variant's Sigma rules, compiled; nil for none.
+func (v *Variant) Rules() *sigma.Engine { return v.rules }
+
+// Feeds are the threat-intelligence feeds.
+func (v *Variant) Feeds() []intel.Config { return v.feeds }
+
+// Services are the queues of the pipeline's stages.
+func (v *Variant) Services() defenders.Services { return v.services }
+
+// Staffing is who answers approval requests.
+func (v *Variant) Staffing() analysts.Config { return v.hotl }
+
+// Policy is the policy of the response.
+func (v *Variant) Policy() response.Policy {
+	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun, MaxRuns: max(0, v.file.Response.MaxRuns)}
+}
+
+// Cascade are the thresholds of the cascade.
+func (v *Variant) Cascade() cascade.Options {
 	c := v.file.Cascade
 	return cascade.Options{Off: c.Off, Local: c.Local, Feedback: c.Feedback, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
+}
+
+// Restoration is when what was done is undone.
+func (v *Variant) Restoration() incident.RestorationOptions {
+	r := v.file.Restoration
+	return incident.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
 }
 
 // WithPlaybook is the variant with a playbook in place of the one of the same id,
@@ -521,7 +549,7 @@ func (v *Variant) WithPlaybook(p *response.Playbook) *Variant {
 }
 
 // Fits reports playbooks of the user's own that take longer than a scenario lasts.
-func (v *Variant) Fits(s *Scenario) error {
+func (v *Variant) Fits(s *scenarios.Scenario) error {
 	var faults []error
 	for _, p := range v.own {
 		faults = append(faults, p.Fits(s.Horizon)...)
@@ -535,5 +563,50 @@ func (v *Variant) Fits(s *Scenario) error {
 // Playbooks lists the variant's playbooks.
 func (v *Variant) Playbooks() []*response.Playbook { return v.playbooks }
 
-// VariantSchema is the JSON Schema of variant files.
-func VariantSchema() []byte { return strictyaml.Schema("hemostat variant", VariantFile{}) }
+// Schema is the JSON Schema of variant files.
+func Schema() []byte { return strictyaml.Schema("hemostat variant", VariantFile{}) }
+
+// ChangeSensors returns the world with the variant's changes to its sensors.
+func (v *Variant) ChangeSensors(spec *world.Spec) (*world.Spec, error) {
+	changes := v.file.Sensors
+	if len(changes) == 0 {
+		return spec, nil
+	}
+	changed := *spec
+	changed.Sensors = nil
+	found := map[string]bool{}
+	for _, s := range spec.Sensors {
+		keep := true
+		for _, c := range changes {
+			if c.Name != s.Name {
+				continue
+			}
+			found[c.Name] = true
+			keep = keep && !c.Off
+			if c.Coverage != nil {
+				s.Coverage = c.Coverage
+			}
+			if c.Delay != nil {
+				s.Delay = *c.Delay
+			}
+			if c.Loss != nil {
+				s.Loss = *c.Loss
+			}
+			if c.Skew != nil {
+				s.Skew = *c.Skew
+			}
+			if c.Rotation != nil {
+				s.Rotation = *c.Rotation
+			}
+		}
+		if keep {
+			changed.Sensors = append(changed.Sensors, s)
+		}
+	}
+	for _, c := range changes {
+		if !found[c.Name] {
+			return nil, c.Pos.Fault("sensors", "world %s has no sensor %q", spec.Name, c.Name)
+		}
+	}
+	return &changed, nil
+}

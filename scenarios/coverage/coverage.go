@@ -1,4 +1,7 @@
-package scenarios
+// Package coverage rehearses techniques against a variant's detectors: what telemetry
+// each tool leaves, and who sees it. It runs no trial; each tool acts by itself in a fresh
+// estate with complete sensors.
+package coverage
 
 import (
 	"cmp"
@@ -8,14 +11,17 @@ import (
 	"hemostat/attackers/technique"
 	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/trial"
 	"hemostat/sim"
 	"hemostat/sim/event"
 	"hemostat/sim/truth"
 	"hemostat/sim/world"
 )
 
-// Coverage is what a variant's detectors see of a technique.
-type Coverage struct {
+// Technique is what a variant's detectors see of a technique.
+type Technique struct {
 	Technique *technique.Technique
 	Tools     []ToolCoverage
 }
@@ -37,7 +43,7 @@ type RuleHit struct {
 }
 
 // Blind lists the tools that no rule sees.
-func (c *Coverage) Blind() []string {
+func (c *Technique) Blind() []string {
 	var out []string
 	for _, t := range c.Tools {
 		if len(t.Rules) == 0 {
@@ -48,7 +54,7 @@ func (c *Coverage) Blind() []string {
 }
 
 // Rules lists the rules that see any of the tools, each once.
-func (c *Coverage) Rules() []RuleHit {
+func (c *Technique) Rules() []RuleHit {
 	var out []RuleHit
 	for _, t := range c.Tools {
 		for _, r := range t.Rules {
@@ -60,9 +66,9 @@ func (c *Coverage) Rules() []RuleHit {
 	return out
 }
 
-// CoverageOf rehearses techniques against a variant's detectors: each tool by itself, in a
+// Of rehearses techniques against a variant's detectors: each tool by itself, in a
 // fresh estate with complete sensors and nobody else at work.
-func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, error) {
+func Of(v *defence.Variant, techniques []*technique.Technique) ([]Technique, error) {
 	data, _ := world.Embedded("midsize")
 	spec, err := world.ParseSpec("midsize.yaml", data)
 	if err != nil {
@@ -72,9 +78,9 @@ func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, erro
 		all := 1.0
 		spec.Sensors[i].Coverage, spec.Sensors[i].Loss = &all, 0
 	}
-	var out []Coverage
+	var out []Technique
 	for _, t := range techniques {
-		c := Coverage{Technique: t}
+		c := Technique{Technique: t}
 		for _, tool := range t.Tools {
 			seen := ToolCoverage{Tool: tool}
 			for _, platform := range t.Stages() {
@@ -90,9 +96,9 @@ func CoverageOf(v *Variant, techniques []*technique.Technique) ([]Coverage, erro
 }
 
 // rehearse adds what one run on one platform leaves behind.
-func (seen *ToolCoverage) rehearse(spec *world.Spec, v *Variant, t *technique.Technique, platform string) error {
+func (seen *ToolCoverage) rehearse(spec *world.Spec, v *defence.Variant, t *technique.Technique, platform string) error {
 	ledger := truth.NewLedger()
-	epoch, err := weekTime("")
+	epoch, err := scenarios.WeekTime("")
 	if err != nil {
 		return err
 	}
@@ -102,7 +108,7 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, v *Variant, t *technique.Te
 	s := technique.NewState(w, actor, &world.AttackerAssets{})
 	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []technique.Domain{{Name: "cdn-sync7.example", Address: "203.0.113.9"}}
 	technique.Stage(s, t, platform)
-	members, err := v.buildDetectors(detect.Env{Inventory: inventoryOf(w)})
+	members, err := v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,6 @@
-package scenarios
+// Package plan is what a run is to do: the matrix of scenarios, variants, parameters and
+// trials, from a file or the command line, made ready as tasks for sim/batch.
+package plan
 
 import (
 	"crypto/sha256"
@@ -9,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/trial"
 	"hemostat/sim/batch"
 	"hemostat/sim/boundedfile"
 	"hemostat/sim/record"
@@ -26,8 +31,8 @@ type Plan struct {
 	Sweep     map[string][]string `yaml:"sweep" doc:"values to go through, by path; each makes a variant"`
 
 	// Settings and sweeps from the command line, in order.
-	Settings []Setting `yaml:"-"`
-	Sweeps   []Sweep   `yaml:"-"`
+	Settings []scenarios.Setting `yaml:"-"`
+	Sweeps   []Sweep             `yaml:"-"`
 }
 
 // Sweep is a path and the values that it takes in turn.
@@ -36,8 +41,8 @@ type Sweep struct {
 	Values []string
 }
 
-// ReadPlan reads a plan file.
-func ReadPlan(file string) (*Plan, error) {
+// Read reads a plan file.
+func Read(file string) (*Plan, error) {
 	data, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", file, err)
@@ -47,7 +52,7 @@ func ReadPlan(file string) (*Plan, error) {
 		return nil, err
 	}
 	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
-		p.Settings = append(p.Settings, Setting{path, p.Set[path]})
+		p.Settings = append(p.Settings, scenarios.Setting{Path: path, Value: p.Set[path]})
 	}
 	for _, path := range slices.Sorted(maps.Keys(p.Sweep)) {
 		sweep := Sweep{path, p.Sweep[path]}
@@ -62,7 +67,7 @@ func ReadPlan(file string) (*Plan, error) {
 // ParseSweep reads PATH=A,B,C. Commas inside parentheses or brackets do not
 // part values. Values must differ, and brackets must be closed.
 func ParseSweep(text string) (Sweep, error) {
-	s, err := ParseSetting(text)
+	s, err := scenarios.ParseSetting(text)
 	if err != nil {
 		return Sweep{}, err
 	}
@@ -113,8 +118,8 @@ func (s Sweep) check() error {
 
 // Cell is a scenario against a variant.
 type Cell struct {
-	Scenario *Scenario
-	Variant  *Variant
+	Scenario *scenarios.Scenario
+	Variant  *defence.Variant
 }
 
 // Matrix is a plan made ready.
@@ -133,27 +138,27 @@ func (p *Plan) Build() (*Matrix, error) {
 	m := &Matrix{Trials: p.Trials, Seed: p.Seed}
 	names := p.Scenarios
 	if len(names) == 0 {
-		names = EmbeddedNames()
+		names = scenarios.EmbeddedNames()
 	}
 	files := p.Variants
 	if len(files) == 0 {
 		files = []string{"default"}
 	}
-	combinations := [][]Setting{slices.Clone(p.Settings)}
+	combinations := [][]scenarios.Setting{slices.Clone(p.Settings)}
 	for _, sweep := range p.Sweeps {
-		var next [][]Setting
+		var next [][]scenarios.Setting
 		for _, c := range combinations {
 			for _, value := range sweep.Values {
-				next = append(next, append(slices.Clone(c), Setting{sweep.Path, value}))
+				next = append(next, append(slices.Clone(c), scenarios.Setting{Path: sweep.Path, Value: value}))
 			}
 		}
 		combinations = next
 	}
 	var faults []error
-	variants := map[string]*Variant{}
+	variants := map[string]*defence.Variant{}
 	for _, file := range files {
 		for _, set := range combinations {
-			v, err := LoadVariant(file, set)
+			v, err := defence.Load(file, set)
 			if err != nil {
 				faults = append(faults, err)
 				continue
@@ -163,7 +168,7 @@ func (p *Plan) Build() (*Matrix, error) {
 			}
 			variants[v.Name] = v
 			for _, name := range names {
-				s, err := Load(name, v.Scenario)
+				s, err := scenarios.Load(name, v.Scenario)
 				if err != nil {
 					faults = append(faults, err)
 					continue
@@ -205,7 +210,7 @@ func (m *Matrix) Digest() string {
 
 // Tasks lists the trials, those of one index together, so that an interrupted
 // run leaves pairs.
-func (m *Matrix) Tasks(o TrialOptions) []batch.Task {
+func (m *Matrix) Tasks(o trial.Options) []batch.Task {
 	o.Seed = m.Seed
 	digests := make([]string, len(m.Cells))
 	for i, c := range m.Cells {
@@ -217,7 +222,7 @@ func (m *Matrix) Tasks(o TrialOptions) []batch.Task {
 			tasks = append(tasks, batch.Task{
 				TrialID: record.TrialID(digests[i], c.Variant.Digest, m.Seed, index), Scenario: c.Scenario.Name, Variant: c.Variant.Name, Index: index,
 				Run: func(interrupted func() bool) (*record.Trial, error) {
-					return RunTrial(c.Scenario, c.Variant, index, o, interrupted)
+					return trial.Run(c.Scenario, c.Variant, index, o, interrupted)
 				},
 			})
 		}

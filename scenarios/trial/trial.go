@@ -1,4 +1,9 @@
-package scenarios
+// Package trial is one simulated day of a scenario against a variant: it wires world,
+// background, attackers, people and feeds to the defence pipeline and runs them on the
+// virtual clock. trial.go builds and steps it, adapters.go gives the defence the
+// interfaces that it asks for, exposure.go samples what attackers hold. What it came to
+// says scenarios/measure.
+package trial
 
 import (
 	"cmp"
@@ -13,6 +18,9 @@ import (
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/measure"
 	"hemostat/sim"
 	"hemostat/sim/analysts"
 	"hemostat/sim/background"
@@ -24,20 +32,20 @@ import (
 	"hemostat/sim/world"
 )
 
-// TrialOptions say how to run trials.
-type TrialOptions struct {
+// Options say how to run trials.
+type Options struct {
 	Seed       uint64
 	KeepEvents bool
 	// Metrics adds up what the trials count; nil counts nothing.
 	Metrics *batch.MetricSum
 }
 
-// trial is one scenario against one variant on one simulated day.
-type trial struct {
-	scenario *Scenario
-	variant  *Variant
+// Trial is one scenario against one variant on one simulated day.
+type Trial struct {
+	scenario *scenarios.Scenario
+	variant  *defence.Variant
 	index    int
-	options  TrialOptions
+	options  Options
 
 	engine     sim.Engine
 	streams    sim.Streams
@@ -49,7 +57,7 @@ type trial struct {
 	staff      *analysts.Staff
 	actuator   *actuator
 	done       responses
-	exposed    exposure
+	exposed    exposureSampler
 	pipeline   *defenders.Pipeline
 
 	inFlight []*event.Event
@@ -62,32 +70,72 @@ type trial struct {
 	registry *prometheus.Registry // nil when nothing is counted
 }
 
-// RunTrial runs one trial to its end. The same arguments give the same rows.
-func RunTrial(s *Scenario, v *Variant, index int, o TrialOptions, interrupted func() bool) (*record.Trial, error) {
-	t := &trial{scenario: s, variant: v, index: index, options: o, ingested: map[int32]time.Duration{}}
+// Run runs one trial to its end. The same arguments give the same rows.
+func Run(s *scenarios.Scenario, v *defence.Variant, index int, o Options, interrupted func() bool) (*record.Trial, error) {
+	t, err := New(s, v, index, o)
+	if err != nil {
+		return nil, err
+	}
 	t.engine.Interrupted = interrupted
+	if err := t.RunUntil(s.Horizon); err != nil {
+		return nil, err
+	}
+	return t.Rows()
+}
+
+// New builds a trial that stands at its beginning.
+func New(s *scenarios.Scenario, v *defence.Variant, index int, o Options) (*Trial, error) {
+	t := &Trial{scenario: s, variant: v, index: index, options: o, ingested: map[int32]time.Duration{}}
 	if o.Metrics != nil {
 		t.registry = prometheus.NewRegistry()
 	}
-	if err := t.build(); err != nil {
-		return nil, err
-	}
-	t.engine.Run(s.Horizon)
+	return t, t.build()
+}
+
+// Now is the virtual time that the trial has come to.
+func (t *Trial) Now() time.Duration { return t.engine.Now() }
+
+// Horizon is when the trial ends.
+func (t *Trial) Horizon() time.Duration { return t.scenario.Horizon }
+
+// RunUntil lets the trial go on to a time, at most to its horizon. It may be called
+// again and again; the rows do not depend on where it stopped in between. It is
+// batch.ErrInterrupted when the trial was told to stop.
+func (t *Trial) RunUntil(at time.Duration) error {
+	t.engine.Run(min(at, t.scenario.Horizon))
 	if t.engine.Stopped() {
-		return nil, batch.ErrInterrupted
+		return batch.ErrInterrupted
+	}
+	return t.pipeline.Err()
+}
+
+// Alerts are the alerts raised so far.
+func (t *Trial) Alerts() []defenders.RaisedAlert { return t.done.alerts }
+
+// Rows says what the trial came to, once it has run to its horizon.
+func (t *Trial) Rows() (*record.Trial, error) {
+	if t.Now() < t.scenario.Horizon {
+		return nil, fmt.Errorf("the trial has come to %s only, of %s", t.Now(), t.scenario.Horizon)
 	}
 	if t.registry != nil {
-		if err := o.Metrics.Add(t.registry); err != nil {
+		if err := t.options.Metrics.Add(t.registry); err != nil {
 			return nil, fmt.Errorf("metrics of the trial: %w", err)
 		}
 	}
-	return t.outcome()
+	day := measure.Day{
+		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
+		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
+		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
+		Alerts: t.done.alerts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Incidents: t.pipeline.Incidents().Count(), Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Kept: t.kept,
+	}
+	return day.Rows()
 }
 
-func (t *trial) build() error {
+func (t *Trial) build() error {
 	t.streams = sim.NewStreams(t.options.Seed, uint64(t.index))
 	t.ledger = truth.NewLedger()
-	spec, err := sensorsChanged(t.scenario.Spec, t.variant.file.Sensors)
+	spec, err := t.variant.ChangeSensors(t.scenario.Spec)
 	if err != nil {
 		return err
 	}
@@ -118,10 +166,10 @@ func (t *trial) build() error {
 }
 
 // defend puts the pipeline between sensors and world.
-func (t *trial) defend(indicators []string) error {
+func (t *Trial) defend(indicators []string) error {
 	var sources []fusion.Source
 	certain := map[string]time.Duration{} // since when each indicator is certain
-	for _, c := range t.variant.feeds {
+	for _, c := range t.variant.Feeds() {
 		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
 		sources = append(sources, feed{f})
 		if c.Confidence >= intel.Certain {
@@ -134,7 +182,7 @@ func (t *trial) defend(indicators []string) error {
 	}
 	t.actuator = &actuator{engine: &t.engine, world: t.world, assets: &t.assets, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
 	asker := &approver{world: t.world, assets: &t.assets}
-	estate := inventoryOf(t.world)
+	estate := InventoryOf(t.world)
 	env := detect.Env{Inventory: estate}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {
@@ -142,13 +190,13 @@ func (t *trial) defend(indicators []string) error {
 			return ok && now >= since
 		}
 	}
-	detectors, err := t.variant.buildDetectors(env)
+	detectors, err := t.variant.BuildDetectors(env)
 	if err != nil {
 		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.playbooks,
-		Policy: t.variant.policy(), Cascade: t.variant.cascade(), Restoration: t.variant.restoration(), Services: t.variant.services,
+		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.Playbooks(),
+		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{Ingested: t.onIngested, Alert: t.onAlert, Stage: t.done.addStage, Response: t.done.listener()},
 	})
@@ -156,7 +204,7 @@ func (t *trial) defend(indicators []string) error {
 		return err
 	}
 	t.pipeline, t.actuator.pipeline = p, p
-	t.staff = analysts.New(&t.engine, t.streams, t.scenario.Epoch, t.variant.hotl, func(now time.Duration, id int, approved bool, by string) bool {
+	t.staff = analysts.New(&t.engine, t.streams, t.scenario.Epoch, t.variant.Staffing(), func(now time.Duration, id int, approved bool, by string) bool {
 		ok := p.Answer(now, id, approved, by)
 		t.wake()
 		return ok
@@ -172,7 +220,7 @@ func (t *trial) defend(indicators []string) error {
 }
 
 // registerer is the trial's registry as an interface that is nil when there is none.
-func (t *trial) registerer() prometheus.Registerer {
+func (t *Trial) registerer() prometheus.Registerer {
 	if t.registry == nil {
 		return nil
 	}
@@ -185,7 +233,7 @@ var queueStreams = map[string]string{"ingest": "stage 0", "sigma": "stage 1", "f
 
 // drawService gives the luck of the queues: each has a stream of its own, and an item
 // draws by its number.
-func (t *trial) drawService() func(queue string, n uint64) float64 {
+func (t *Trial) drawService() func(queue string, n uint64) float64 {
 	streams := map[string]sim.Stream{}
 	return func(queue string, n uint64) float64 {
 		stream, ok := streams[queue]
@@ -204,7 +252,7 @@ func wallClock() time.Duration { return time.Since(processStart) }
 var processStart = time.Now()
 
 // onAlert keeps an alert and gives threats to the analysts to triage.
-func (t *trial) onAlert(a *defenders.RaisedAlert) {
+func (t *Trial) onAlert(a *defenders.RaisedAlert) {
 	t.done.alerts = append(t.done.alerts, *a)
 	if a.Severity.IsThreat() {
 		t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
@@ -213,7 +261,7 @@ func (t *trial) onAlert(a *defenders.RaisedAlert) {
 
 // deliver takes an event from a sensor and hands it to the pipeline when it
 // arrives.
-func (t *trial) deliver(e *event.Event) {
+func (t *Trial) deliver(e *event.Event) {
 	if t.options.KeepEvents {
 		label := t.ledger.Label(e.ID)
 		t.kept = append(t.kept, record.StoredEvent{Event: e, Attack: int(label.Attack), Step: int(label.Step)})
@@ -234,11 +282,11 @@ func (t *trial) deliver(e *event.Event) {
 }
 
 // arrival is the trial as the handler of events that reach the pipeline.
-type arrival trial
+type arrival Trial
 
 // Handle hands one event to the pipeline.
 func (a *arrival) Handle(now time.Duration, slot uint64) {
-	t := (*trial)(a)
+	t := (*Trial)(a)
 	e := t.inFlight[slot]
 	t.inFlight[slot] = nil
 	t.freeSlot = append(t.freeSlot, int(slot))
@@ -247,18 +295,18 @@ func (a *arrival) Handle(now time.Duration, slot uint64) {
 }
 
 // waker is the trial as the handler of the pipeline's own timers.
-type waker trial
+type waker Trial
 
 // Handle lets the pipeline do what is due.
 func (w *waker) Handle(now time.Duration, _ uint64) {
-	t := (*trial)(w)
+	t := (*Trial)(w)
 	t.wakeSet = false
 	t.pipeline.Advance(now)
 	t.wake()
 }
 
 // wake keeps one timer at the time when the pipeline next has something to do.
-func (t *trial) wake() {
+func (t *Trial) wake() {
 	at, ok := t.pipeline.NextWake()
 	if !ok || t.wakeSet && t.wakeAt <= at {
 		return
@@ -271,7 +319,7 @@ func (t *trial) wake() {
 }
 
 // onIngested notes when the first event of each attack was through ingest.
-func (t *trial) onIngested(e *event.Event, at time.Duration) {
+func (t *Trial) onIngested(e *event.Event, at time.Duration) {
 	label := t.ledger.Label(e.ID)
 	if !label.Malicious() {
 		return

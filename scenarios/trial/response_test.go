@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"fmt"
@@ -11,18 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/sim/batch"
 	"hemostat/sim/record"
 )
 
 // trialsOf runs the first trials of a scenario against a variant.
-func trialsOf(t *testing.T, scenario, variant string, set []Setting, seed uint64, n int) []*record.Trial {
+func trialsOf(t *testing.T, scenario, variant string, set []scenarios.Setting, seed uint64, n int) []*record.Trial {
 	t.Helper()
-	v, err := LoadVariant(variant, set)
+	v, err := defence.Load(variant, set)
 	require.NoError(t, err)
-	s, err := Load(scenario, v.Scenario)
+	s, err := scenarios.Load(scenario, v.Scenario)
 	require.NoError(t, err)
 	out := make([]*record.Trial, n)
 	faults := make([]error, n)
@@ -33,7 +35,7 @@ func trialsOf(t *testing.T, scenario, variant string, set []Setting, seed uint64
 		go func() {
 			defer wait.Done()
 			room <- struct{}{}
-			out[i], faults[i] = RunTrial(s, v, i, TrialOptions{Seed: seed}, nil)
+			out[i], faults[i] = Run(s, v, i, Options{Seed: seed}, nil)
 			<-room
 		}()
 	}
@@ -62,8 +64,8 @@ func TestReferencePoliciesKeepTheirOrder(t *testing.T) {
 		t.Skip("624 trials: run without -short and without the race detector, as make test does")
 	}
 	const seed, n = 3, 8
-	for _, name := range EmbeddedNames() {
-		s, err := Load(name, nil)
+	for _, name := range scenarios.EmbeddedNames() {
+		s, err := scenarios.Load(name, nil)
 		require.NoError(t, err)
 		shipped := mean(trialsOf(t, name, "default", nil, seed, n), score)
 		if len(s.Attackers) == 0 {
@@ -90,10 +92,10 @@ func waits(trials []*record.Trial) (mean time.Duration, n int) {
 }
 
 func TestNightsAndFloodsDelayApprovals(t *testing.T) {
-	patient := []Setting{{"hotl.decision", "30s"}}
-	day, n := waits(trialsOf(t, "lateral-movement-loud", "default", slices.Concat(patient, []Setting{{"background.start", "Wed 13:00"}}), 5, 3))
+	patient := []scenarios.Setting{{Path: "hotl.decision", Value: "30s"}}
+	day, n := waits(trialsOf(t, "lateral-movement-loud", "default", slices.Concat(patient, []scenarios.Setting{{Path: "background.start", Value: "Wed 13:00"}}), 5, 3))
 	require.Positive(t, n)
-	night, n := waits(trialsOf(t, "lateral-movement-loud", "default", slices.Concat(patient, []Setting{{"background.start", "Wed 01:00"}}), 5, 3))
+	night, n := waits(trialsOf(t, "lateral-movement-loud", "default", slices.Concat(patient, []scenarios.Setting{{Path: "background.start", Value: "Wed 01:00"}}), 5, 3))
 	require.Positive(t, n)
 	require.Greater(t, night, day+time.Minute, "at night people take longer")
 
@@ -109,7 +111,7 @@ level: medium
 `), 0o644))
 	file := filepath.Join(dir, "flood.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("name: flood\nrules: [embedded, noise]\n"), 0o644))
-	quick := slices.Concat(patient, []Setting{{"hotl.triage", "10m"}, {"background.start", "Wed 13:00"}})
+	quick := slices.Concat(patient, []scenarios.Setting{{Path: "hotl.triage", Value: "10m"}, {Path: "background.start", Value: "Wed 13:00"}})
 	flood := trialsOf(t, "lateral-movement-loud", file, quick, 5, 3)
 	flooded, n := waits(flood)
 	require.Positive(t, n)
@@ -123,12 +125,12 @@ level: medium
 func TestEachOutcomeOfARequestLeavesItsTraces(t *testing.T) {
 	seen := map[string]bool{}
 	for index := range 8 {
-		registry := prometheus.NewRegistry()
-		v, err := LoadVariant("default", []Setting{{"hotl.decision", "lognormal(median 4m, sigma 0.9)"}, {"hotl.d_prime", "0.8"}})
+		registry := &batch.MetricSum{}
+		v, err := defence.Load("default", []scenarios.Setting{{Path: "hotl.decision", Value: "lognormal(median 4m, sigma 0.9)"}, {Path: "hotl.d_prime", Value: "0.8"}})
 		require.NoError(t, err)
-		s, err := Load("ransomware", nil)
+		s, err := scenarios.Load("ransomware", nil)
 		require.NoError(t, err)
-		trial, err := RunTrial(s, v, index, TrialOptions{Seed: 2, Registry: registry}, nil)
+		trial, err := Run(s, v, index, Options{Seed: 2, Metrics: registry}, nil)
 		require.NoError(t, err)
 		counts := map[string]int{}
 		for _, a := range trial.Approvals {
@@ -162,7 +164,7 @@ func TestEachOutcomeOfARequestLeavesItsTraces(t *testing.T) {
 }
 
 // counter adds up the samples of a metric whose labels contain a text.
-func counter(t *testing.T, r *prometheus.Registry, name, labels string) float64 {
+func counter(t *testing.T, r *batch.MetricSum, name, labels string) float64 {
 	t.Helper()
 	families, err := r.Gather()
 	require.NoError(t, err)
@@ -190,12 +192,12 @@ func TestTheStakeDependsOnNoTrialAndNoVariant(t *testing.T) {
 	other := trialsOf(t, "ssh-brute-force-loud", "isolate_all", nil, 1, 2)
 	require.Equal(t, one[0].Stake, other[0].Stake)
 	require.Positive(t, trialsOf(t, "patch-day", "noop", nil, 1, 1)[0].Stake)
-	for _, trial := range append(one, other...) {
-		require.InDelta(t, 100*(1-(trial.Harm+trial.Disruption+trial.Operations)/trial.Stake), trial.Score, 0.06)
+	for _, day := range append(one, other...) {
+		require.InDelta(t, 100*(1-(day.Harm+day.Disruption+day.Operations)/day.Stake), day.Score, 0.06)
 		sum := 0.0
-		for _, a := range trial.Actions {
+		for _, a := range day.Actions {
 			sum += a.Realised
 		}
-		require.GreaterOrEqual(t, sum+1e-9, trial.Disruption, "disruption is what the actions cost, or less")
+		require.GreaterOrEqual(t, sum+1e-9, day.Disruption, "disruption is what the actions cost, or less")
 	}
 }

@@ -22,10 +22,13 @@ func ParseSetting(text string) (Setting, error) {
 	return Setting{strings.TrimSpace(path), strings.TrimSpace(value)}, nil
 }
 
-// apply sets values in a YAML text. Keys that are missing on the way are made;
+// Root is the first key of the path.
+func (s Setting) Root() string { return splitPath(s.Path)[0] }
+
+// ApplySettings sets values in a YAML text. Keys that are missing on the way are made;
 // an index beyond a list's end is an error. Whether the result makes sense is
 // checked when it is read.
-func apply(file string, data []byte, set []Setting) ([]byte, error) {
+func ApplySettings(file string, data []byte, set []Setting) ([]byte, error) {
 	if len(set) == 0 {
 		return data, nil
 	}

@@ -1,35 +1,40 @@
-package scenarios
+package trial
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
 	"hemostat/sim/record"
 )
 
 // ready loads a scenario with the default variant and settings.
-func ready(t testing.TB, scenario string, set ...Setting) (*Scenario, *Variant) {
+func ready(t testing.TB, scenario string, set ...scenarios.Setting) (*scenarios.Scenario, *defence.Variant) {
 	t.Helper()
-	v, err := LoadVariant("", set)
+	v, err := defence.Load("", set)
 	require.NoError(t, err)
-	s, err := Load(scenario, v.Scenario)
+	s, err := scenarios.Load(scenario, v.Scenario)
 	require.NoError(t, err)
 	return s, v
 }
 
-func trialOf(t testing.TB, s *Scenario, v *Variant, seed uint64, index int) *record.Trial {
+func trialOf(t testing.TB, s *scenarios.Scenario, v *defence.Variant, seed uint64, index int) *record.Trial {
 	t.Helper()
-	r, err := RunTrial(s, v, index, TrialOptions{Seed: seed}, nil)
+	r, err := Run(s, v, index, Options{Seed: seed}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "ok", r.Status)
 	return r
 }
 
 func TestEqualSeedsGiveEqualTrials(t *testing.T) {
-	for _, name := range EmbeddedNames() {
-		quick := Setting{"background.rate", "0.05"}
+	for _, name := range scenarios.EmbeddedNames() {
+		quick := scenarios.Setting{Path: "background.rate", Value: "0.05"}
 		s, v := ready(t, name, quick)
 		again, w := ready(t, name, quick)
 		one, two := trialOf(t, s, v, 7, 3), trialOf(t, again, w, 7, 3)
@@ -40,7 +45,7 @@ func TestEqualSeedsGiveEqualTrials(t *testing.T) {
 }
 
 func TestTheDigestCoversTheRowsAndNotTheCost(t *testing.T) {
-	s, v := ready(t, "ssh-brute-force", Setting{"background.rate", "0.1"})
+	s, v := ready(t, "ssh-brute-force", scenarios.Setting{Path: "background.rate", Value: "0.1"})
 	r := trialOf(t, s, v, 1, 0)
 	digest := r.Digest
 	r.Cost = []record.Cost{{WallNS: 5}}
@@ -55,7 +60,7 @@ func TestTheDigestCoversTheRowsAndNotTheCost(t *testing.T) {
 // something: the same attacker takes the same steps and the same alerts rise.
 func TestVariantsShareTheDayUntilTheyAct(t *testing.T) {
 	s, v := ready(t, "lateral-movement")
-	_, idle := ready(t, "lateral-movement", Setting{"playbooks", "none"}, Setting{"cascade.off", "true"}, Setting{"detectors", "[sigma]"})
+	_, idle := ready(t, "lateral-movement", scenarios.Setting{Path: "playbooks", Value: "none"}, scenarios.Setting{Path: "cascade.off", Value: "true"}, scenarios.Setting{Path: "detectors", Value: "[sigma]"})
 	shared := 0
 	for index := range 4 {
 		active, passive := trialOf(t, s, v, 1, index), trialOf(t, s, idle, 1, index)
@@ -81,7 +86,7 @@ func TestVariantsShareTheDayUntilTheyAct(t *testing.T) {
 
 func TestWithoutPlaybooksNothingIsContained(t *testing.T) {
 	s, v := ready(t, "ssh-brute-force")
-	_, idle := ready(t, "ssh-brute-force", Setting{"playbooks", "none"}, Setting{"cascade.off", "true"}, Setting{"detectors", "[sigma]"})
+	_, idle := ready(t, "ssh-brute-force", scenarios.Setting{Path: "playbooks", Value: "none"}, scenarios.Setting{Path: "cascade.off", Value: "true"}, scenarios.Setting{Path: "detectors", Value: "[sigma]"})
 	contained, reached, idleReached := 0, 0, 0
 	for index := range 8 {
 		active, passive := trialOf(t, s, v, 1, index), trialOf(t, s, idle, 1, index)
@@ -111,7 +116,7 @@ limits: {cooldown: 5m, key: zone}
 steps:
   - {id: zone, action: zone_isolation, with: {zone: "${zone}"}, ttl: 8h, hotl: {required: true, timeout: 1m, on_timeout: deny}}
 `)
-	everything, err := LoadVariant(write(t, dir, "all.yaml", "name: isolate-all\nplaybooks: books\nresponse: {approval: none}\n"), nil)
+	everything, err := defence.Load(write(t, dir, "all.yaml", "name: isolate-all\nplaybooks: books\nresponse: {approval: none}\n"), nil)
 	require.NoError(t, err)
 	for _, name := range []string{"ransomware", "ssh-brute-force"} {
 		s, v := ready(t, name)
@@ -128,7 +133,7 @@ steps:
 }
 
 func TestDryRunDoesNothing(t *testing.T) {
-	s, v := ready(t, "ssh-brute-force", Setting{"response.dry_run", "true"})
+	s, v := ready(t, "ssh-brute-force", scenarios.Setting{Path: "response.dry_run", Value: "true"})
 	r := trialOf(t, s, v, 1, 0)
 	require.NotEmpty(t, r.Actions)
 	require.Zero(t, r.ActionsTotal)
@@ -137,7 +142,7 @@ func TestDryRunDoesNothing(t *testing.T) {
 }
 
 func TestADayWithoutAttackHasNoTrueAlert(t *testing.T) {
-	s, err := Parse("quiet.yaml", []byte("name: quiet\nworld: {}\nhorizon: 2h\n"))
+	s, err := scenarios.Parse("quiet.yaml", []byte("name: quiet\nworld: {}\nhorizon: 2h\n"))
 	require.NoError(t, err)
 	_, v := ready(t, "ransomware")
 	r := trialOf(t, s, v, 1, 0)
@@ -147,8 +152,8 @@ func TestADayWithoutAttackHasNoTrueAlert(t *testing.T) {
 }
 
 func TestKeptEventsAreThoseThatWereCounted(t *testing.T) {
-	s, v := ready(t, "ssh-brute-force", Setting{"background.rate", "0.05"})
-	r, err := RunTrial(s, v, 0, TrialOptions{Seed: 1, KeepEvents: true}, nil)
+	s, v := ready(t, "ssh-brute-force", scenarios.Setting{Path: "background.rate", Value: "0.05"})
+	r, err := Run(s, v, 0, Options{Seed: 1, KeepEvents: true}, nil)
 	require.NoError(t, err)
 	require.Len(t, r.Events, r.EventsTotal)
 	malicious := 0
@@ -162,12 +167,12 @@ func TestKeptEventsAreThoseThatWereCounted(t *testing.T) {
 
 func TestAnInterruptedTrialIsNoResult(t *testing.T) {
 	s, v := ready(t, "ransomware")
-	_, err := RunTrial(s, v, 0, TrialOptions{Seed: 1}, func() bool { return true })
+	_, err := Run(s, v, 0, Options{Seed: 1}, func() bool { return true })
 	require.Error(t, err)
 }
 
 func TestRowsSurviveJSON(t *testing.T) {
-	s, v := ready(t, "data-exfiltration", Setting{"background.rate", "0.1"})
+	s, v := ready(t, "data-exfiltration", scenarios.Setting{Path: "background.rate", Value: "0.1"})
 	r := trialOf(t, s, v, 1, 1)
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
@@ -186,4 +191,32 @@ func BenchmarkTrial(b *testing.B) {
 	}
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/trial")
+}
+
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+// A trial that is stepped, however often, comes to the same as one that is not.
+func TestATrialMayBeStepped(t *testing.T) {
+	s, v := ready(t, "ssh-brute-force", scenarios.Setting{Path: "background.rate", Value: "0.1"})
+	whole := trialOf(t, s, v, 3, 1)
+	stepped, err := New(s, v, 1, Options{Seed: 3})
+	require.NoError(t, err)
+	_, err = stepped.Rows()
+	require.ErrorContains(t, err, "has come to 0s only")
+	seen := 0
+	for stepped.Now() < stepped.Horizon() {
+		require.NoError(t, stepped.RunUntil(stepped.Now()+7*time.Minute))
+		require.GreaterOrEqual(t, len(stepped.Alerts()), seen)
+		seen = len(stepped.Alerts())
+	}
+	require.Len(t, whole.Alerts, seen)
+	rows, err := stepped.Rows()
+	require.NoError(t, err)
+	require.Equal(t, whole.Digest, rows.Digest)
 }

@@ -1,4 +1,8 @@
-package scenarios
+// Package measure says what a trial came to: it holds what happened against the truth
+// ledger and fills the rows of sim/record. measure.go has latencies and outcomes, cost.go
+// harm, disruption, operations and the score. Its input is a Day, filled by
+// scenarios/trial; it changes nothing.
+package measure
 
 import (
 	"bytes"
@@ -7,61 +11,89 @@ import (
 	"time"
 
 	"hemostat/attackers"
+	"hemostat/defenders"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel"
+	"hemostat/scenarios"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
+	"hemostat/sim/background"
 	"hemostat/sim/record"
 	"hemostat/sim/severity"
 	"hemostat/sim/stage"
+	"hemostat/sim/truth"
+	"hemostat/sim/world"
 )
 
-func (v *Variant) policy() response.Policy {
-	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun, MaxRuns: max(0, v.file.Response.MaxRuns)}
+// Day is what is known of a trial at its end: the truth, and what the defence did.
+type Day struct {
+	Scenario      *scenarios.Scenario
+	Variant       string
+	VariantDigest string
+	Seed          uint64
+	Index         int
+
+	World      *world.World
+	Assets     *world.AttackerAssets
+	Ledger     *truth.Ledger
+	Background *background.Background
+	Agents     []*attackers.Agent
+	// AnalystMinutes is the time that people spent on triage and decisions.
+	AnalystMinutes float64
+	// Exposure is for how long attackers could use hosts, in hours times criticality.
+	Exposure float64
+	// Ingested is when ingest was done with the first event of each attack.
+	Ingested map[int32]time.Duration
+	// Applied is when each action took effect, OnBenign whether it hit the innocent.
+	Applied  map[int64]time.Duration
+	OnBenign map[int64]bool
+
+	Alerts    []defenders.RaisedAlert
+	Stages    []*incident.StageTime
+	Actions   []*response.ActionRecord
+	Approvals []*response.ApprovalRecord
+	Audit     []response.AuditEntry
+	Incidents int // how many there were
+	Dropped   int // items that full queues refused
+	Costs     []sentinel.Cost
+	Kept      []record.StoredEvent
 }
 
-func (v *Variant) restoration() incident.RestorationOptions {
-	r := v.file.Restoration
-	return incident.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
-}
-
-// outcome turns what happened into rows.
-func (t *trial) outcome() (*record.Trial, error) {
-	if err := t.pipeline.Err(); err != nil {
-		return nil, err
-	}
+// Rows turns what happened into rows, sealed with their digest.
+func (d *Day) Rows() (*record.Trial, error) {
 	r := &record.Trial{
-		TrialID:  record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
-		Scenario: t.scenario.Name, Variant: t.variant.Name, Index: t.index, Status: "ok",
-		Horizon: int64(t.scenario.Horizon), EventsTotal: int(t.world.Events()), EventsMalicious: t.ledger.Malicious(),
-		EventsLost: int(t.world.Dropped()), EventsQueueDropped: t.pipeline.Dropped(),
-		CollateralSeconds: t.background.Collateral().UserSeconds, Events: t.kept,
+		TrialID:  record.TrialID(d.Scenario.Digest(), d.VariantDigest, d.Seed, d.Index),
+		Scenario: d.Scenario.Name, Variant: d.Variant, Index: d.Index, Status: "ok",
+		Horizon: int64(d.Scenario.Horizon), EventsTotal: int(d.World.Events()), EventsMalicious: d.Ledger.Malicious(),
+		EventsLost: int(d.World.Dropped()), EventsQueueDropped: d.Dropped,
+		CollateralSeconds: d.Background.Collateral().UserSeconds, Events: d.Kept,
 	}
-	t.alerts(r)
-	if err := t.responses(r); err != nil {
+	d.alerts(r)
+	if err := d.responses(r); err != nil {
 		return nil, err
 	}
-	t.stages(r)
-	for i, a := range t.agents {
-		r.Attacks = append(r.Attacks, t.attack(r, i+1, a))
+	d.stages(r)
+	for i, a := range d.Agents {
+		r.Attacks = append(r.Attacks, d.attack(r, i+1, a))
 	}
-	t.steps(r)
-	t.total(r)
-	t.price(r)
-	for _, c := range t.pipeline.Costs() {
+	d.steps(r)
+	d.fillTrialColumns(r)
+	d.score(r)
+	for _, c := range d.Costs {
 		r.Cost = append(r.Cost, record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()})
 	}
 	return r, r.Seal()
 }
 
 // alerts writes the alerts down and asks the ledger which are true.
-func (t *trial) alerts(r *record.Trial) {
-	for _, a := range t.done.alerts {
+func (d *Day) alerts(r *record.Trial) {
+	for _, a := range d.Alerts {
 		x := record.Alert{Alert: a.ID, Time: int64(a.Raised), EventTime: int64(a.EventTime), Detector: a.Detector, RuleID: a.RuleID, Title: a.Title,
 			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
 			Evidence: a.Evidence, Incident: a.Incident}
 		for _, id := range a.Evidence {
-			if label := t.ledger.Label(id); label.Malicious() {
+			if label := d.Ledger.Label(id); label.Malicious() {
 				x.Attack, x.Step = int(label.Attack), int(label.Step)
 			}
 		}
@@ -73,11 +105,11 @@ func (t *trial) alerts(r *record.Trial) {
 	}
 }
 
-func (t *trial) responses(r *record.Trial) error {
-	for _, a := range t.done.actions {
+func (d *Day) responses(r *record.Trial) error {
+	for _, a := range d.Actions {
 		x := record.Action{Action: a.ID, Run: a.Run, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: string(a.Request.Kind), Target: a.Target,
 			Status: string(a.Status), Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
-			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: t.actuator.onBenign[a.ID], Predicted: a.Predicted}
+			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: d.OnBenign[a.ID], Predicted: a.Predicted}
 		if a.Status == action.Succeeded {
 			r.ActionsTotal++
 		}
@@ -86,11 +118,10 @@ func (t *trial) responses(r *record.Trial) error {
 		}
 		r.Actions = append(r.Actions, x)
 	}
-	asker := approver{world: t.world, assets: &t.assets}
 	waited := int64(0)
-	for _, a := range t.done.approvals {
+	for _, a := range d.Approvals {
 		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: string(a.Kind), Target: a.Target,
-			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: string(a.Outcome), Approver: a.Approver, Just: asker.isJustified(a.Requests),
+			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: string(a.Outcome), Approver: a.Approver, Just: IsJustified(d.World, d.Assets, a.Requests),
 			Confidence: a.Confidence, Predicted: a.Disruption}
 		r.ApprovalsAsked++
 		if a.Answered != nil {
@@ -101,10 +132,10 @@ func (t *trial) responses(r *record.Trial) error {
 		r.Approvals = append(r.Approvals, x)
 	}
 	var text bytes.Buffer
-	for i := range t.done.audit {
-		e := &t.done.audit[i]
+	for i := range d.Audit {
+		e := &d.Audit[i]
 		text.Reset()
-		if err := response.WriteAudit(&text, t.done.audit[i:i+1]); err != nil {
+		if err := response.WriteAudit(&text, d.Audit[i:i+1]); err != nil {
 			return err
 		}
 		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Run: e.Run, Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Status: e.Status, Detail: e.Detail,
@@ -120,21 +151,21 @@ func timeOf(d *time.Duration) record.Time {
 	return record.At(*d)
 }
 
-func (t *trial) stages(r *record.Trial) {
-	for _, s := range t.done.stages {
+func (d *Day) stages(r *record.Trial) {
+	for _, s := range d.Stages {
 		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: string(s.Stage), Started: int64(s.Started), Ended: timeOf(s.Ended)})
 	}
 }
 
 // attack gathers one attacker's fate and the latencies of the defence against
 // him. Times of the defence are those of the incidents that hold a true alert.
-func (t *trial) attack(r *record.Trial, number int, a *attackers.Agent) record.Attack {
-	x := record.Attack{Attack: number, Name: t.scenario.Attackers[number-1].Name, Started: a.Started, ObjectiveReached: a.Objective,
+func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Attack {
+	x := record.Attack{Attack: number, Name: d.Scenario.Attackers[number-1].Name, Started: a.Started, ObjectiveReached: a.Objective,
 		Ended: a.Ended, EndReason: a.EndReason, Progress: a.Progress(), Outcome: record.OutcomeOngoing}
-	if at, ok := t.ledger.FirstEvent(int32(number)); ok {
+	if at, ok := d.Ledger.FirstEvent(int32(number)); ok {
 		x.FirstEvent = record.At(at)
 	}
-	if at, ok := t.ingested[int32(number)]; ok {
+	if at, ok := d.Ingested[int32(number)]; ok {
 		x.Ingested = record.At(at)
 	}
 	incidents := map[int]bool{}
@@ -142,18 +173,18 @@ func (t *trial) attack(r *record.Trial, number int, a *attackers.Agent) record.A
 		if al.Attack == number {
 			incidents[al.Incident] = true
 			x.Detected = record.Earliest(x.Detected, &r.Alerts[i].Time)
-			enriched := int64(t.done.alerts[i].Enriched)
+			enriched := int64(d.Alerts[i].Enriched)
 			x.Enriched = record.Earliest(x.Enriched, &enriched)
 		}
 	}
-	t.answers(r, &x, incidents)
+	d.fillResponseTimes(r, &x, incidents)
 	switch {
 	case a.Objective != nil:
 		x.Outcome = record.OutcomeObjective
 	default:
 		if action, at, ok := a.Containment(); ok {
 			x.Outcome = record.OutcomeContained
-			effect, known := t.actuator.applied[int64(action)]
+			effect, known := d.Applied[int64(action)]
 			if !known {
 				effect = at
 			}
@@ -172,9 +203,9 @@ func started(a *attackers.Agent) time.Duration {
 	return time.Duration(*a.Started)
 }
 
-// answers fills in the response's times from the incidents of an attack, and the
+// fillResponseTimes fills in the response's times from the incidents of an attack, and the
 // reflex's from actions that hit him outside any incident.
-func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]bool) {
+func (d *Day) fillResponseTimes(r *record.Trial, x *record.Attack, incidents map[int]bool) {
 	for i := range r.Stages {
 		s := &r.Stages[i]
 		if !incidents[s.Incident] {
@@ -198,7 +229,7 @@ func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]boo
 	}
 	for i := range r.Actions {
 		a := &r.Actions[i]
-		if at, ok := t.actuator.applied[a.Action]; ok && !a.OnBenign && (incidents[a.Incident] || a.Incident == 0) {
+		if at, ok := d.Applied[a.Action]; ok && !a.OnBenign && (incidents[a.Incident] || a.Incident == 0) {
 			effect := int64(at)
 			x.FirstAction = record.Earliest(x.FirstAction, &effect)
 		}
@@ -209,7 +240,7 @@ func (t *trial) answers(r *record.Trial, x *record.Attack, incidents map[int]boo
 }
 
 // steps collects what the attackers did and when each step was first noticed.
-func (t *trial) steps(r *record.Trial) {
+func (d *Day) steps(r *record.Trial) {
 	seen := map[[2]int]record.Time{}
 	for i := range r.Alerts {
 		a := &r.Alerts[i]
@@ -218,7 +249,7 @@ func (t *trial) steps(r *record.Trial) {
 			seen[key] = record.Earliest(seen[key], &a.Time)
 		}
 	}
-	for _, a := range t.agents {
+	for _, a := range d.Agents {
 		for _, s := range a.Steps {
 			s.Detected = seen[[2]int{s.Attack, s.Step}]
 			r.Steps = append(r.Steps, s)
@@ -227,10 +258,10 @@ func (t *trial) steps(r *record.Trial) {
 	sort.SliceStable(r.Steps, func(i, j int) bool { return r.Steps[i].Started < r.Steps[j].Started })
 }
 
-// total fills in the trial's own columns: with several attackers, those of the
+// fillTrialColumns fills in the trial's own columns: with several attackers, those of the
 // one contained last.
-func (t *trial) total(r *record.Trial) {
-	r.Coherence = t.coherence(r)
+func (d *Day) fillTrialColumns(r *record.Trial) {
+	r.Coherence = d.coherence(r)
 	if len(r.Attacks) == 0 {
 		r.Outcome = record.OutcomeNone
 		return
@@ -268,7 +299,7 @@ func (t *trial) total(r *record.Trial) {
 // to the first action in effect or approval asked takes under five seconds. An
 // incident counts when it was answered or holds an alert of severity high or
 // more; detection is the first such alert, or the one that led to the answer.
-func (t *trial) coherence(r *record.Trial) float64 {
+func (d *Day) coherence(r *record.Trial) float64 {
 	answered := map[int]record.Time{}
 	for i := range r.Approvals {
 		a := &r.Approvals[i]
@@ -276,7 +307,7 @@ func (t *trial) coherence(r *record.Trial) float64 {
 	}
 	for i := range r.Actions {
 		a := &r.Actions[i]
-		if at, ok := t.actuator.applied[a.Action]; ok {
+		if at, ok := d.Applied[a.Action]; ok {
 			answered[a.Incident] = record.Earliest(answered[a.Incident], record.At(at))
 		}
 	}
@@ -297,7 +328,7 @@ func (t *trial) coherence(r *record.Trial) float64 {
 		}
 	}
 	total, quick := 0, 0
-	for id := range t.pipeline.Incidents().Count() + 1 {
+	for id := range d.Incidents + 1 {
 		at, from := answered[id], detected[id]
 		if at == nil && !serious[id] || at != nil && from == nil {
 			continue
@@ -317,4 +348,15 @@ func (t *trial) coherence(r *record.Trial) float64 {
 func isSerious(text string) bool {
 	level, err := severity.Parse(text)
 	return err == nil && level >= severity.High
+}
+
+// IsJustified tells whether an action is justified in truth for most of its targets.
+func IsJustified(w *world.World, assets *world.AttackerAssets, requests []action.Request) bool {
+	n := 0
+	for _, r := range requests {
+		if assets.IsJustified(w, r) {
+			n++
+		}
+	}
+	return 2*n >= len(requests)
 }

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"time"
@@ -7,15 +7,15 @@ import (
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
+	"hemostat/scenarios/measure"
 	"hemostat/sim"
-	"hemostat/sim/action"
 	"hemostat/sim/analysts"
 	"hemostat/sim/intel"
 	"hemostat/sim/world"
 )
 
-// inventoryOf is what the defence may know of the estate.
-func inventoryOf(w *world.World) *inventory.Inventory {
+// InventoryOf is what the defence may know of the estate.
+func InventoryOf(w *world.World) *inventory.Inventory {
 	hosts := make([]inventory.Host, 0, len(w.Hosts))
 	for _, h := range w.Hosts {
 		x := inventory.Host{Name: h.Name, IP: h.IP, Zone: h.Zone.Name, Role: h.Role, OS: h.OS, Criticality: h.Criticality}
@@ -93,18 +93,7 @@ type approver struct {
 // Ask implements response.Approver.
 func (p *approver) Ask(now time.Duration, q response.ApprovalRequest) {
 	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Kind, Priority: q.Severity, Confidence: q.Confidence,
-		Disruption: q.Disruption, Deadline: q.Deadline, Justified: p.isJustified(q.Requests)})
-}
-
-// isJustified tells whether an action is justified in truth for most of its targets.
-func (p *approver) isJustified(requests []action.Request) bool {
-	n := 0
-	for _, r := range requests {
-		if p.assets.IsJustified(p.world, r) {
-			n++
-		}
-	}
-	return 2*n >= len(requests)
+		Disruption: q.Disruption, Deadline: q.Deadline, Justified: measure.IsJustified(p.world, p.assets, q.Requests)})
 }
 
 // feed lets the defence ask a simulated feed.
@@ -114,48 +103,4 @@ type feed struct{ *intel.Feed }
 func (f feed) Lookup(now time.Duration, i fusion.Indicator) (fusion.Hit, bool, error) {
 	confidence, ok := f.Feed.Lookup(now, i.Value)
 	return fusion.Hit{Source: f.Name(), Confidence: confidence}, ok, nil
-}
-
-// sensorsChanged returns the world with a variant's changes to its sensors.
-func sensorsChanged(spec *world.Spec, changes []SensorChange) (*world.Spec, error) {
-	if len(changes) == 0 {
-		return spec, nil
-	}
-	changed := *spec
-	changed.Sensors = nil
-	found := map[string]bool{}
-	for _, s := range spec.Sensors {
-		keep := true
-		for _, c := range changes {
-			if c.Name != s.Name {
-				continue
-			}
-			found[c.Name] = true
-			keep = keep && !c.Off
-			if c.Coverage != nil {
-				s.Coverage = c.Coverage
-			}
-			if c.Delay != nil {
-				s.Delay = *c.Delay
-			}
-			if c.Loss != nil {
-				s.Loss = *c.Loss
-			}
-			if c.Skew != nil {
-				s.Skew = *c.Skew
-			}
-			if c.Rotation != nil {
-				s.Rotation = *c.Rotation
-			}
-		}
-		if keep {
-			changed.Sensors = append(changed.Sensors, s)
-		}
-	}
-	for _, c := range changes {
-		if !found[c.Name] {
-			return nil, c.Pos.Fault("sensors", "world %s has no sensor %q", spec.Name, c.Name)
-		}
-	}
-	return &changed, nil
 }
