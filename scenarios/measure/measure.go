@@ -79,7 +79,8 @@ func (d *Day) Rows() (*record.Trial, error) {
 	}
 	d.steps(r)
 	d.fillTrialColumns(r)
-	d.score(r)
+	f := d.facts()
+	f.fillCosts(r)
 	for _, c := range d.Costs {
 		r.Cost = append(r.Cost, record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()})
 	}
@@ -261,7 +262,7 @@ func (d *Day) steps(r *record.Trial) {
 // fillTrialColumns fills in the trial's own columns: with several attackers, those of the
 // one contained last.
 func (d *Day) fillTrialColumns(r *record.Trial) {
-	r.Coherence = d.coherence(r)
+	r.Coherence = coherence(r, d.Applied, d.Incidents)
 	if len(r.Attacks) == 0 {
 		r.Outcome = record.OutcomeNone
 		return
@@ -295,11 +296,11 @@ func (d *Day) fillTrialColumns(r *record.Trial) {
 	r.TimeToObjective, r.TimeToRestore = since(last.ObjectiveReached), since(last.Restored)
 }
 
-// coherence is the share of incidents whose way from detection over enrichment
-// to the first action in effect or approval asked takes under five seconds. An
-// incident counts when it was answered or holds an alert of severity high or
-// more; detection is the first such alert, or the one that led to the answer.
-func (d *Day) coherence(r *record.Trial) float64 {
+// coherence is the share of incidents whose way from detection over enrichment to the
+// first action in effect or approval request takes less than incident.CoherenceTarget. An
+// incident counts when it was answered or holds an alert of severity high or more;
+// detection is the first such alert, or the one that led to the answer.
+func coherence(r *record.Trial, applied map[int64]time.Duration, incidents int) float64 {
 	answered := map[int]record.Time{}
 	for i := range r.Approvals {
 		a := &r.Approvals[i]
@@ -307,7 +308,7 @@ func (d *Day) coherence(r *record.Trial) float64 {
 	}
 	for i := range r.Actions {
 		a := &r.Actions[i]
-		if at, ok := d.Applied[a.Action]; ok {
+		if at, ok := applied[a.Action]; ok {
 			answered[a.Incident] = record.Earliest(answered[a.Incident], record.At(at))
 		}
 	}
@@ -328,7 +329,7 @@ func (d *Day) coherence(r *record.Trial) float64 {
 		}
 	}
 	total, quick := 0, 0
-	for id := range d.Incidents + 1 {
+	for id := range incidents + 1 {
 		at, from := answered[id], detected[id]
 		if at == nil && !serious[id] || at != nil && from == nil {
 			continue
