@@ -28,7 +28,7 @@ import (
 
 func rules(t testing.TB) *sigma.Engine {
 	t.Helper()
-	r, err := sentinel.EmbeddedRules()
+	r, err := sentinel.LoadRules([]string{"embedded"})
 	require.NoError(t, err)
 	e, err := sigma.Compile(r)
 	require.NoError(t, err)

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -14,14 +13,6 @@ import (
 	"hemostat/defenders/response"
 	"hemostat/sim/strictyaml"
 )
-
-func write(t testing.TB, dir, name, text string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-	return path
-}
 
 // against checks YAML with a JSON Schema as an editor would.
 func against(t *testing.T, schema, text []byte) error {

@@ -18,7 +18,7 @@ import (
 )
 
 func compareCommand() *cobra.Command {
-	var db, against, baseline, candidate, run, format string
+	var db, against, baseline, candidate, run, format, method, adjustment string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "compare",
@@ -46,8 +46,12 @@ docs/statistics.md explains the methods.`,
 			if baseline == candidate && against == db {
 				return fmt.Errorf("--baseline and --candidate are both %q; name two variants, or a second database with --against", baseline)
 			}
+			how := compare.Options{Method: compare.Method(method), Adjustment: compare.Adjustment(adjustment)}
+			if err := how.Check(); err != nil {
+				return err
+			}
 			debug.SetGCPercent(30) // a million trials are held at once: memory counts here, not pace
-			result, err := compareDatabases(c.Context(), side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}})
+			result, err := compareDatabases(c.Context(), side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}}, how)
 			if err != nil {
 				return err
 			}
@@ -74,6 +78,8 @@ docs/statistics.md explains the methods.`,
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
 	f.StringVar(&format, "format", "text", "text, markdown, json or html")
+	f.StringVar(&method, "method", string(compare.Paired), "paired, unpaired, survival or bootstrap: how rows are estimated and tested")
+	f.StringVar(&adjustment, "adjust", string(compare.Holm), "holm or benjamini-hochberg: how p-values hold for the whole table")
 	f.BoolVar(&asJSON, "json", false, "the same as --format json")
 	if err := c.MarkFlagRequired("candidate"); err != nil {
 		panic(err)
@@ -88,7 +94,7 @@ type side struct {
 }
 
 // compareDatabases reads both sides at once and compares them.
-func compareDatabases(ctx context.Context, baseline, candidate side) (*compare.Result, error) {
+func compareDatabases(ctx context.Context, baseline, candidate side, o compare.Options) (*compare.Result, error) {
 	var before, after *compare.Sample
 	err := inParallel(
 		func() (err error) { before, err = baseline.sample(ctx); return err },
@@ -97,21 +103,22 @@ func compareDatabases(ctx context.Context, baseline, candidate side) (*compare.R
 	if err != nil {
 		return nil, err
 	}
-	result, err := compare.Compare(before, after)
+	result, err := compare.Compare(before, after, o)
 	if err != nil {
 		return nil, err
 	}
 	every := 1 + result.Pairs/mostTallied
-	var techniques, detectors [2]compare.Tallies
+	var was, is origins
 	err = inParallel(
-		func() (err error) { techniques[0], detectors[0], err = baseline.tallies(ctx, every); return err },
-		func() (err error) { techniques[1], detectors[1], err = candidate.tallies(ctx, every); return err },
+		func() (err error) { was, err = baseline.origins(ctx, every); return err },
+		func() (err error) { is, err = candidate.origins(ctx, every); return err },
 	)
 	if err != nil {
 		return nil, err
 	}
-	result.ByTechnique(techniques[0], techniques[1])
-	result.ByDetector(detectors[0], detectors[1])
+	result.ByTechnique(was.techniques, is.techniques)
+	result.ByDetector(was.detectors, is.detectors)
+	result.ByRanking(was.rankings, is.rankings)
 	if every > 1 {
 		result.Warnings = append(result.Warnings, fmt.Sprintf("techniques and detectors are told from every %d. index, since there are so many trials", every))
 	}
@@ -180,11 +187,17 @@ func settingsOf(db *store.DB, variant string) (string, error) {
 	return strings.Join(out, " "), nil
 }
 
-// tallies reads how techniques and detectors did in every n-th trial.
-func (s side) tallies(ctx context.Context, every int) (techniques, detectors compare.Tallies, err error) {
+// origins is what a variant's techniques and detectors did.
+type origins struct {
+	techniques, detectors compare.Tallies
+	rankings              compare.Rankings
+}
+
+// origins reads how techniques and detectors did in every n-th trial.
+func (s side) origins(ctx context.Context, every int) (origins, error) {
 	db, err := store.Open(ctx, s.file)
 	if err != nil {
-		return nil, nil, err
+		return origins{}, err
 	}
 	defer db.Close()
 	into := func(to compare.Tallies) func(store.Tally) {
@@ -198,7 +211,9 @@ func (s side) tallies(ctx context.Context, every int) (techniques, detectors com
 			}
 		}
 	}
-	techniques, detectors = compare.Tallies{}, compare.Tallies{}
-	err = errors.Join(db.TechniqueTallies(s.filter, every, into(techniques)), db.DetectorTallies(s.filter, every, into(detectors)))
-	return techniques, detectors, err
+	o := origins{compare.Tallies{}, compare.Tallies{}, compare.Rankings{}}
+	return o, errors.Join(
+		db.TechniqueTallies(s.filter, every, into(o.techniques)),
+		db.DetectorTallies(s.filter, every, into(o.detectors)),
+		db.AlertConfidences(s.filter, every, o.rankings.Add))
 }

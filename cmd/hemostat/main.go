@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hemostat/reports/store"
 	"io"
 	"os"
 	"os/signal"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hemostat/reports/store"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"

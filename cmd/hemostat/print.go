@@ -3,9 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"hemostat/reports/render"
 	"io"
 	"os"
+
+	"hemostat/reports/render"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"golang.org/x/term"

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"hemostat/scenarios/defence"
 	"strings"
+
+	"hemostat/scenarios/defence"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"

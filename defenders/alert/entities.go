@@ -21,9 +21,9 @@ type Entities struct {
 	Image       string
 }
 
-// Clone copies the texts, so that what keeps an alert does not keep the block of memory
+// Detached copies the texts, so that what keeps an alert does not keep the block of memory
 // that its event was read into.
-func (x Entities) Clone() Entities {
+func (x Entities) Detached() Entities {
 	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.SourceIP, &x.Source, &x.Destination, &x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
 		*text = strings.Clone(*text)
 	}

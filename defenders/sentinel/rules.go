@@ -13,9 +13,6 @@ import (
 //go:embed rules/*/rule.yml
 var embedded embed.FS
 
-// EmbeddedRules are the rules that come with the program.
-func EmbeddedRules() ([]*sigma.Rule, error) { return sigma.ReadDir(embedded, "rules") }
-
 // LoadRules reads the rules of several folders; the name "embedded" stands for
 // those that come with the program. Pipelines adapt them all. Every fault of every
 // folder is reported.

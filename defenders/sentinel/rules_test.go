@@ -11,7 +11,7 @@ import (
 )
 
 func TestEmbeddedRulesAreInOrder(t *testing.T) {
-	rules, err := EmbeddedRules()
+	rules, err := LoadRules([]string{"embedded"})
 	require.NoError(t, err)
 	_, err = sigma.Compile(rules)
 	require.NoError(t, err)

@@ -202,7 +202,7 @@ func (s *Sentinel) raise(f detect.Finding) {
 	if a.EventTime == 0 && s.event != nil {
 		a.EventTime = s.event.Time
 	}
-	a.Entities = a.Entities.Clone()
+	a.Entities = a.Detached()
 	if s.isDuplicate(&a) {
 		return
 	}

@@ -35,7 +35,13 @@ type Row struct {
 	Difference, Lo, Hi float64
 	// P tests that there is no difference; PAdjusted holds for the whole table.
 	P, PAdjusted float64
-	Effect       float64
+	// Effect is the effect size by the method: of pairs the rank correlation of times and
+	// volumes, Cliff's delta or a common odds ratio without pairs, a hazard ratio of
+	// survival.
+	Effect float64
+	// Hazard is the hazard ratio with its interval, of the method survival only: above 1
+	// it happens sooner with the candidate. Its value is 0 elsewhere.
+	Hazard stats.Interval
 	// Later and Sooner count the pairs of a time in which the candidate was.
 	Later, Sooner int
 }
@@ -47,7 +53,10 @@ func (r Row) Found() bool { return r.PAdjusted < alpha }
 // ranks decide, as in the test.
 func (r Row) Better() int {
 	direction := r.Difference
-	if r.Metric.Kind == Time {
+	switch {
+	case r.Hazard.Value != 0:
+		direction = 1 - r.Hazard.Value
+	case r.Metric.Kind == Time && r.Later+r.Sooner > 0, direction == 0 && r.Metric.Kind != Rate:
 		direction = r.Effect
 	}
 	switch {
@@ -68,15 +77,22 @@ type Result struct {
 	// trials' steps and alerts were not given.
 	Techniques, Detectors []Row
 	Warnings              []string
+	Options               Options
+
+	pairs    []pair
+	rankings []RankingCurve
 }
 
 // Compare puts two samples side by side.
-func Compare(baseline, candidate *Sample) (*Result, error) {
+func Compare(baseline, candidate *Sample, o Options) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
 	pairs, err := match(baseline, candidate)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Baseline: baseline.Variant, Candidate: candidate.Variant, Pairs: len(pairs)}
+	r := &Result{Baseline: baseline.Variant, Candidate: candidate.Variant, Pairs: len(pairs), Options: o, pairs: pairs}
 	r.warn(baseline, candidate)
 	scenarios := byScenario(pairs)
 	if len(scenarios) > 1 {
@@ -85,7 +101,7 @@ func Compare(baseline, candidate *Sample) (*Result, error) {
 	for _, s := range scenarios {
 		r.add(s[0].baseline.Scenario, s)
 	}
-	adjust(r.Rows)
+	o.adjust(r.Rows)
 	r.disagreements()
 	return r, nil
 }
@@ -104,12 +120,16 @@ func byScenario(pairs []pair) [][]pair {
 }
 
 // adjust sets the p-values that hold for all rows of a table together.
-func adjust(rows []Row) {
+func (o Options) adjust(rows []Row) {
 	p := make([]float64, len(rows))
 	for i := range rows {
 		p[i] = rows[i].P
 	}
-	for i, adjusted := range stats.Holm(p) {
+	by := stats.Holm
+	if o.Adjustment == FalseDiscovery {
+		by = stats.BenjaminiHochberg
+	}
+	for i, adjusted := range by(p) {
 		rows[i].PAdjusted = adjusted
 	}
 }
@@ -168,29 +188,9 @@ func (r *Result) disagreements() {
 
 // add makes the rows of one scenario, or of all together.
 func (r *Result) add(scenario string, pairs []pair) {
-	before, after, horizon := make([]float64, len(pairs)), make([]float64, len(pairs)), make([]float64, len(pairs))
 	for i, m := range Metrics {
-		n := 0
-		for _, p := range pairs {
-			b, c := p.baseline.Values[i], p.candidate.Values[i]
-			if math.IsNaN(b) || math.IsNaN(c) {
-				continue // does not apply to such a day
-			}
-			before[n], after[n], horizon[n] = b, c, float64(p.baseline.Horizon)
-			n++
-		}
 		row := Row{Scenario: scenario, Metric: m}
-		switch m.Kind {
-		case Rate:
-			row.rates(before[:n], after[:n])
-		case Time:
-			row.times(before[:n], after[:n], horizon[:n])
-		case Volume:
-			row.counts(before[:n], after[:n])
-			row.ranks(before[:n], after[:n])
-		default:
-			row.counts(before[:n], after[:n])
-		}
+		row.fill(r.Options.Method, valuesOf(pairs, i))
 		r.Rows = append(r.Rows, row)
 	}
 }

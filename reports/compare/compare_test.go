@@ -46,7 +46,7 @@ func TestFewLongTrialsDoNotDecideATime(t *testing.T) {
 		add(t, baseline, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 7200e9, Detected: true, TimeToDetect: &before})
 		add(t, candidate, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 7200e9, Detected: true, TimeToDetect: &after})
 	}
-	r, err := Compare(baseline, candidate)
+	r, err := Compare(baseline, candidate, Options{})
 	require.NoError(t, err)
 	row := find(t, r, "time_to_detect")
 	require.Negative(t, row.Difference)
@@ -68,7 +68,7 @@ func find(t *testing.T, r *Result, metric string) Row {
 }
 
 func TestPairedDifferences(t *testing.T) {
-	r, err := Compare(samples(t, 40))
+	r, err := compared(t, 40)
 	require.NoError(t, err)
 	require.Equal(t, 40, r.Pairs)
 	contained := find(t, r, "contained")
@@ -102,7 +102,7 @@ func TestPairedDifferences(t *testing.T) {
 }
 
 func TestNeverCountsAsTheHorizonInMeans(t *testing.T) {
-	r, err := Compare(samples(t, 40))
+	r, err := compared(t, 40)
 	require.NoError(t, err)
 	contain := find(t, r, "time_to_contain")
 	require.InDelta(t, (100e9+900e9)/2, -contain.Difference, 1e9, "half the pairs differ by 100 s, half by the rest of the horizon")
@@ -113,36 +113,42 @@ func TestWhatCannotBeComparedIsSaid(t *testing.T) {
 	b, c := samples(t, 12)
 	c.trials = slices.Delete(c.trials, 3, 4)
 	add(t, c, &record.Trial{Status: "error"})
-	r, err := Compare(b, c)
+	r, err := Compare(b, c, Options{})
 	require.NoError(t, err)
 	require.Equal(t, 11, r.Pairs)
 	require.Len(t, r.Warnings, 3)
 	require.Contains(t, r.Warnings[0], "1 trials have no counterpart")
 	require.Contains(t, r.Warnings[1], "0 of the baseline, 1 of the candidate")
 	require.Contains(t, r.Warnings[2], "differ in errors")
-	_, err = Compare(b, NewSample("empty", 0))
+	_, err = Compare(b, NewSample("empty", 0), Options{})
 	require.ErrorContains(t, err, "no trial in common")
 	c.trials[0].Horizon = 2
-	_, err = Compare(b, c)
+	_, err = Compare(b, c, Options{})
 	require.ErrorContains(t, err, "a horizon of")
 
 	b, c = samples(t, 4)
 	c.trials[2].ScenarioDigest = "another"
-	_, err = Compare(b, c)
+	_, err = Compare(b, c, Options{})
 	require.ErrorContains(t, err, "is not the same")
 	c.Settings = "attackers[0].skill=0.9"
-	r, err = Compare(b, c)
+	r, err = Compare(b, c, Options{})
 	require.NoError(t, err, "variants that set different things in a scenario are to be compared")
 	require.Contains(t, r.Warnings[0], "set different things")
 	b, c = samples(t, 4)
 	add(t, c, &record.Trial{Scenario: "s", Index: 2, Status: "ok", Horizon: 1})
-	_, err = Compare(b, c)
+	_, err = Compare(b, c, Options{})
 	require.ErrorContains(t, err, "must not count twice")
 	require.ErrorContains(t, b.Add(&record.Trial{TrialID: "abc", Status: "ok", Score: math.NaN()}, 1, ""), "no number")
 }
 
+// compared compares the samples of so many pairs.
+func compared(t *testing.T, pairs int) (*Result, error) {
+	baseline, candidate := samples(t, pairs)
+	return Compare(baseline, candidate, Options{})
+}
+
 func TestOnePairSaysNothingOfMeans(t *testing.T) {
-	r, err := Compare(samples(t, 1))
+	r, err := compared(t, 1)
 	require.NoError(t, err)
 	require.Contains(t, r.Warnings[0], "only 1 pairs")
 	score := find(t, r, "score")
@@ -157,7 +163,7 @@ func TestAllCensoredAndAllEqual(t *testing.T) {
 		add(t, b, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 10e9})
 		add(t, c, &record.Trial{Scenario: "s", Index: i, Status: "ok", Horizon: 10e9})
 	}
-	r, err := Compare(b, c)
+	r, err := Compare(b, c, Options{})
 	require.NoError(t, err)
 	for _, x := range r.Rows {
 		if x.Metric.Name == "alerts_false_per_1000_benign" {
@@ -177,7 +183,7 @@ func TestNoAttackIsNoMiss(t *testing.T) {
 		add(t, b, &record.Trial{Scenario: "quiet", Index: i, Status: "ok", Outcome: record.OutcomeNone, Horizon: 1, Score: 99})
 		add(t, c, &record.Trial{Scenario: "quiet", Index: i, Status: "ok", Outcome: record.OutcomeNone, Horizon: 1, Score: 99})
 	}
-	r, err := Compare(b, c)
+	r, err := Compare(b, c, Options{})
 	require.NoError(t, err)
 	for _, x := range r.Rows {
 		switch {
@@ -199,14 +205,14 @@ func TestScenariosThatDisagreeAreWarnedOf(t *testing.T) {
 			add(t, c, &record.Trial{Scenario: s, Index: i, Status: "ok", Horizon: 1, Contained: s == "up"})
 		}
 	}
-	r, err := Compare(b, c)
+	r, err := Compare(b, c, Options{})
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(r.Warnings, "\n"), "scenarios disagree on contained: better in up, worse in down")
 }
 
 func TestOriginsTellWhichTechniqueSuffered(t *testing.T) {
 	b, c := samples(t, 30)
-	r, err := Compare(b, c)
+	r, err := Compare(b, c, Options{})
 	require.NoError(t, err)
 	before, after := Tallies{}, Tallies{}
 	for i := range 30 {
@@ -268,7 +274,7 @@ func BenchmarkCompare(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if _, err := Compare(baseline, candidate); err != nil {
+		if _, err := Compare(baseline, candidate, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,10 +3,11 @@ package compare
 import (
 	"encoding/json"
 	"fmt"
-	"hemostat/reports/render"
 	"math"
 	"strconv"
 	"strings"
+
+	"hemostat/reports/render"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -63,21 +64,28 @@ func jsonRows(rows []Row, subject func(*jsonRow) *string) []jsonRow {
 // JSON is the comparison for other programs. Times are nanoseconds; null stands
 // for what cannot be said or never happened.
 func (r *Result) JSON() ([]byte, error) {
-	warnings := r.Warnings
+	warnings, rankings := r.Warnings, r.rankings
+	if rankings == nil {
+		rankings = []RankingCurve{}
+	}
 	if warnings == nil {
 		warnings = []string{}
 	}
 	return json.MarshalIndent(struct {
-		Baseline   string    `json:"baseline"`
-		Candidate  string    `json:"candidate"`
-		Pairs      int       `json:"pairs"`
-		Rows       []jsonRow `json:"rows"`
-		Techniques []jsonRow `json:"techniques"`
-		Detectors  []jsonRow `json:"detectors"`
-		Warnings   []string  `json:"warnings"`
-	}{r.Baseline, r.Candidate, r.Pairs, jsonRows(r.Rows, nil),
+		Baseline   string         `json:"baseline"`
+		Candidate  string         `json:"candidate"`
+		Method     Method         `json:"method"`
+		Adjustment Adjustment     `json:"adjustment"`
+		Pairs      int            `json:"pairs"`
+		Rows       []jsonRow      `json:"rows"`
+		Techniques []jsonRow      `json:"techniques"`
+		Detectors  []jsonRow      `json:"detectors"`
+		Curves     []Curve        `json:"curves"`
+		Rankings   []RankingCurve `json:"rankings"`
+		Warnings   []string       `json:"warnings"`
+	}{r.Baseline, r.Candidate, r.Options.Method, r.Options.Adjustment, r.Pairs, jsonRows(r.Rows, nil),
 		jsonRows(r.Techniques, func(x *jsonRow) *string { return &x.Technique }),
-		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), warnings}, "", "  ")
+		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), r.Curves(), rankings, warnings}, "", "  ")
 }
 
 // Part is one table of a comparison: the metrics, the techniques or the detectors.
@@ -109,7 +117,7 @@ func (r *Result) Parts() []Part {
 
 // Summary is what stands above the tables.
 func (r *Result) Summary() string {
-	return fmt.Sprintf("baseline %s, candidate %s, %d pairs; p is adjusted for all rows of a table (Holm), ~ means that no difference was found; times are medians, their differences are of means up to the horizon", r.Baseline, r.Candidate, r.Pairs)
+	return fmt.Sprintf("baseline %s, candidate %s, %d pairs; p is adjusted for all rows of a table (%s), ~ means that no difference was found; %s", r.Baseline, r.Candidate, r.Pairs, r.Options.Adjustment.authors(), r.Options.Method.explained())
 }
 
 // Table writes the comparison for people, aligned or as Markdown. A difference
@@ -214,10 +222,13 @@ func (r Row) Change() string {
 	if !r.Found() {
 		return "~"
 	}
-	if r.Metric.Kind == Time && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
+	if r.Hazard.Value != 0 && min(r.Lo*r.Difference, r.Hi*r.Difference) <= 0 {
+		return fmt.Sprintf("hazard ratio %.2f [%.2f, %.2f]", r.Hazard.Value, r.Hazard.Lo, r.Hazard.Hi)
+	}
+	if r.Metric.Kind == Time && r.Later+r.Sooner > 0 && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
 		return fmt.Sprintf("later in %d pairs, sooner in %d", r.Later, r.Sooner)
 	}
-	if r.Metric.Kind == Volume && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
+	if r.Metric.Kind == Volume && r.Later+r.Sooner > 0 && min(r.Lo*r.Effect, r.Hi*r.Effect) <= 0 {
 		return fmt.Sprintf("more in %d pairs, less in %d", r.Later, r.Sooner)
 	}
 	return fmt.Sprintf("%s [%s, %s]", r.Metric.Signed(r.Difference), r.Metric.Signed(r.Lo), r.Metric.Signed(r.Hi))

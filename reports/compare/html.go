@@ -20,7 +20,14 @@ var htmlBody = template.Must(template.New("compare").Funcs(template.FuncMap{"bar
 // HTML writes the comparison as a page of its own.
 func (r *Result) HTML(w io.Writer) error {
 	var body bytes.Buffer
-	if err := htmlBody.Execute(&body, r); err != nil {
+	pictures, err := r.Pictures()
+	if err != nil {
+		return err
+	}
+	if err := htmlBody.Execute(&body, struct {
+		*Result
+		Pictures []Picture
+	}{r, pictures}); err != nil {
 		return err
 	}
 	return render.Page(w, r.Candidate+" against "+r.Baseline, template.HTML(body.String())) //nolint:gosec // written by the template above, which escapes

@@ -59,7 +59,7 @@ func (r *Result) ByTechnique(baseline, candidate Tallies) {
 			r.Techniques = append(r.Techniques, row)
 		}
 	}
-	adjust(r.Techniques)
+	r.Options.adjust(r.Techniques)
 }
 
 // ByDetector adds how many true and false alerts each detector raised.
@@ -81,7 +81,7 @@ func (r *Result) ByDetector(baseline, candidate Tallies) {
 			r.Detectors = append(r.Detectors, row)
 		}
 	}
-	adjust(r.Detectors)
+	r.Options.adjust(r.Detectors)
 }
 
 // subjectsOf lists the techniques or detectors of both sides, and the trials that

@@ -26,6 +26,7 @@ type Observation struct {
 	Key
 	ScenarioDigest string
 	Horizon        int64
+	Objective      float64   // nanoseconds until the attacker reached the goal; infinite: never
 	Values         []float64 // by Metrics
 }
 
@@ -67,7 +68,11 @@ func (s *Sample) Add(t *record.Trial, seed uint64, scenarioDigest string) error 
 	for i := range Metrics {
 		s.values = append(s.values, Metrics[i].Of(t))
 	}
-	s.trials = append(s.trials, Observation{Key{t.Scenario, seed, t.Index}, scenarioDigest, t.Horizon, s.values[from:len(s.values):len(s.values)]})
+	objective := math.Inf(1)
+	if t.TimeToObjective != nil {
+		objective = float64(*t.TimeToObjective)
+	}
+	s.trials = append(s.trials, Observation{Key{t.Scenario, seed, t.Index}, scenarioDigest, t.Horizon, objective, s.values[from:len(s.values):len(s.values)]})
 	return nil
 }
 

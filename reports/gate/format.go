@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"hemostat/reports/render"
 	"io"
 	"maps"
 	"math"
 	"slices"
 	"strings"
+
+	"hemostat/reports/render"
 )
 
 // number is a JSON number, or null where nothing can be said.

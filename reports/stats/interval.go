@@ -10,9 +10,6 @@ import (
 // say".
 type Interval struct{ Value, Lo, Hi float64 }
 
-// Says tells whether there is an estimate.
-func (i Interval) Says() bool { return !math.IsNaN(i.Value) }
-
 // nothing is the interval that says nothing.
 func nothing() Interval { return Interval{math.NaN(), math.NaN(), math.NaN()} }
 
@@ -50,6 +47,16 @@ func Wilson(k, n int, alpha float64) Interval {
 		out.Hi = 1
 	}
 	return out
+}
+
+// Difference is the second minus the first of two independent estimates, with the
+// interval that follows from theirs (Newcombe 1998, method 10, when they are Wilson's;
+// Zou and Donner 2008 for any).
+func Difference(first, second Interval) Interval {
+	d := second.Value - first.Value
+	return Interval{d,
+		d - math.Hypot(second.Value-second.Lo, first.Hi-first.Value),
+		d + math.Hypot(second.Hi-second.Value, first.Value-first.Lo)}
 }
 
 // ClopperPearson is the exact interval of a proportion (Clopper and Pearson

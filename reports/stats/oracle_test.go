@@ -255,7 +255,6 @@ func TestVectorsOfROC(t *testing.T) {
 		Score_a, Score_b []float64
 		Auc_a, Auc_b     number
 		Delong_ci95_a    []number
-		Paired_delong_p  number
 	}](t, "roc") {
 		hostile := make([]bool, len(c.Label))
 		for j := range hostile {
@@ -266,8 +265,6 @@ func TestVectorsOfROC(t *testing.T) {
 		same(t, closed, c.Delong_ci95_a[0], a.Lo, "area, lower", i)
 		same(t, closed, c.Delong_ci95_a[1], a.Hi, "area, upper", i)
 		same(t, closed, c.Auc_b, AUC(hostile, c.Score_b, 0.05).Value, "area of b", i)
-		_, p := PairedDeLong(hostile, c.Score_a, c.Score_b, 0.05)
-		same(t, closed, c.Paired_delong_p, p, "paired p", i)
 	}
 }
 
@@ -281,14 +278,5 @@ func TestVectorsOfMantelHaenszel(t *testing.T) {
 		same(t, closed, c.Lo, odds.Lo, "odds ratio, lower", i)
 		same(t, closed, c.Hi, odds.Hi, "odds ratio, upper", i)
 		same(t, closed, c.P, p, "p", i)
-	}
-}
-
-func TestVectorsOfPower(t *testing.T) {
-	for i, c := range vectors[struct {
-		P1, P2, Power, Alpha_one_sided float64
-		N_per_group                    number
-	}](t, "power_proportions") {
-		same(t, closed, c.N_per_group, SampleSizeProportions(c.P1, c.P2, c.Power, c.Alpha_one_sided), "n", i)
 	}
 }

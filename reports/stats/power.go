@@ -6,19 +6,6 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// SampleSizeProportions is how many independent trials each of two groups needs so
-// that a one-sided test at error rate alpha finds the difference of two
-// proportions with the wanted power (Fleiss, Levin and Paik 2003; as R's
-// power.prop.test). It is NaN when the proportions are equal.
-func SampleSizeProportions(p1, p2, power, alpha float64) float64 {
-	if p1 == p2 {
-		return math.NaN()
-	}
-	mean := (p1 + p2) / 2
-	root := distuv.UnitNormal.Quantile(1-alpha)*math.Sqrt(2*mean*(1-mean)) + distuv.UnitNormal.Quantile(power)*math.Sqrt(p1*(1-p1)+p2*(1-p2))
-	return root * root / ((p1 - p2) * (p1 - p2))
-}
-
 // PowerPaired is how likely n pairs are to show, by a one-sided test at error rate
 // alpha, a mean difference that lies effect away from what is tested, when single
 // differences have standard deviation sd (normal approximation).

@@ -80,29 +80,6 @@ func AUC(hostile []bool, score []float64, alpha float64) Interval {
 	return Interval{p.auc, max(0, p.auc-z*se), min(1, p.auc+z*se)}
 }
 
-// PairedDeLong is the difference of the areas under two curves of scores on the
-// same cases, b minus a, and the p-value that there is none (DeLong et al. 1988).
-func PairedDeLong(hostile []bool, a, b []float64, alpha float64) (Interval, float64) {
-	pa, pb := placements(hostile, a), placements(hostile, b)
-	if pa == nil || pb == nil {
-		return nothing(), math.NaN()
-	}
-	variance := func(x, y *placement) float64 {
-		return covariance(x.hits, y.hits)/float64(len(x.hits)) + covariance(x.quiet, y.quiet)/float64(len(x.quiet))
-	}
-	se := math.Sqrt(max(0, variance(pa, pa)+variance(pb, pb)-2*variance(pa, pb)))
-	d := pb.auc - pa.auc
-	z := normalQuantile(alpha)
-	out := Interval{d, d - z*se, d + z*se}
-	if se == 0 {
-		if d == 0 {
-			return out, 1
-		}
-		return out, 0
-	}
-	return out, twoSided(d / se)
-}
-
 // placement is, for each hostile case, the share of quiet ones that it is above,
 // and for each quiet case the share of hostile ones that are above it.
 type placement struct {

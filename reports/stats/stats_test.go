@@ -75,7 +75,7 @@ func TestNewcombeInterval(t *testing.T) {
 	none := Newcombe(Pairs{Both: 50}, 0.05)
 	require.Less(t, none.Lo, 0.0)
 	require.Greater(t, none.Hi, 0.0)
-	require.False(t, Newcombe(Pairs{}, 0.05).Says())
+	require.True(t, math.IsNaN(Newcombe(Pairs{}, 0.05).Value))
 }
 
 func sortedCopy(x []float64) []float64 {

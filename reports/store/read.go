@@ -132,6 +132,29 @@ func (db *DB) DetectorTallies(filter Filter, every int, f func(Tally)) error {
 	return db.tallies("detector, count(d.trial_id), coalesce(sum(attack<>0),0), 0", "alerts d ON d.trial_id=t.trial_id", filter, every, f)
 }
 
+// AlertConfidences calls f with the detector and confidence of each alert of every n-th
+// index, and whether it was true, in the order of trials.
+func (db *DB) AlertConfidences(filter Filter, every int, f func(detector string, confidence float64, isTrue bool)) error {
+	where, args := filter.where()
+	rows, err := db.sql.QueryContext(db.ctx, `SELECT a.detector, a.confidence, a.attack<>0
+ FROM (SELECT trial_id, scenario, seed, trial_index FROM trials WHERE status='ok' AND `+where+` AND trial_index % ? = 0) t
+ JOIN alerts a ON a.trial_id=t.trial_id ORDER BY scenario, seed, trial_index, alert`, append(args, max(1, every))...)
+	if err != nil {
+		return db.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var detector string
+		var confidence float64
+		var isTrue bool
+		if err := rows.Scan(&detector, &confidence, &isTrue); err != nil {
+			return db.explain(err)
+		}
+		f(detector, confidence, isTrue)
+	}
+	return db.explain(rows.Err())
+}
+
 // tallies reads what, the name first, from the rows joined to each trial.
 func (db *DB) tallies(what, joined string, filter Filter, every int, f func(Tally)) error {
 	where, args := filter.where()

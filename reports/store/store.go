@@ -276,9 +276,6 @@ func (db *DB) applyMigrations() error {
 // Close closes the database.
 func (db *DB) Close() error { return db.sql.Close() }
 
-// Path is the file's name.
-func (db *DB) Path() string { return db.path }
-
 // checkFile tells whether the file that was opened is still the one of its name.
 func (db *DB) checkFile() error {
 	now, err := os.Stat(db.path)

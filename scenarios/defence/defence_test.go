@@ -26,7 +26,7 @@ func TestVariantFaultsAreExplained(t *testing.T) {
 	dir := t.TempDir()
 	cases := map[string]string{
 		"name: v\ndetectors: [sigma, sigma]\n":                          "named twice",
-		"name: v\ndetectors: [{name: reflex, options: {failurs: 4}}]\n": `did you mean "failures"?`,
+		"name: v\ndetectors: [{name: reflex, options: {fialures: 4}}]\n": `did you mean "failures"?`,
 		"name: v\ndetectors: [{name: sigma, options: {x: 1}}]\n":        "the detector sigma has no options",
 		"name: v\nrules: [nowhere]\n":                                   "nowhere",
 		"name: v\nplaybooks: nowhere\n":                                 "cannot be read",

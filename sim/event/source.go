@@ -45,14 +45,6 @@ const (
 
 var channelNames = [NumChannels]string{"sysmon", "security", "system", "powershell", "sshd", "auditd", "zeek", "proxy", "webserver", "decoy", "cloud"}
 
-// String is the name that sensor definitions use.
-func (c Channel) String() string {
-	if c < NumChannels {
-		return channelNames[c]
-	}
-	return "?"
-}
-
 // ChannelByName finds a channel, reporting false for an unknown name.
 func ChannelByName(name string) (Channel, bool) {
 	for c, n := range channelNames {

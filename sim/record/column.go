@@ -53,15 +53,6 @@ type Column struct {
 // TrialColumns are the columns of the table trials that come from Trial, in order.
 var TrialColumns = ColumnsOf[Trial]()
 
-// TrialColumn finds a column of trials by its name.
-func TrialColumn(name string) (Column, bool) {
-	at := slices.IndexFunc(TrialColumns, func(c Column) bool { return c.Name == name })
-	if at < 0 {
-		return Column{}, false
-	}
-	return TrialColumns[at], true
-}
-
 // ColumnsOf reads the columns of a row's type from the tags of its fields. Fields
 // without a name, and lists of other rows, are none.
 func ColumnsOf[T any]() []Column {

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,14 +16,14 @@ func TestColumnsFollowFromTheFields(t *testing.T) {
 		seen[c.Name] = true
 		require.NotEmpty(t, c.Doc, "column %s needs a doc", c.Name)
 	}
-	detect, ok := TrialColumn("time_to_detect")
+	detect, ok := trialColumn("time_to_detect")
 	require.True(t, ok)
 	require.Equal(t, Column{Name: "time_to_detect", Type: "INTEGER", Nullable: true, Unit: Nanoseconds, Better: -1, Doc: detect.Doc, field: detect.field}, detect)
 	require.Equal(t, "time_to_detect INTEGER", detect.Definition())
-	score, _ := TrialColumn("score")
+	score, _ := trialColumn("score")
 	require.Equal(t, "score REAL NOT NULL DEFAULT 0", score.Definition())
 	require.Equal(t, 100.0, score.Bound)
-	_, ok = TrialColumn("attacks")
+	_, ok = trialColumn("attacks")
 	require.False(t, ok, "lists of rows are tables of their own")
 	line := ColumnsOf[AuditEntry]()
 	require.Equal(t, "json", line[len(line)-1].Name, "what is no part of the digest may still be a column")
@@ -32,13 +33,13 @@ func TestValuesGoToTheDatabaseAndBack(t *testing.T) {
 	at := int64(7)
 	row := Trial{Detected: true, TimeToDetect: &at, Score: 2.5, AlertsFalse: 3}
 	for name, want := range map[string]float64{"detected": 1, "time_to_detect": 7, "score": 2.5, "alerts_false": 3, "contained": 0} {
-		c, ok := TrialColumn(name)
+		c, ok := trialColumn(name)
 		require.True(t, ok, name)
 		v, there := c.Number(&row)
 		require.True(t, there)
 		require.Equal(t, want, v, name)
 	}
-	never, _ := TrialColumn("time_to_contain")
+	never, _ := trialColumn("time_to_contain")
 	_, there := never.Number(&row)
 	require.False(t, there)
 
@@ -107,4 +108,13 @@ func TestTimes(t *testing.T) {
 	text, err := json.Marshal(Trial{})
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"time_to_detect":null`)
+}
+
+// trialColumn finds a column of trials by its name.
+func trialColumn(name string) (Column, bool) {
+	at := slices.IndexFunc(TrialColumns, func(c Column) bool { return c.Name == name })
+	if at < 0 {
+		return Column{}, false
+	}
+	return TrialColumns[at], true
 }

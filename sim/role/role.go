@@ -39,9 +39,6 @@ const (
 var declared = []Role{Workstation, AdminWorkstation, DomainController, FileServer, DatabaseServer, WebServer, MailServer, AppServer,
 	BackupServer, JumpHost, Scanner, SSHGateway, DNSServer, ProxyServer, CloudGateway}
 
-// Declared lists the roles that a world's file may give.
-func Declared() []Role { return slices.Clone(declared) }
-
 // IsHub tells whether everybody talks to hosts of this role, so that being about the
 // same one does not make two alerts belong together.
 func (r Role) IsHub() bool {

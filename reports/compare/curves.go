@@ -1,0 +1,207 @@
+package compare
+
+import (
+	"bytes"
+	"html/template"
+	"image/color"
+	"math"
+	"slices"
+	"time"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"hemostat/reports/stats"
+)
+
+// Curve is the share of trials in which something has happened by a time.
+type Curve struct {
+	Variant string       `json:"variant"`
+	Event   string       `json:"event"`
+	Method  string       `json:"method"` // kaplan-meier or aalen-johansen
+	Points  []CurvePoint `json:"points"`
+}
+
+// CurvePoint is one time of a curve, in nanoseconds since the attack's first event.
+// The 95 % interval is null where there is none, as in curves of Aalen and Johansen.
+type CurvePoint struct {
+	Time  number `json:"time"`
+	Share number `json:"share"`
+	Lo    number `json:"lo"`
+	Hi    number `json:"hi"`
+}
+
+// curvePoints is how many times a curve is given at, evenly up to the horizon.
+const curvePoints = 60
+
+// curveMetrics are the times that curves are drawn of.
+var curveMetrics = []string{"time_to_detect", "time_to_respond", "time_to_contain"}
+
+// Causes that end the race between the attack's objective and its detection.
+const (
+	causeDetected  = 1
+	causeObjective = 2
+)
+
+// Curves are, of each variant, how soon attacks were detected, answered and contained
+// (Kaplan and Meier, censored at the horizon), and who won the race of detection
+// against objective (Aalen and Johansen: one stops the other from coming first).
+func (r *Result) Curves() []Curve {
+	curves := []Curve{}
+	for _, name := range curveMetrics {
+		i := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == name })
+		v := valuesOf(r.pairs, i)
+		if len(v.before) == 0 {
+			continue
+		}
+		at := curveTimes(slices.Max(v.horizon))
+		curves = append(curves,
+			Curve{r.Baseline, name, "kaplan-meier", happened(observations(v.before, v.horizon), at)},
+			Curve{r.Candidate, name, "kaplan-meier", happened(observations(v.after, v.horizon), at)})
+	}
+	return append(curves, r.races()...)
+}
+
+func curveTimes(horizon float64) []float64 {
+	at := make([]float64, curvePoints+1)
+	for i := range at {
+		at[i] = horizon * float64(i) / curvePoints
+	}
+	return at
+}
+
+// happened turns a curve of what has not happened yet around.
+func happened(sample []stats.Observation, at []float64) []CurvePoint {
+	curve := stats.KaplanMeier(sample)
+	points := make([]CurvePoint, len(at))
+	for i, t := range at {
+		not, _ := curve.At(t, alpha)
+		points[i] = CurvePoint{number(t), number(1 - not.Value), number(1 - not.Hi), number(1 - not.Lo)}
+	}
+	return points
+}
+
+// races are the curves of detection before the objective and of the reverse.
+func (r *Result) races() []Curve {
+	detect := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == "time_to_detect" })
+	var curves []Curve
+	for side, variant := range []string{r.Baseline, r.Candidate} {
+		var outcomes []stats.Outcome
+		horizon := 0.0
+		for _, p := range r.pairs {
+			o := []*Observation{p.baseline, p.candidate}[side]
+			if detected := o.Values[detect]; !math.IsNaN(detected) {
+				outcomes = append(outcomes, race(detected, o.Objective, float64(o.Horizon)))
+				horizon = max(horizon, float64(o.Horizon))
+			}
+		}
+		if len(outcomes) == 0 {
+			continue
+		}
+		at := curveTimes(horizon)
+		for _, event := range []struct {
+			name  string
+			cause int
+		}{{"detected_before_objective", causeDetected}, {"objective_before_detection", causeObjective}} {
+			curve := Curve{variant, event.name, "aalen-johansen", nil}
+			for i, share := range stats.CumulativeIncidence(outcomes, event.cause, at) {
+				curve.Points = append(curve.Points, CurvePoint{number(at[i]), number(share), number(math.NaN()), number(math.NaN())})
+			}
+			curves = append(curves, curve)
+		}
+	}
+	return curves
+}
+
+// race is what came first. An objective that falls on the same instant as the
+// detection was not prevented.
+func race(detected, objective, horizon float64) stats.Outcome {
+	switch {
+	case objective <= detected && objective <= horizon:
+		return stats.Outcome{Time: objective, Cause: causeObjective}
+	case detected <= horizon:
+		return stats.Outcome{Time: detected, Cause: causeDetected}
+	}
+	return stats.Outcome{Time: horizon}
+}
+
+// Picture is the drawing of one event's curves for the page.
+type Picture struct {
+	Title string
+	SVG   template.HTML
+}
+
+// Pictures draws the curves, one picture for an event.
+func (r *Result) Pictures() ([]Picture, error) {
+	var pictures []Picture
+	var ofEvent []Curve
+	curves := r.Curves()
+	for i, c := range curves {
+		ofEvent = append(ofEvent, c)
+		if i+1 < len(curves) && curves[i+1].Event == c.Event {
+			continue
+		}
+		if c.Method == "kaplan-meier" {
+			svg, err := drawCurves(ofEvent)
+			if err != nil {
+				return nil, err
+			}
+			pictures = append(pictures, Picture{c.Event, svg})
+		}
+		ofEvent = nil
+	}
+	return pictures, nil
+}
+
+// drawCurves draws the curves of one event with their intervals as bands.
+func drawCurves(curves []Curve) (template.HTML, error) {
+	p := plot.New()
+	p.BackgroundColor = color.White
+	p.X.Label.Text, p.Y.Label.Text = "minutes since the attack began", "share of attacks"
+	p.Y.Min, p.Y.Max = 0, 1
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Add(plotter.NewGrid())
+	for i, c := range curves {
+		var line, low, high plotter.XYs
+		for k, point := range c.Points {
+			x := float64(point.Time) / float64(time.Minute)
+			if k > 0 { // a curve of steps: it stays until the next time
+				line = append(line, plotter.XY{X: x, Y: float64(c.Points[k-1].Share)})
+			}
+			line = append(line, plotter.XY{X: x, Y: float64(point.Share)})
+			if !math.IsNaN(float64(point.Lo + point.Hi)) {
+				low, high = append(low, plotter.XY{X: x, Y: float64(point.Lo)}), append(high, plotter.XY{X: x, Y: float64(point.Hi)})
+			}
+		}
+		if len(low) > 1 {
+			slices.Reverse(high)
+			band, err := plotter.NewPolygon(append(low, high...))
+			if err != nil {
+				return "", err
+			}
+			red, green, blue, _ := plotutil.Color(i).RGBA()
+			band.Color = color.NRGBA{uint8(red >> 8), uint8(green >> 8), uint8(blue >> 8), 40}
+			band.Width = 0
+			p.Add(band)
+		}
+		drawn, err := plotter.NewLine(line)
+		if err != nil {
+			return "", err
+		}
+		drawn.Color, drawn.Width = plotutil.Color(i), vg.Points(1.5)
+		p.Add(drawn)
+		p.Legend.Add(c.Variant, drawn)
+	}
+	canvas := vgsvg.New(14*vg.Centimeter, 8*vg.Centimeter)
+	p.Draw(draw.New(canvas))
+	var out bytes.Buffer
+	if _, err := canvas.WriteTo(&out); err != nil {
+		return "", err
+	}
+	_, svg, _ := bytes.Cut(out.Bytes(), []byte("<svg")) // the page has a prologue of its own
+	return template.HTML("<svg" + string(svg)), nil     //nolint:gosec // drawn above; the library escapes text
+}
