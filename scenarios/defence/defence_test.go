@@ -25,18 +25,18 @@ func write(t testing.TB, dir, name, text string) string {
 func TestVariantFaultsAreExplained(t *testing.T) {
 	dir := t.TempDir()
 	cases := map[string]string{
-		"name: v\ndetectors: [sigma, sigma]\n":                          "named twice",
+		"name: v\ndetectors: [sigma, sigma]\n":                           "named twice",
 		"name: v\ndetectors: [{name: reflex, options: {fialures: 4}}]\n": `did you mean "failures"?`,
-		"name: v\ndetectors: [{name: sigma, options: {x: 1}}]\n":        "the detector sigma has no options",
-		"name: v\nrules: [nowhere]\n":                                   "nowhere",
-		"name: v\nplaybooks: nowhere\n":                                 "cannot be read",
-		"name: v\nhotl: {tier1: -1}\n":                                  "a number of people from 0 to 1000",
-		"name: v\nhotl: {mode: psychic}\n":                              `"psychic" is not accepted`,
-		"name: v\nhotl: {shift: [8]}\n":                                 "two hours of the day",
-		"name: v\ndetectors: [dog]\n":                                   `unknown detector "dog"`,
-		"name: v\nwithout_rules: [nothing]\n":                           `no rule has the id, name or title "nothing"`,
-		"name: v\nhotle: {}\n":                                          `did you mean "hotl"?`,
-		"name: v\nintel: [{name: f, coverage: 3}]\n":                    "shares from 0 to 1",
+		"name: v\ndetectors: [{name: sigma, options: {x: 1}}]\n":         "the detector sigma has no options",
+		"name: v\nrules: [nowhere]\n":                                    "nowhere",
+		"name: v\nplaybooks: nowhere\n":                                  "cannot be read",
+		"name: v\nhotl: {tier1: -1}\n":                                   "a number of people from 0 to 1000",
+		"name: v\nhotl: {mode: psychic}\n":                               `"psychic" is not accepted`,
+		"name: v\nhotl: {shift: [8]}\n":                                  "two hours of the day",
+		"name: v\ndetectors: [dog]\n":                                    `unknown detector "dog"`,
+		"name: v\nwithout_rules: [nothing]\n":                            `no rule has the id, name or title "nothing"`,
+		"name: v\nhotle: {}\n":                                           `did you mean "hotl"?`,
+		"name: v\nintel: [{name: f, coverage: 3}]\n":                     "shares from 0 to 1",
 		"hotl: {}\n": `"name" is missing`,
 	}
 	for text, want := range cases {
