@@ -4,6 +4,8 @@ GO ?= go
 BIN := bin/hemostat
 LINT_VERSION := v2.15.0
 LINT := bin/golangci-lint
+DEADCODE_VERSION := v0.51.0
+DEADCODE := bin/deadcode
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -X main.commit=$(COMMIT)
 
@@ -43,10 +45,16 @@ $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION) into bin/; this takes some minutes the first time"
 	@GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
+$(DEADCODE):
+	@echo "building deadcode $(DEADCODE_VERSION) into bin/"
+	@GOBIN=$(CURDIR)/bin $(GO) install golang.org/x/tools/cmd/deadcode@$(DEADCODE_VERSION)
+
 .PHONY: lint
-lint: $(LINT) ## go vet and golangci-lint, with the import rules
+lint: $(LINT) $(DEADCODE) ## go vet, golangci-lint with the import rules, and no function that the program cannot reach
 	@$(GO) vet ./...
 	@$(LINT) run ./...
+	@dead="$$($(DEADCODE) ./cmd/hemostat)" || exit 1; \
+		if [ -n "$$dead" ]; then echo "the program cannot reach these functions: remove them, or call them"; echo "$$dead"; exit 1; fi
 
 .PHONY: clean
 clean: ## remove what was built

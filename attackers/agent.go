@@ -132,17 +132,6 @@ func (a *Agent) Indicators() (addresses, domains []string) {
 // Done tells whether the attack is over.
 func (a *Agent) Done() bool { return a.done }
 
-// Footholds counts the footholds that still work.
-func (a *Agent) Footholds() int {
-	n := 0
-	for _, f := range a.state.Footholds {
-		if a.state.Usable(f).OK() {
-			n++
-		}
-	}
-	return n
-}
-
 // Containment is the action that left the attacker no way on, and when it made
 // itself felt; ok is false when the attacker reached his goal, failed by
 // himself, or is still at work. After his last success nothing went through any

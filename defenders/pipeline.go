@@ -155,9 +155,6 @@ func both[T any](first, second func(time.Duration, T)) func(time.Duration, T) {
 	}
 }
 
-// Engine is the response engine.
-func (p *Pipeline) Engine() *response.Engine { return p.engine }
-
 // Incidents are the incidents, open ones and how many there were.
 func (p *Pipeline) Incidents() *incident.Lifecycle { return p.incidents }
 

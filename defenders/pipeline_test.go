@@ -223,7 +223,7 @@ func TestCascadeAmplifiesWithinItsBudgetAndRestorationUndoes(t *testing.T) {
 		h.settle(at)
 	}
 	require.GreaterOrEqual(t, len(h.gone), 6, "quiet: everything is taken back")
-	require.Zero(t, p.Engine().Active())
+	require.Zero(t, p.engine.Active())
 	restored := map[int]bool{}
 	for _, s := range log.stages {
 		if s.Stage == stage.Restoration {
@@ -397,7 +397,7 @@ func TestRestorationRollsBackWhenItBleeds(t *testing.T) {
 	for at := again; at < 4*time.Hour; at += 15 * time.Second {
 		step(at)
 	}
-	require.Zero(t, p.Engine().Active(), "in the end everything is taken back")
+	require.Zero(t, p.engine.Active(), "in the end everything is taken back")
 	var restored int
 	for _, s := range log.stages {
 		if s.Stage == stage.Restoration && s.Ended != nil {

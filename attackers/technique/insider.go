@@ -13,7 +13,7 @@ func sitDown(a *Attempt) Progress {
 	w := a.World
 	var insiders []*world.Account
 	for _, who := range w.Accounts {
-		if who.Privilege == world.User && who.Home != nil && who.Home.Windows() && !a.On(who.Home) {
+		if who.Privilege == world.User && who.Home != nil && who.Home.Windows() && !a.on(who.Home) {
 			insiders = append(insiders, who)
 		}
 	}

@@ -77,7 +77,7 @@ func needHop(s *State) error {
 		return errNothingKnown
 	}
 	if !slices.ContainsFunc(s.Known, func(h *world.Host) bool {
-		return h.Windows() && !s.Avoid[h.Name] && !s.On(h) && s.credentialFor(h) != nil
+		return h.Windows() && !s.Avoid[h.Name] && !s.on(h) && s.credentialFor(h) != nil
 	}) {
 		return errNothingToUse
 	}
@@ -88,7 +88,7 @@ func needHop(s *State) error {
 // servers, then anything that a credential opens.
 func (a *Attempt) chooseTarget(port int) *world.Host {
 	fits := func(h *world.Host) bool {
-		return h.Windows() && !a.On(h) && a.credentialFor(h) != nil &&
+		return h.Windows() && !a.on(h) && a.credentialFor(h) != nil &&
 			(port == 135 || slices.ContainsFunc(h.Ports, func(p world.Port) bool { return p.Number == port })) // every Windows host answers on 135
 	}
 	if wanted := role.Role(a.Options["role"]); wanted != "" {
@@ -250,7 +250,7 @@ func hopOverSSH(a *Attempt) Progress {
 		return failure("%s", errNoLinux)
 	}
 	a.Target = a.pick(&a.Rand, func(h *world.Host) bool {
-		return sshServer(h) && !a.On(h) && (a.Options["role"] == "" || h.Role == role.Role(a.Options["role"]))
+		return sshServer(h) && !a.on(h) && (a.Options["role"] == "" || h.Role == role.Role(a.Options["role"]))
 	})
 	if a.Target == nil {
 		return Progress{Done: true, Note: errors.New("no further SSH server known").Error()}

@@ -295,10 +295,10 @@ var (
 // orders asks a page for an order, as the web server's log shows it.
 func orders(query string) move {
 	return move{"webserver", func(a *Attempt, f *Foothold) world.Refusal {
-		if r := a.World.Reach(a.Source(), world.At(f.Host), 80); r.ByDefence() {
+		if r := a.World.Reach(a.source(), world.At(f.Host), 80); r.ByDefence() {
 			return r
 		}
-		a.World.HTTP(a.Now, a.Actor, world.Request{From: a.Source(), To: world.At(f.Host), Port: 80, Method: "GET", Host: "www." + a.World.Domain, URI: "/img/t.php", Query: query, Agent: browserAgent, Status: "200", Received: 300})
+		a.World.HTTP(a.Now, a.Actor, world.Request{From: a.source(), To: world.At(f.Host), Port: 80, Method: "GET", Host: "www." + a.World.Domain, URI: "/img/t.php", Query: query, Agent: browserAgent, Status: "200", Received: 300})
 		return world.Refusal{}
 	}}
 }

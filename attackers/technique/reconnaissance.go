@@ -43,7 +43,7 @@ func scanWeb(a *Attempt) Progress {
 		a.Target = sim.Pick(&a.Rand, w.WithRole(role.WebServer))
 		a.Count = 24 + a.Rand.IntN(40)
 	}
-	if r := w.Reach(a.Source(), world.At(a.Target), 80); !r.OK() {
+	if r := w.Reach(a.source(), world.At(a.Target), 80); !r.OK() {
 		return blocked(r)
 	}
 	agent, gap := "Mozilla/5.00 (Nikto/2.1.6) (Evasions:None) (Test:Port Check)", 300*time.Millisecond
@@ -59,8 +59,8 @@ func scanWeb(a *Attempt) Progress {
 		probe = probes[6+a.Round%4]
 		a.Count = min(a.Count, 12)
 	}
-	w.HTTP(a.Now, a.Actor, world.Request{From: a.Source(), To: world.At(a.Target), Port: 80, Method: "GET", Host: "www." + w.Domain, URI: probe.uri, Query: a.text(nil, probe.query), Agent: agent, Status: "404", Received: 380})
-	w.Flow(a.Now, a.Actor, world.Flow{From: a.Source(), To: world.At(a.Target), Port: 80, Service: "http", Sent: 500, Received: 900, Duration: time.Second})
+	w.HTTP(a.Now, a.Actor, world.Request{From: a.source(), To: world.At(a.Target), Port: 80, Method: "GET", Host: "www." + w.Domain, URI: probe.uri, Query: a.text(nil, probe.query), Agent: agent, Status: "404", Received: 380})
+	w.Flow(a.Now, a.Actor, world.Flow{From: a.source(), To: world.At(a.Target), Port: 80, Service: "http", Sent: 500, Received: 900, Duration: time.Second})
 	if a.Round < a.Count {
 		return again(time.Duration(float64(gap) * (0.5 + a.Rand.Exp()) * a.Slowdown))
 	}

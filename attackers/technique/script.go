@@ -140,7 +140,7 @@ func (a *Attempt) text(f *Foothold, s string) string {
 	if !strings.Contains(s, "{") {
 		return s
 	}
-	c2, user, host, dc := a.C2(), "SYSTEM", "", ""
+	c2, user, host, dc := a.c2(), "SYSTEM", "", ""
 	if f != nil {
 		host = f.Host.Name
 		if f.Account != nil {
@@ -334,7 +334,7 @@ func (a *Attempt) processOn(f *Foothold) *world.Process {
 // else's service.
 func connect(name string, port int, service string, sent, received uint64) move {
 	return move{"zeek/conn, windows/sysmon 3", func(a *Attempt, f *Foothold) world.Refusal {
-		to := a.C2()
+		to := a.c2()
 		if name != "" {
 			to = world.Endpoint{Address: "198.51.100.77", Domain: name}
 		}
@@ -350,7 +350,7 @@ func connect(name string, port int, service string, sent, received uint64) move 
 // proxied asks the web proxy for an address in clear text.
 func proxied(method, host, uri, agent string, sent, received uint64) move {
 	return move{"proxy, zeek/http", func(a *Attempt, f *Foothold) world.Refusal {
-		to := a.C2()
+		to := a.c2()
 		name := a.text(f, host)
 		if name != to.Domain {
 			to = world.Endpoint{Address: "198.51.100.78", Domain: name}

@@ -76,7 +76,7 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 	if r := s.World.Works(f.Implant); !r.OK() {
 		return r
 	}
-	direct := s.World.Reach(world.At(f.Host), s.C2(), 443)
+	direct := s.World.Reach(world.At(f.Host), s.c2(), 443)
 	if direct.OK() || f.Via == nil {
 		return direct
 	}
@@ -86,8 +86,8 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 	return s.World.Reach(world.At(f.Via.Host), world.At(f.Host), f.Port)
 }
 
-// C2 is the command-and-control endpoint in use.
-func (s *State) C2() world.Endpoint {
+// c2 is the command-and-control endpoint in use.
+func (s *State) c2() world.Endpoint {
 	if len(s.Domains) == 0 {
 		return world.Outside(s.Addresses[s.Address])
 	}
@@ -121,8 +121,8 @@ func (s *State) issuer(to world.Endpoint) string {
 	return "CN=" + to.Domain
 }
 
-// Source is the outside endpoint in use.
-func (s *State) Source() world.Endpoint { return world.Outside(s.Addresses[s.Address]) }
+// source is the outside endpoint in use.
+func (s *State) source() world.Endpoint { return world.Outside(s.Addresses[s.Address]) }
 
 // Current is the best foothold that can be worked from, the newest elevated one
 // first, or nil.
@@ -153,8 +153,8 @@ func (s *State) Where(windows, elevated bool) *Foothold {
 	return best
 }
 
-// On tells whether there is a usable foothold on a host.
-func (s *State) On(h *world.Host) bool {
+// on tells whether there is a usable foothold on a host.
+func (s *State) on(h *world.Host) bool {
 	return slices.ContainsFunc(s.Footholds, func(f *Foothold) bool { return f.Host == h && s.Usable(f).OK() })
 }
 
@@ -180,7 +180,7 @@ func (s *State) Settled() []*world.Host {
 // that he has lost, if it can call home. It returns the host, or nil.
 func (s *State) Revive(now time.Duration, r sim.Stream) *world.Host {
 	for _, h := range s.Settled() {
-		if s.On(h) || !s.World.Reach(world.At(h), s.C2(), 443).OK() {
+		if s.on(h) || !s.World.Reach(world.At(h), s.c2(), 443).OK() {
 			continue
 		}
 		a := &Attempt{State: s, Now: now, Rand: r}

@@ -59,13 +59,13 @@ const (
 	Isolated
 )
 
-// Event moves a zone's reaction.
-type Event int
+// event moves a zone's reaction.
+type event int
 
 // The events: evidence reaches a threshold, a person refuses the isolation, the
 // time of the reaction is over.
 const (
-	ReachLocal Event = iota
+	ReachLocal event = iota
 	Escalate
 	Isolate
 	Refused
@@ -152,8 +152,8 @@ func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decis
 }
 
 // events are the thresholds that a zone's evidence has reached.
-func (c *Cascade) events(now time.Duration, name string, z *zone) []Event {
-	var events []Event
+func (c *Cascade) events(now time.Duration, name string, z *zone) []event {
+	var events []event
 	if z.evidence >= c.options.Local {
 		events = append(events, ReachLocal)
 	}

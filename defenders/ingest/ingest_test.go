@@ -65,7 +65,7 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 	require.Len(t, pretty, 2)
 	require.Zero(t, s.Skipped)
 	s, err := Read(context.Background(), "x.json", strings.NewReader("{\n \"EventID\": 1\n}\n{\n \"Even"), Options{Format: "winlog"}, func(*event.Event) error { return nil })
-	var bad *BadLogError
+	var bad *badLogError
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, 1, s.Events)
 	require.Equal(t, map[string]int{"no valid JSON: the rest of the file is unreadable": 1}, s.Because)

@@ -80,8 +80,8 @@ type decoder interface {
 // maxLine bounds a line; longer ones are skipped and counted.
 const maxLine = 8 << 20
 
-// Stdin is the name under which ReadFile reads standard input.
-const Stdin = "-"
+// stdin is the name under which ReadFile reads standard input.
+const stdin = "-"
 
 // ReadFile reads a log file, a pipe or standard input and calls emit for every event
 // in order. An error of emit ends the reading and is returned as it is; so does the
@@ -90,7 +90,7 @@ func ReadFile(ctx context.Context, name string, o Options, emit func(*event.Even
 	if o.Format != "" && !slices.Contains(Formats, o.Format) {
 		return Summary{}, fmt.Errorf("unknown format %q; accepted: %s", o.Format, strings.Join(Formats, ", "))
 	}
-	if name == Stdin {
+	if name == stdin {
 		return readContainer(ctx, "standard input", os.Stdin, o, emit)
 	}
 	info, err := os.Stat(name)
@@ -174,7 +174,7 @@ func readZip(ctx context.Context, name string, f *os.File, in io.Reader, o Optio
 		s, err := Read(ctx, name+"/"+member.Name, r, o, emit)
 		r.Close()
 		total.Merge(s)
-		var bad *BadLogError
+		var bad *badLogError
 		if err != nil && !errors.As(err, &bad) {
 			return total, err
 		}
@@ -185,14 +185,14 @@ func readZip(ctx context.Context, name string, f *os.File, in io.Reader, o Optio
 	return total, errors.Join(faults...)
 }
 
-// BadLogError tells that one log, or a part of it, could not be read. What came before
+// badLogError tells that one log, or a part of it, could not be read. What came before
 // counts, and other logs may be read on.
-type BadLogError struct {
+type badLogError struct {
 	Name, Reason string
 }
 
 // Error names the log and what is wrong with it.
-func (e *BadLogError) Error() string { return "log " + e.Name + ": " + e.Reason }
+func (e *badLogError) Error() string { return "log " + e.Name + ": " + e.Reason }
 
 // cancellable ends a stream when its context ends, also one without line ends.
 type cancellable struct {
@@ -220,7 +220,7 @@ func Read(ctx context.Context, name string, r io.Reader, o Options, emit func(*e
 			if len(bytes.TrimSpace(head)) == 0 {
 				return Summary{}, nil
 			}
-			return Summary{}, &BadLogError{name, "its format is not recognised; name one with --format: " + strings.Join(Formats[1:], ", ")}
+			return Summary{}, &badLogError{name, "its format is not recognised; name one with --format: " + strings.Join(Formats[1:], ", ")}
 		}
 	}
 	d := newDecoder(format, name)
@@ -259,7 +259,7 @@ func Read(ctx context.Context, name string, r io.Reader, o Options, emit func(*e
 			return s, ctx.Err()
 		default:
 			s.skip("the file ends early: "+err.Error(), 1)
-			return s, &BadLogError{name, "it ends early: " + err.Error()}
+			return s, &badLogError{name, "it ends early: " + err.Error()}
 		}
 	}
 }

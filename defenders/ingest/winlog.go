@@ -316,7 +316,7 @@ func readDocuments(name string, in *bufio.Reader, d decoder, s *Summary, emit fu
 		}
 		if err != nil {
 			s.skip("no valid JSON: the rest of the file is unreadable", 1)
-			return &BadLogError{name, "it is no valid JSON from a place on: " + err.Error()}
+			return &badLogError{name, "it is no valid JSON from a place on: " + err.Error()}
 		}
 		if len(raw) > 0 && raw[0] == '[' {
 			var items []json.RawMessage

@@ -4,9 +4,10 @@
 package inventory
 
 import (
-	"hemostat/sim/role"
 	"slices"
 	"strings"
+
+	"hemostat/sim/role"
 )
 
 // Host is a machine as the asset register has it.

@@ -4,21 +4,22 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"hemostat/defenders/alert"
-	"hemostat/defenders/incident"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"hemostat/defenders/alert"
+	"hemostat/defenders/incident"
+
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 	"golang.org/x/net/publicsuffix"
 )
 
-// AlertView is what expressions see as alert.
-type AlertView struct {
+// alertView is what expressions see as alert.
+type alertView struct {
 	Technique   string  `expr:"technique"`
 	Severity    string  `expr:"severity"`
 	Confidence  float64 `expr:"confidence"`
@@ -36,8 +37,8 @@ type AlertView struct {
 	Criticality float64 `expr:"criticality"`
 }
 
-// FusionView is what expressions see as fusion.
-type FusionView struct {
+// fusionView is what expressions see as fusion.
+type fusionView struct {
 	Confidence float64  `expr:"confidence"`
 	Alerts     int      `expr:"alerts"`
 	IntelHits  int      `expr:"intel_hits"`
@@ -47,24 +48,24 @@ type FusionView struct {
 	Techniques []string `expr:"techniques"`
 }
 
-// StepView is what expressions see as steps.ID, and ${steps.ID.…} names.
-type StepView struct {
+// stepView is what expressions see as steps.ID, and ${steps.ID.…} names.
+type stepView struct {
 	Status    string   `expr:"status"`
 	Accounts  []string `expr:"accounts"`  // found by evidence
 	Addresses []string `expr:"addresses"` // found by evidence
 }
 
-// EstateView is what expressions see as estate.
-type EstateView struct {
+// estateView is what expressions see as estate.
+type estateView struct {
 	Zones []string `expr:"zones"`
 }
 
-// Env is the environment of every expression.
-type Env struct {
-	Estate EstateView          `expr:"estate"`
-	Alert  AlertView           `expr:"alert"`
-	Fusion FusionView          `expr:"fusion"`
-	Steps  map[string]StepView `expr:"steps"`
+// env is the environment of every expression.
+type env struct {
+	Estate estateView          `expr:"estate"`
+	Alert  alertView           `expr:"alert"`
+	Fusion fusionView          `expr:"fusion"`
+	Steps  map[string]stepView `expr:"steps"`
 }
 
 // compile type-checks an expression that must give true or false. The clock of
@@ -73,7 +74,7 @@ func compile(text string) (*vm.Program, error) {
 	if text == "" {
 		return nil, nil
 	}
-	p, err := expr.Compile(text, expr.Env(&Env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
+	p, err := expr.Compile(text, expr.Env(&env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
 	if err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
@@ -81,7 +82,7 @@ func compile(text string) (*vm.Program, error) {
 }
 
 // evaluate evaluates an expression; none is true.
-func evaluate(p *vm.Program, env *Env) (bool, error) {
+func evaluate(p *vm.Program, env *env) (bool, error) {
 	if p == nil {
 		return true, nil
 	}
@@ -92,47 +93,47 @@ func evaluate(p *vm.Program, env *Env) (bool, error) {
 	return v == true, nil
 }
 
-func newEnv(a *alert.Alert, in *incident.Incident, criticality float64) Env {
-	return Env{
-		Alert: AlertView{
+func newEnv(a *alert.Alert, in *incident.Incident, criticality float64) env {
+	return env{
+		Alert: alertView{
 			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, TargetHost: a.Host, Zone: a.Zone,
 			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
 			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
 		},
-		Fusion: FusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Sources: in.Sources, Techniques: in.Techniques},
-		Steps:  map[string]StepView{},
+		Fusion: fusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Sources: in.Sources, Techniques: in.Techniques},
+		Steps:  map[string]stepView{},
 	}
 }
 
 // fieldGetters are the paths that inputs and ${…} may name.
-var fieldGetters = map[string]func(*Env) any{
-	"alert.technique":   func(e *Env) any { return e.Alert.Technique },
-	"alert.severity":    func(e *Env) any { return e.Alert.Severity },
-	"alert.confidence":  func(e *Env) any { return strconv.FormatFloat(e.Alert.Confidence, 'g', -1, 64) },
-	"alert.host":        func(e *Env) any { return e.Alert.Host },
-	"alert.target_host": func(e *Env) any { return e.Alert.TargetHost },
-	"alert.zone":        func(e *Env) any { return e.Alert.Zone },
-	"alert.user":        func(e *Env) any { return e.Alert.User },
-	"alert.source_ip":   func(e *Env) any { return e.Alert.SourceIP },
-	"alert.source_host": func(e *Env) any { return e.Alert.SourceHost },
-	"alert.destination": func(e *Env) any { return e.Alert.Destination },
-	"alert.registered_domain": func(e *Env) any {
+var fieldGetters = map[string]func(*env) any{
+	"alert.technique":   func(e *env) any { return e.Alert.Technique },
+	"alert.severity":    func(e *env) any { return e.Alert.Severity },
+	"alert.confidence":  func(e *env) any { return strconv.FormatFloat(e.Alert.Confidence, 'g', -1, 64) },
+	"alert.host":        func(e *env) any { return e.Alert.Host },
+	"alert.target_host": func(e *env) any { return e.Alert.TargetHost },
+	"alert.zone":        func(e *env) any { return e.Alert.Zone },
+	"alert.user":        func(e *env) any { return e.Alert.User },
+	"alert.source_ip":   func(e *env) any { return e.Alert.SourceIP },
+	"alert.source_host": func(e *env) any { return e.Alert.SourceHost },
+	"alert.destination": func(e *env) any { return e.Alert.Destination },
+	"alert.registered_domain": func(e *env) any {
 		d, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimSuffix(strings.ToLower(e.Alert.Domain), "."))
 		if err != nil { // an address, or a name without a dot
 			return ""
 		}
 		return d
 	},
-	"alert.domain":      func(e *Env) any { return e.Alert.Domain },
-	"alert.process_id":  func(e *Env) any { return e.Alert.ProcessID },
-	"alert.file_hash":   func(e *Env) any { return e.Alert.FileHash },
-	"alert.rule_id":     func(e *Env) any { return e.Alert.RuleID },
-	"estate.zones":      func(e *Env) any { return e.Estate.Zones },
-	"fusion.confidence": func(e *Env) any { return strconv.FormatFloat(e.Fusion.Confidence, 'g', -1, 64) },
-	"fusion.hosts":      func(e *Env) any { return e.Fusion.Hosts },
-	"fusion.accounts":   func(e *Env) any { return e.Fusion.Accounts },
-	"fusion.sources":    func(e *Env) any { return e.Fusion.Sources },
-	"fusion.techniques": func(e *Env) any { return e.Fusion.Techniques },
+	"alert.domain":      func(e *env) any { return e.Alert.Domain },
+	"alert.process_id":  func(e *env) any { return e.Alert.ProcessID },
+	"alert.file_hash":   func(e *env) any { return e.Alert.FileHash },
+	"alert.rule_id":     func(e *env) any { return e.Alert.RuleID },
+	"estate.zones":      func(e *env) any { return e.Estate.Zones },
+	"fusion.confidence": func(e *env) any { return strconv.FormatFloat(e.Fusion.Confidence, 'g', -1, 64) },
+	"fusion.hosts":      func(e *env) any { return e.Fusion.Hosts },
+	"fusion.accounts":   func(e *env) any { return e.Fusion.Accounts },
+	"fusion.sources":    func(e *env) any { return e.Fusion.Sources },
+	"fusion.techniques": func(e *env) any { return e.Fusion.Techniques },
 }
 
 func knownPath(name string) bool { return fieldGetters[name] != nil }
@@ -186,7 +187,7 @@ func variables(text string) []string {
 
 // scope resolves ${…}: item, then inputs, severity, alert and fusion, then steps.
 type scope struct {
-	env    *Env
+	env    *env
 	inputs map[string]any
 	item   string
 }
@@ -289,7 +290,7 @@ func (s scope) list(template string) ([]string, error) {
 
 // bindInputs reads the inputs of a playbook from an alert; a value of the wrong type
 // counts as none.
-func (p *Playbook) bindInputs(env *Env) (map[string]any, error) {
+func (p *Playbook) bindInputs(env *env) (map[string]any, error) {
 	inputs := map[string]any{}
 	var names []string
 	for name := range p.Inputs {

@@ -239,7 +239,7 @@ func (e *Engine) consider(now time.Duration, p *Playbook, in *incident.Incident,
 		e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "not_started", Detail: err.Error()})
 		return
 	}
-	e.admitRun(now, RunRequest{Playbook: p, Incident: in, Env: env, Inputs: inputs})
+	e.admitRun(now, runRequest{Playbook: p, Incident: in, Env: env, Inputs: inputs})
 }
 
 func (e *Engine) criticality(host string) float64 {
@@ -266,26 +266,26 @@ func includes(want string, techniques []string) bool {
 	return false
 }
 
-// RunRequest asks for a run of a playbook.
-type RunRequest struct {
+// runRequest asks for a run of a playbook.
+type runRequest struct {
 	Playbook *Playbook
 	Incident *incident.Incident
 	Origin   action.Origin
-	Env      Env
+	Env      env
 	Inputs   map[string]any
 
 	about string
 	key   string // in place of the playbook's limit
 }
 
-// Run starts a playbook for an incident, unless it did so for the same key within its
+// run starts a playbook for an incident, unless it did so for the same key within its
 // cooldown, still runs for it, or has started too often.
-func (e *Engine) Run(now time.Duration, request RunRequest) {
+func (e *Engine) run(now time.Duration, request runRequest) {
 	e.enqueue(transition{kind: admitRequest, request: &request})
 	e.drain(now)
 }
 
-func (e *Engine) admitRun(now time.Duration, q RunRequest) {
+func (e *Engine) admitRun(now time.Duration, q runRequest) {
 	p, in := q.Playbook, q.Incident
 	key := p.ID
 	switch {
@@ -308,7 +308,7 @@ func (e *Engine) admitRun(now time.Duration, q RunRequest) {
 	e.lastStart[key] = now
 	e.nextRun++
 	r := &run{id: e.nextRun, playbook: p, incident: in, origin: q.Origin, env: q.Env, inputs: q.Inputs, about: q.about, started: now, key: key, status: action.Succeeded, severity: in.Severity}
-	r.env.Steps = map[string]StepView{}
+	r.env.Steps = map[string]stepView{}
 	r.root = &node{run: r, children: r.buildTree(p.Steps)}
 	e.running[key] = r
 	e.runsByIncident[in.ID]++
@@ -354,7 +354,7 @@ func (e *Engine) startRun(now time.Duration, r *run) {
 	e.enqueue(transition{kind: advanceRun, run: r})
 }
 
-func (e *Engine) mayRun(env *Env, s *Step) bool {
+func (e *Engine) mayRun(env *env, s *Step) bool {
 	ok, err := evaluate(s.cond, env)
 	return ok && err == nil
 }
@@ -395,7 +395,7 @@ func (e *Engine) act(now time.Duration, a *singleAction) {
 	e.nextRun++
 	p := &Playbook{ID: a.by, Steps: []Step{step}}
 	r := &run{id: e.nextRun, playbook: p, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
-		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: Env{Steps: map[string]StepView{}}}
+		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: env{Steps: map[string]stepView{}}}
 	r.root = &node{run: r, children: r.buildTree(p.Steps)}
 	e.runCount++
 	e.runsByIncident[a.incident]++
@@ -407,18 +407,6 @@ func (e *Engine) Active() int { return len(e.effects) }
 
 // IsBusy tells whether a run for an incident is still going on.
 func (e *Engine) IsBusy(incident int) bool { return e.runsByIncident[incident] > 0 }
-
-// Waiting counts the runs that wait for room.
-func (e *Engine) Waiting() int {
-	n := 0
-	for _, list := range e.waitingRuns {
-		n += len(list)
-	}
-	return n
-}
-
-// OpenRequests counts the approval requests that are open.
-func (e *Engine) OpenRequests() int { return len(e.openRequests) }
 
 // nextWaitingRun takes the most severe of the runs that wait, the oldest of those.
 func (e *Engine) nextWaitingRun() *run {

@@ -2,9 +2,10 @@ package response
 
 import (
 	"fmt"
+	"time"
+
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )

@@ -15,7 +15,7 @@ func (e *Engine) Execute(now time.Duration, o incident.Order) {
 	for _, s := range o.Steps {
 		p.Steps = append(p.Steps, orderStep(s))
 	}
-	e.Run(now, RunRequest{Playbook: p, Incident: o.Incident, Origin: o.Origin, about: o.About, key: o.Key})
+	e.run(now, runRequest{Playbook: p, Incident: o.Incident, Origin: o.Origin, about: o.About, key: o.Key})
 }
 
 func orderStep(s incident.OrderStep) Step {

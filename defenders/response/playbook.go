@@ -1,10 +1,11 @@
 package response
 
 import (
+	"time"
+
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
 	"hemostat/sim/severity"
-	"time"
 
 	"github.com/expr-lang/expr/vm"
 )
@@ -109,12 +110,6 @@ type Step struct {
 
 // SetPosition notes where the step was read.
 func (s *Step) SetPosition(line, column int) { s.line, s.column = line, column }
-
-// Automatically returns the step as one that no policy puts before a person.
-func (s Step) Automatically() Step {
-	s.automatic = true
-	return s
-}
 
 // Group is a set of steps that run at once.
 type Group struct {

@@ -27,7 +27,7 @@ type run struct {
 	playbook    *Playbook
 	incident    *incident.Incident
 	origin      action.Origin
-	env         Env
+	env         env
 	inputs      map[string]any
 	started     time.Duration
 	root        *node
@@ -319,8 +319,8 @@ func (e *Engine) conclude(now time.Duration, n *node, status action.Status) {
 }
 
 // view is what expressions see of a step that has ended.
-func (n *node) view() StepView {
-	view := StepView{Status: string(n.status)}
+func (n *node) view() stepView {
+	view := stepView{Status: string(n.status)}
 	add := func(list *[]string, values []string) {
 		for _, v := range values {
 			if !slices.Contains(*list, v) {

@@ -1,9 +1,10 @@
 package response
 
 import (
+	"time"
+
 	"hemostat/defenders/alert"
 	"hemostat/defenders/incident"
-	"time"
 )
 
 // transitionKind is what a transition does.
@@ -33,7 +34,7 @@ type transition struct {
 	playbook *Playbook
 	incident *incident.Incident
 	alert    *alert.Alert
-	request  *RunRequest
+	request  *runRequest
 	single   *singleAction
 	run      *run
 	node     *node

@@ -80,7 +80,7 @@ type Result struct {
 	Options               Options
 
 	pairs    []pair
-	rankings []RankingCurve
+	rankings []rankingCurve
 }
 
 // Compare puts two samples side by side.
@@ -166,7 +166,7 @@ func settingsOr(s string) string {
 // disagreements warns where scenarios found opposite directions: then the row over
 // all of them hides both (Simpson 1951).
 func (r *Result) disagreements() {
-	for _, m := range Metrics {
+	for _, m := range metrics {
 		var better, worse []string
 		for i := range r.Rows {
 			x := &r.Rows[i]
@@ -188,7 +188,7 @@ func (r *Result) disagreements() {
 
 // add makes the rows of one scenario, or of all together.
 func (r *Result) add(scenario string, pairs []pair) {
-	for i, m := range Metrics {
+	for i, m := range metrics {
 		row := Row{Scenario: scenario, Metric: m}
 		row.fill(r.Options.Method, valuesOf(pairs, i))
 		r.Rows = append(r.Rows, row)

@@ -18,17 +18,17 @@ import (
 	"hemostat/reports/stats"
 )
 
-// Curve is the share of trials in which something has happened by a time.
-type Curve struct {
+// curve is the share of trials in which something has happened by a time.
+type curve struct {
 	Variant string       `json:"variant"`
 	Event   string       `json:"event"`
 	Method  string       `json:"method"` // kaplan-meier or aalen-johansen
-	Points  []CurvePoint `json:"points"`
+	Points  []curvePoint `json:"points"`
 }
 
-// CurvePoint is one time of a curve, in nanoseconds since the attack's first event.
+// curvePoint is one time of a curve, in nanoseconds since the attack's first event.
 // The 95 % interval is null where there is none, as in curves of Aalen and Johansen.
-type CurvePoint struct {
+type curvePoint struct {
 	Time  number `json:"time"`
 	Share number `json:"share"`
 	Lo    number `json:"lo"`
@@ -47,21 +47,21 @@ const (
 	causeObjective = 2
 )
 
-// Curves are, of each variant, how soon attacks were detected, answered and contained
+// curves are, of each variant, how soon attacks were detected, answered and contained
 // (Kaplan and Meier, censored at the horizon), and who won the race of detection
 // against objective (Aalen and Johansen: one stops the other from coming first).
-func (r *Result) Curves() []Curve {
-	curves := []Curve{}
+func (r *Result) curves() []curve {
+	curves := []curve{}
 	for _, name := range curveMetrics {
-		i := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == name })
+		i := slices.IndexFunc(metrics, func(m Metric) bool { return m.Name == name })
 		v := valuesOf(r.pairs, i)
 		if len(v.before) == 0 {
 			continue
 		}
 		at := curveTimes(slices.Max(v.horizon))
 		curves = append(curves,
-			Curve{r.Baseline, name, "kaplan-meier", happened(observations(v.before, v.horizon), at)},
-			Curve{r.Candidate, name, "kaplan-meier", happened(observations(v.after, v.horizon), at)})
+			curve{r.Baseline, name, "kaplan-meier", happened(observations(v.before, v.horizon), at)},
+			curve{r.Candidate, name, "kaplan-meier", happened(observations(v.after, v.horizon), at)})
 	}
 	return append(curves, r.races()...)
 }
@@ -75,25 +75,25 @@ func curveTimes(horizon float64) []float64 {
 }
 
 // happened turns a curve of what has not happened yet around.
-func happened(sample []stats.Observation, at []float64) []CurvePoint {
+func happened(sample []stats.Observation, at []float64) []curvePoint {
 	curve := stats.KaplanMeier(sample)
-	points := make([]CurvePoint, len(at))
+	points := make([]curvePoint, len(at))
 	for i, t := range at {
 		not, _ := curve.At(t, alpha)
-		points[i] = CurvePoint{number(t), number(1 - not.Value), number(1 - not.Hi), number(1 - not.Lo)}
+		points[i] = curvePoint{number(t), number(1 - not.Value), number(1 - not.Hi), number(1 - not.Lo)}
 	}
 	return points
 }
 
 // races are the curves of detection before the objective and of the reverse.
-func (r *Result) races() []Curve {
-	detect := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == "time_to_detect" })
-	var curves []Curve
+func (r *Result) races() []curve {
+	detect := slices.IndexFunc(metrics, func(m Metric) bool { return m.Name == "time_to_detect" })
+	var curves []curve
 	for side, variant := range []string{r.Baseline, r.Candidate} {
 		var outcomes []stats.Outcome
 		horizon := 0.0
 		for _, p := range r.pairs {
-			o := []*Observation{p.baseline, p.candidate}[side]
+			o := []*observation{p.baseline, p.candidate}[side]
 			if detected := o.Values[detect]; !math.IsNaN(detected) {
 				outcomes = append(outcomes, race(detected, o.Objective, float64(o.Horizon)))
 				horizon = max(horizon, float64(o.Horizon))
@@ -107,9 +107,9 @@ func (r *Result) races() []Curve {
 			name  string
 			cause int
 		}{{"detected_before_objective", causeDetected}, {"objective_before_detection", causeObjective}} {
-			curve := Curve{variant, event.name, "aalen-johansen", nil}
+			curve := curve{variant, event.name, "aalen-johansen", nil}
 			for i, share := range stats.CumulativeIncidence(outcomes, event.cause, at) {
-				curve.Points = append(curve.Points, CurvePoint{number(at[i]), number(share), number(math.NaN()), number(math.NaN())})
+				curve.Points = append(curve.Points, curvePoint{number(at[i]), number(share), number(math.NaN()), number(math.NaN())})
 			}
 			curves = append(curves, curve)
 		}
@@ -129,17 +129,17 @@ func race(detected, objective, horizon float64) stats.Outcome {
 	return stats.Outcome{Time: horizon}
 }
 
-// Picture is the drawing of one event's curves for the page.
-type Picture struct {
+// picture is the drawing of one event's curves for the page.
+type picture struct {
 	Title string
 	SVG   template.HTML
 }
 
-// Pictures draws the curves, one picture for an event.
-func (r *Result) Pictures() ([]Picture, error) {
-	var pictures []Picture
-	var ofEvent []Curve
-	curves := r.Curves()
+// pictures draws the curves, one picture for an event.
+func (r *Result) pictures() ([]picture, error) {
+	var pictures []picture
+	var ofEvent []curve
+	curves := r.curves()
 	for i, c := range curves {
 		ofEvent = append(ofEvent, c)
 		if i+1 < len(curves) && curves[i+1].Event == c.Event {
@@ -150,7 +150,7 @@ func (r *Result) Pictures() ([]Picture, error) {
 			if err != nil {
 				return nil, err
 			}
-			pictures = append(pictures, Picture{c.Event, svg})
+			pictures = append(pictures, picture{c.Event, svg})
 		}
 		ofEvent = nil
 	}
@@ -158,12 +158,12 @@ func (r *Result) Pictures() ([]Picture, error) {
 }
 
 // drawCurves draws the curves of one event with their intervals as bands.
-func drawCurves(curves []Curve) (template.HTML, error) {
+func drawCurves(curves []curve) (template.HTML, error) {
 	p := plot.New()
 	p.BackgroundColor = color.White
 	p.X.Label.Text, p.Y.Label.Text = "minutes since the attack began", "share of attacks"
 	p.Y.Min, p.Y.Max = 0, 1
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.YOffs = vg.Millimeter * 3 // bottom right, where curves of what happens are not
 	p.Add(plotter.NewGrid())
 	for i, c := range curves {
 		var line, low, high plotter.XYs

@@ -66,7 +66,7 @@ func jsonRows(rows []Row, subject func(*jsonRow) *string) []jsonRow {
 func (r *Result) JSON() ([]byte, error) {
 	warnings, rankings := r.Warnings, r.rankings
 	if rankings == nil {
-		rankings = []RankingCurve{}
+		rankings = []rankingCurve{}
 	}
 	if warnings == nil {
 		warnings = []string{}
@@ -80,12 +80,12 @@ func (r *Result) JSON() ([]byte, error) {
 		Rows       []jsonRow      `json:"rows"`
 		Techniques []jsonRow      `json:"techniques"`
 		Detectors  []jsonRow      `json:"detectors"`
-		Curves     []Curve        `json:"curves"`
-		Rankings   []RankingCurve `json:"rankings"`
+		Curves     []curve        `json:"curves"`
+		Rankings   []rankingCurve `json:"rankings"`
 		Warnings   []string       `json:"warnings"`
 	}{r.Baseline, r.Candidate, r.Options.Method, r.Options.Adjustment, r.Pairs, jsonRows(r.Rows, nil),
 		jsonRows(r.Techniques, func(x *jsonRow) *string { return &x.Technique }),
-		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), r.Curves(), rankings, warnings}, "", "  ")
+		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), r.curves(), rankings, warnings}, "", "  ")
 }
 
 // Part is one table of a comparison: the metrics, the techniques or the detectors.

@@ -20,13 +20,13 @@ var htmlBody = template.Must(template.New("compare").Funcs(template.FuncMap{"bar
 // HTML writes the comparison as a page of its own.
 func (r *Result) HTML(w io.Writer) error {
 	var body bytes.Buffer
-	pictures, err := r.Pictures()
+	pictures, err := r.pictures()
 	if err != nil {
 		return err
 	}
 	if err := htmlBody.Execute(&body, struct {
 		*Result
-		Pictures []Picture
+		Pictures []picture
 	}{r, pictures}); err != nil {
 		return err
 	}

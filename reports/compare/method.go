@@ -43,8 +43,8 @@ func (m Method) explained() string {
 	return "times are medians, their differences are of means up to the horizon"
 }
 
-// Methods lists the methods.
-func Methods() []Method { return []Method{Paired, Unpaired, Survival, BootstrapMeans} }
+// methods lists the methods.
+func methods() []Method { return []Method{Paired, Unpaired, Survival, BootstrapMeans} }
 
 // Adjustment is how p-values are made to hold for a whole table.
 type Adjustment string
@@ -65,8 +65,8 @@ func (a Adjustment) authors() string {
 	return "Holm"
 }
 
-// Adjustments lists the adjustments.
-func Adjustments() []Adjustment { return []Adjustment{Holm, FalseDiscovery} }
+// adjustments lists the adjustments.
+func adjustments() []Adjustment { return []Adjustment{Holm, FalseDiscovery} }
 
 // Options say how to compare; the zero value is Paired with Holm.
 type Options struct {
@@ -82,11 +82,11 @@ func (o *Options) Check() error {
 	if o.Adjustment == "" {
 		o.Adjustment = Holm
 	}
-	if !slices.Contains(Methods(), o.Method) {
-		return fmt.Errorf("unknown method %q; accepted: %s", o.Method, joined(Methods()))
+	if !slices.Contains(methods(), o.Method) {
+		return fmt.Errorf("unknown method %q; accepted: %s", o.Method, joined(methods()))
 	}
-	if !slices.Contains(Adjustments(), o.Adjustment) {
-		return fmt.Errorf("unknown adjustment %q; accepted: %s", o.Adjustment, joined(Adjustments()))
+	if !slices.Contains(adjustments(), o.Adjustment) {
+		return fmt.Errorf("unknown adjustment %q; accepted: %s", o.Adjustment, joined(adjustments()))
 	}
 	return nil
 }

@@ -42,8 +42,8 @@ func sooner(t *testing.T, pairs int) (*Result, *Sample, *Sample) {
 
 func TestMethodsAgreeOnWhatIsClear(t *testing.T) {
 	_, baseline, candidate := sooner(t, 80)
-	for _, method := range Methods() {
-		for _, adjustment := range Adjustments() {
+	for _, method := range methods() {
+		for _, adjustment := range adjustments() {
 			r, err := Compare(baseline, candidate, Options{method, adjustment})
 			require.NoError(t, err)
 			row := find(t, r, "time_to_detect")
@@ -103,8 +103,8 @@ func TestUnknownMethodsAreRefused(t *testing.T) {
 
 func TestCurvesOfTheCandidateRiseFaster(t *testing.T) {
 	r, _, _ := sooner(t, 80)
-	curves := map[string][]CurvePoint{}
-	for _, c := range r.Curves() {
+	curves := map[string][]curvePoint{}
+	for _, c := range r.curves() {
 		require.Len(t, c.Points, curvePoints+1)
 		curves[c.Variant+" "+c.Event] = c.Points
 		for i := 1; i < len(c.Points); i++ {
@@ -157,7 +157,7 @@ func TestRankingOfAlerts(t *testing.T) {
 	text, err := r.JSON()
 	require.NoError(t, err)
 	var out struct {
-		Rankings []RankingCurve `json:"rankings"`
+		Rankings []rankingCurve `json:"rankings"`
 	}
 	require.NoError(t, json.Unmarshal(text, &out))
 	require.Len(t, out.Rankings, 2)

@@ -36,10 +36,10 @@ type Metric struct {
 	Doc string
 }
 
-// Metrics is everything that variants are compared by: the columns of trials that
+// metrics is everything that variants are compared by: the columns of trials that
 // are marked as better when more or less, and behind the column named what is derived
 // from several. Times count from the attack's first event, in nanoseconds.
-var Metrics = metricsOf(record.TrialColumns, []derived{
+var metrics = metricsOf(record.TrialColumns, []derived{
 	{"objective_reached", Metric{"detected_before_objective", Rate, record.Share, 1, 1, attacked(detectedInTime), "trials whose attack was detected before its goal, or without its reaching it"}},
 	{"alerts_false", Metric{"alerts_false_per_1000_benign", Count, record.Share, -1, 10, falsePerThousand, "false positives for 1,000 events of ordinary work"}},
 	{"alerts_false", Metric{"alerts_false_per_day", Count, record.Count, -1, 400, falsePerDay, "false positives in an analyst's day of eight hours"}},
@@ -93,17 +93,17 @@ func columnMetric(c record.Column) Metric {
 
 // MetricByName finds a metric, or nil.
 func MetricByName(name string) *Metric {
-	at := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == name })
+	at := slices.IndexFunc(metrics, func(m Metric) bool { return m.Name == name })
 	if at < 0 {
 		return nil
 	}
-	return &Metrics[at]
+	return &metrics[at]
 }
 
 // MetricNames lists them.
 func MetricNames() []string {
 	var out []string
-	for _, m := range Metrics {
+	for _, m := range metrics {
 		out = append(out, m.Name)
 	}
 	return out

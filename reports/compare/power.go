@@ -75,8 +75,8 @@ func Pilots(baseline, candidate *Sample, metrics []Metric) ([]Pilot, error) {
 
 func pilot(m Metric, pairs []pair, alone bool) Pilot {
 	at := 0
-	for i := range Metrics {
-		if Metrics[i].Name == m.Name {
+	for i := range metrics {
+		if metrics[i].Name == m.Name {
 			at = i
 		}
 	}

@@ -34,10 +34,10 @@ func (r Rankings) Add(detector string, confidence float64, isTrue bool) {
 // not in it; technique_detected tells of those.
 var alertRanking = Metric{Name: "alert_ranking_auc", Kind: Rate, Better: 1, Bound: 1, Doc: "chance that a true alert has a higher confidence than a false positive (area under the ROC curve)"}
 
-// RankingCurve is how well the confidence of one detector's alerts tells true ones from
+// rankingCurve is how well the confidence of one detector's alerts tells true ones from
 // false positives. ROC has the share of false positives (x) against that of true alerts
 // (y), PR recall (x) against precision (y), as the threshold falls.
-type RankingCurve struct {
+type rankingCurve struct {
 	Variant  string       `json:"variant"`
 	Detector string       `json:"detector"`
 	Alerts   int          `json:"alerts"`
@@ -84,8 +84,8 @@ func (r *Row) independent(before, after stats.Interval) {
 	}
 }
 
-func rankingCurves(variant string, all Rankings) []RankingCurve {
-	var out []RankingCurve
+func rankingCurves(variant string, all Rankings) []rankingCurve {
+	var out []rankingCurve
 	for _, detector := range slices.Sorted(maps.Keys(all)) {
 		a := all[detector]
 		auc := stats.AUC(a.True, a.Confidence, alpha)
@@ -93,7 +93,7 @@ func rankingCurves(variant string, all Rankings) []RankingCurve {
 			continue // true alerts only, or false ones only
 		}
 		s := side(auc, len(a.True))
-		out = append(out, RankingCurve{variant, detector, len(a.True), jsonSide{number(s.Value), number(s.Lo), number(s.Hi), s.N},
+		out = append(out, rankingCurve{variant, detector, len(a.True), jsonSide{number(s.Value), number(s.Lo), number(s.Hi), s.N},
 			points(stats.ROC(a.True, a.Confidence)), points(stats.PR(a.True, a.Confidence))})
 	}
 	return out

@@ -21,8 +21,8 @@ func (k Key) compare(o Key) int {
 	return cmp.Or(strings.Compare(k.Scenario, o.Scenario), cmp.Compare(k.Seed, o.Seed), cmp.Compare(k.Index, o.Index))
 }
 
-// Observation is what a comparison keeps of a trial.
-type Observation struct {
+// observation is what a comparison keeps of a trial.
+type observation struct {
 	Key
 	ScenarioDigest string
 	Horizon        int64
@@ -38,13 +38,13 @@ type Sample struct {
 	// different things are to be compared although their scenarios differ by that.
 	Settings string
 
-	trials []Observation
+	trials []observation
 	values []float64 // the block that the next values come from
 }
 
 // NewSample makes a sample with room for so many trials.
 func NewSample(variant string, trials int) *Sample {
-	return &Sample{Variant: variant, trials: make([]Observation, 0, trials), values: make([]float64, 0, trials*len(Metrics))}
+	return &Sample{Variant: variant, trials: make([]observation, 0, trials), values: make([]float64, 0, trials*len(metrics))}
 }
 
 // Len is the number of trials without those of status error.
@@ -62,24 +62,24 @@ func (s *Sample) Add(t *record.Trial, seed uint64, scenarioDigest string) error 
 		}
 	}
 	from := len(s.values)
-	if cap(s.values)-from < len(Metrics) {
-		s.values, from = make([]float64, 0, 1024*len(Metrics)), 0
+	if cap(s.values)-from < len(metrics) {
+		s.values, from = make([]float64, 0, 1024*len(metrics)), 0
 	}
-	for i := range Metrics {
-		s.values = append(s.values, Metrics[i].Of(t))
+	for i := range metrics {
+		s.values = append(s.values, metrics[i].Of(t))
 	}
 	objective := math.Inf(1)
 	if t.TimeToObjective != nil {
 		objective = float64(*t.TimeToObjective)
 	}
-	s.trials = append(s.trials, Observation{Key{t.Scenario, seed, t.Index}, scenarioDigest, t.Horizon, objective, s.values[from:len(s.values):len(s.values)]})
+	s.trials = append(s.trials, observation{Key{t.Scenario, seed, t.Index}, scenarioDigest, t.Horizon, objective, s.values[from:len(s.values):len(s.values)]})
 	return nil
 }
 
 // sort puts the trials in order and refuses a day that is there twice, which
 // would count its luck twice.
 func (s *Sample) sort() error {
-	byKey := func(a, b Observation) int { return a.compare(b.Key) }
+	byKey := func(a, b observation) int { return a.compare(b.Key) }
 	if !slices.IsSortedFunc(s.trials, byKey) {
 		slices.SortFunc(s.trials, byKey)
 	}
@@ -92,7 +92,7 @@ func (s *Sample) sort() error {
 }
 
 // pair is two trials of one day.
-type pair struct{ baseline, candidate *Observation }
+type pair struct{ baseline, candidate *observation }
 
 // match pairs two samples, in order. It refuses pairs that did not face the same
 // day.

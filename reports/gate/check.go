@@ -63,7 +63,7 @@ func newCheck(c *Check, alpha float64, checks int, scenarios []string, weights m
 		x.failAlpha /= mostTechniques
 	}
 	x.cap = x.metric.Bound
-	if c.Cap.Given() {
+	if c.Cap.given() {
 		x.cap = c.Cap.Value
 	}
 	return x
@@ -82,7 +82,7 @@ func (c *check) difference(p *Pair) (x, scale float64, applies bool) {
 	}
 	b, v = min(b, top), min(v, top)
 	switch {
-	case c.Floor.Given():
+	case c.Floor.given():
 		return v / top, top, true
 	case c.relative:
 		return (v - b) / max(b, v, c.metric.Least()), 1, true
@@ -112,9 +112,9 @@ func asChange(share float64) float64 {
 func (c *check) threshold() float64 {
 	better := float64(c.metric.Better)
 	switch {
-	case c.Floor.Given():
+	case c.Floor.given():
 		return c.Floor.Value
-	case c.Gain.Given():
+	case c.Gain.given():
 		return better * c.Gain.Value
 	}
 	return -better * c.Margin.Value
@@ -125,7 +125,7 @@ func (c *check) newPart(scale, heaviest float64) *part {
 	threshold, aim := c.threshold()/scale, (c.Margin.Value+c.Gain.Value)/scale
 	lo := -1.0
 	switch {
-	case c.Floor.Given():
+	case c.Floor.given():
 		lo, aim = 0, 0.1
 	case c.relative:
 		threshold = asShare(c.threshold())
@@ -273,9 +273,9 @@ func (c *check) result(name string, p *part) CheckResult {
 	r := CheckResult{Metric: c.Metric, Scenario: "*", Kind: "margin", Margin: c.Margin.Value, Relative: c.relative, Veto: c.Veto,
 		Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
 	switch {
-	case c.Gain.Given():
+	case c.Gain.given():
 		r.Kind, r.Margin = "gain", c.Gain.Value
-	case c.Floor.Given():
+	case c.Floor.given():
 		r.Kind, r.Margin = "floor", c.Floor.Value
 	}
 	if c.Scenario != "" {

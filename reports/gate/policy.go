@@ -63,8 +63,8 @@ type Amount struct {
 	Percent bool
 }
 
-// Given tells whether there is one.
-func (a Amount) Given() bool { return a.Text != "" }
+// given tells whether there is one.
+func (a Amount) given() bool { return a.Text != "" }
 
 // UnmarshalText reads 0.03, 3 %, or 10m.
 func (a *Amount) UnmarshalText(text []byte) error {
@@ -205,7 +205,7 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 		path   string
 		amount Amount
 	}{{"margin", c.Margin}, {"gain", c.Gain}, {"floor", c.Floor}} {
-		if !x.amount.Given() {
+		if !x.amount.given() {
 			continue
 		}
 		given++
@@ -217,7 +217,7 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 	if given != 1 {
 		fault("margin", "a check needs one of margin, gain and floor; this one has %d", given)
 	}
-	if c.Cap.Given() && !(c.Cap.Value > 0) {
+	if c.Cap.given() && !(c.Cap.Value > 0) {
 		fault("cap", "a cap is a positive amount, not %s", c.Cap.Text)
 	}
 	if n := btoi(c.EachScenario) + btoi(c.EachTechnique) + btoi(c.Scenario != ""); n > 1 {
@@ -225,7 +225,7 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 	}
 	if technique := c.Metric == compare.TechniqueDetected.Name; technique != c.EachTechnique {
 		fault("each_technique", "the metric technique_detected and each_technique: true go together")
-	} else if technique && (!c.Veto || !c.Margin.Given()) {
+	} else if technique && (!c.Veto || !c.Margin.given()) {
 		fault("veto", "a check of each technique has a margin and veto: true: rare techniques may not come up often enough to show more")
 	}
 }
@@ -233,7 +233,7 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 // bounds checks an amount against what the metric can be at all.
 func (c *Check) bounds(path string, a Amount, m *compare.Metric, fault func(path, format string, args ...any)) {
 	bound := m.Bound
-	if c.Cap.Given() {
+	if c.Cap.given() {
 		bound = c.Cap.Value
 	}
 	relative := c.relative(m)

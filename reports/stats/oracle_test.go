@@ -122,7 +122,7 @@ func TestVectorsOfMannWhitney(t *testing.T) {
 		same(t, closed, c.U, got.Statistic, "U", i)
 		same(t, closed, c.P_two_sided, got.TwoSided, "two-sided p", i)
 		same(t, closed, c.P_greater, got.Greater, "p", i)
-		same(t, closed, c.A12, A12(c.X, c.Y), "A12", i)
+		same(t, closed, c.A12, a12(c.X, c.Y), "A12", i)
 		same(t, closed, c.Cliffs_delta, CliffsDelta(c.X, c.Y), "delta", i)
 		if !math.IsNaN(float64(c.Hodges_lehmann)) && c.Hl_ci95 != nil { // given for exact cases only
 			hl := HodgesLehmann(c.X, c.Y, 0.05)
@@ -191,7 +191,7 @@ func TestVectorsOfSurvival(t *testing.T) {
 		same(t, closed, c.Median, m.Value, "median", i)
 		same(t, closed, c.Median_lo, m.Lo, "median, lower", i)
 		same(t, closed, c.Median_hi, m.Hi, "median, upper", i)
-		mean, se := curve.RestrictedMean(c.Rmst_tau)
+		mean, se := curve.restrictedMean(c.Rmst_tau)
 		same(t, closed, c.Rmst, mean, "restricted mean", i)
 		same(t, closed, c.Rmst_se, se, "its standard error", i)
 		chi, p := LogRank(groups)

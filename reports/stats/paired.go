@@ -10,8 +10,8 @@ import (
 // only the baseline, only the candidate, neither.
 type Pairs struct{ Both, Baseline, Candidate, Neither int }
 
-// N is the number of pairs.
-func (p Pairs) N() int { return p.Both + p.Baseline + p.Candidate + p.Neither }
+// n is the number of pairs.
+func (p Pairs) n() int { return p.Both + p.Baseline + p.Candidate + p.Neither }
 
 // Newcombe is the difference of two proportions measured on the same pairs,
 // candidate minus baseline, with Newcombe's interval for paired proportions
@@ -19,7 +19,7 @@ func (p Pairs) N() int { return p.Both + p.Baseline + p.Candidate + p.Neither }
 // added, with the continuity-corrected correlation of the pairs. Its assumption is
 // that pairs are independent of each other.
 func Newcombe(p Pairs, alpha float64) Interval {
-	n := p.N()
+	n := p.n()
 	if n == 0 {
 		return nothing()
 	}
@@ -44,10 +44,10 @@ func Newcombe(p Pairs, alpha float64) Interval {
 
 // McNemar is the exact test that gains and losses are equally likely (McNemar
 // 1947, exact binomial form). Its assumption is that pairs are independent.
-func McNemar(gained, lost int) float64 { return SignTest(gained, lost) }
+func McNemar(gained, lost int) float64 { return signTest(gained, lost) }
 
-// SignTest is the exact two-sided test that up and down are equally likely.
-func SignTest(up, down int) float64 {
+// signTest is the exact two-sided test that up and down are equally likely.
+func signTest(up, down int) float64 {
 	n := up + down
 	if n == 0 {
 		return 1
@@ -69,7 +69,7 @@ func PairedT(differences []float64) float64 {
 	case sd == 0 && mean == 0:
 		return 1
 	case sd == 0:
-		return SignTest(len(differences), 0)
+		return signTest(len(differences), 0)
 	}
 	t := math.Abs(mean) / (sd / math.Sqrt(n))
 	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Survival(t)

@@ -24,12 +24,12 @@ func Quantile(sorted []float64, q float64) float64 {
 }
 
 // Median is the median of a sample with its distribution-free interval.
-func Median(sample []float64, alpha float64) Interval { return QuantileInterval(sample, 0.5, alpha) }
+func Median(sample []float64, alpha float64) Interval { return quantileInterval(sample, 0.5, alpha) }
 
-// QuantileInterval is a quantile of a sample with its distribution-free interval
+// quantileInterval is a quantile of a sample with its distribution-free interval
 // by order statistics (Conover 1999): the interval's coverage is at least nominal,
 // and its ends are unbounded when the sample is too small for any.
-func QuantileInterval(sample []float64, q, alpha float64) Interval {
+func quantileInterval(sample []float64, q, alpha float64) Interval {
 	n := len(sample)
 	if n == 0 {
 		return nothing()

@@ -203,12 +203,12 @@ func HodgesLehmann(x, y []float64, alpha float64) Interval {
 	return out
 }
 
-// A12 is how likely a value of x is above one of y, ties half (Vargha and Delaney
+// a12 is how likely a value of x is above one of y, ties half (Vargha and Delaney
 // 2000): 0.5 means no difference.
-func A12(x, y []float64) float64 {
+func a12(x, y []float64) float64 {
 	return MannWhitney(x, y).Statistic / float64(len(x)*len(y))
 }
 
 // CliffsDelta is how much more often a value of x is above one of y than below
 // (Cliff 1993), from -1 to 1.
-func CliffsDelta(x, y []float64) float64 { return 2*A12(x, y) - 1 }
+func CliffsDelta(x, y []float64) float64 { return 2*a12(x, y) - 1 }

@@ -110,8 +110,8 @@ func (s *Sequential) OddsBelow() float64 { return math.Exp(s.below.capital) }
 // N is the number of values so far.
 func (s *Sequential) N() int { return int(s.n) }
 
-// Mean is the average so far, NaN without a round.
-func (s *Sequential) Mean() float64 { return s.sum / s.n }
+// mean is the average so far, NaN without a round.
+func (s *Sequential) mean() float64 { return s.sum / s.n }
 
 // Bounds are the values between which the mean lies, each at error rate alpha,
 // whenever one looks: those that the bets do not refute (a confidence sequence).
@@ -119,7 +119,7 @@ func (s *Sequential) Bounds(alpha float64) Interval {
 	if s.n == 0 {
 		return nothing()
 	}
-	return Interval{s.Mean(), s.edge(&s.above, s.lo, alpha), s.edge(&s.below, s.hi, alpha)}
+	return Interval{s.mean(), s.edge(&s.above, s.lo, alpha), s.edge(&s.below, s.hi, alpha)}
 }
 
 // edge is the refuted threshold nearest to the mean, looked for from the far end,
@@ -135,7 +135,7 @@ func (s *Sequential) edge(b *bettor, far, alpha float64) float64 {
 		}
 		return false
 	}
-	near := s.Mean()
+	near := s.mean()
 	if !refuted(far + 1e-9*(near-far)) {
 		return far
 	}

@@ -121,10 +121,10 @@ func (c *Curve) crossing(y []float64) float64 {
 	return math.NaN()
 }
 
-// RestrictedMean is the mean time until it happens, counting what happens after
+// restrictedMean is the mean time until it happens, counting what happens after
 // tau as tau (Irwin 1949; Royston and Parmar 2013), and its standard error. It
 // exists whatever is censored, as long as the curve is known until tau.
-func (c *Curve) RestrictedMean(tau float64) (mean, se float64) {
+func (c *Curve) restrictedMean(tau float64) (mean, se float64) {
 	last, s := 0.0, 1.0
 	var areas []float64 // between one time and the next, until tau
 	var terms []float64
@@ -155,8 +155,8 @@ func RestrictedMeanDifference(baseline, candidate []Observation, tau, alpha floa
 	if len(baseline) == 0 || len(candidate) == 0 {
 		return nothing()
 	}
-	b, sb := KaplanMeier(baseline).RestrictedMean(tau)
-	c, sc := KaplanMeier(candidate).RestrictedMean(tau)
+	b, sb := KaplanMeier(baseline).restrictedMean(tau)
+	c, sc := KaplanMeier(candidate).restrictedMean(tau)
 	half := normalQuantile(alpha) * math.Hypot(sb, sc)
 	return Interval{c - b, c - b - half, c - b + half}
 }

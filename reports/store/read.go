@@ -251,8 +251,8 @@ func (db *DB) Events(trialID string, f func(KeptEvent) error) error {
 	return db.explain(rows.Err())
 }
 
-// ErrNoTrial is what Trial returns when nothing fits.
-var ErrNoTrial = errors.New("no such trial")
+// errNoTrial is what Trial returns when nothing fits.
+var errNoTrial = errors.New("no such trial")
 
 // Trial reads a trial with all its rows. It is named by its id, the beginning of
 // it, or SCENARIO/INDEX or SCENARIO/VARIANT/INDEX.
@@ -270,7 +270,7 @@ func (db *DB) Trial(name string) (*record.Trial, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%w as %q in %s; name a trial_id, or SCENARIO/INDEX such as ransomware/3", ErrNoTrial, name, db.path)
+		return nil, fmt.Errorf("%w as %q in %s; name a trial_id, or SCENARIO/INDEX such as ransomware/3", errNoTrial, name, db.path)
 	}
 	if len(found) > 1 && !strings.Contains(name, "/") && found[0].TrialID != name {
 		return nil, fmt.Errorf("%q is the beginning of several trial ids in %s; give more of it", name, db.path)

@@ -62,7 +62,7 @@ func TestATrialComesBackAsItWentIn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, got, again)
 	_, err = db.Trial("s/99")
-	require.ErrorIs(t, err, ErrNoTrial)
+	require.ErrorIs(t, err, errNoTrial)
 	done, err := db.Recorded("")
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{want.TrialID: true}, done)
@@ -89,7 +89,7 @@ func TestATrialIsRecordedWholeOrNotAtAll(t *testing.T) {
 	broken.Steps = append(broken.Steps, broken.Steps[0]) // the same key twice
 	require.Error(t, db.Put(Identity{Run: "r1"}, broken))
 	_, err := db.Trial("s/1")
-	require.ErrorIs(t, err, ErrNoTrial)
+	require.ErrorIs(t, err, errNoTrial)
 	require.Error(t, db.Put(Identity{Run: "no such run"}, sample(2)), "a trial belongs to a run")
 }
 

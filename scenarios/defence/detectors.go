@@ -15,16 +15,16 @@ import (
 	"hemostat/sim/strictyaml"
 )
 
-// DetectorFile is a detector that a variant asks for: its name, or a mapping with its
+// detectorFile is a detector that a variant asks for: its name, or a mapping with its
 // options.
-type DetectorFile struct {
+type detectorFile struct {
 	Name    string
 	Service *time.Duration // mean time for an event; the kind's own when nil
 	Options any            // filled in; nil for the defaults
 }
 
 // ReadYAML reads a name, or a mapping of name, service and options.
-func (f *DetectorFile) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+func (f *detectorFile) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 	if n.Kind == yaml.ScalarNode {
 		f.Name = n.Value
 		return
@@ -49,7 +49,7 @@ func (f *DetectorFile) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string
 }
 
 // MarshalJSON writes the name alone where there is no more to say.
-func (f DetectorFile) MarshalJSON() ([]byte, error) {
+func (f detectorFile) MarshalJSON() ([]byte, error) {
 	if f.Service == nil && f.Options == nil {
 		return json.Marshal(f.Name)
 	}
@@ -61,7 +61,7 @@ func (f DetectorFile) MarshalJSON() ([]byte, error) {
 }
 
 // JSONSchema lists the kinds with their options.
-func (DetectorFile) JSONSchema() map[string]any {
+func (detectorFile) JSONSchema() map[string]any {
 	var names []string
 	var forms []any
 	for _, k := range sentinel.Kinds() {
@@ -112,7 +112,7 @@ func (v *Variant) adjustDetectors() {
 			}
 			c.Kind.Service.Waiting = cmp.Or(max(v.file.Services.Queue, 0), c.Kind.Service.Waiting)
 		case reflex.Kind.Name:
-			if f := v.file.Reflex; c.Options == nil && f != (ReflexFile{}) {
+			if f := v.file.Reflex; c.Options == nil && f != (reflexFile{}) {
 				c.Options = &reflex.Options{Failures: f.Failures, Window: f.Window, Limit: f.Limit}
 			}
 		}

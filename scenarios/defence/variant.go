@@ -32,8 +32,8 @@ import (
 	"hemostat/sim/world"
 )
 
-// VariantFile is a variant of the defence. What is absent is the default.
-type VariantFile struct {
+// variantFile is a variant of the defence. What is absent is the default.
+type variantFile struct {
 	Pos         strictyaml.Pos `yaml:"-"`
 	Name        string         `yaml:"name" required:"true" name:"true" doc:"name of the variant"`
 	Description string         `yaml:"description" doc:"what is different"`
@@ -42,19 +42,19 @@ type VariantFile struct {
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
-	Detectors   []DetectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; all when absent"`
-	HOTL        HOTLFile       `yaml:"hotl" doc:"people on the loop"`
-	Response    ResponseFile   `yaml:"response" doc:"policy of the response"`
-	Cascade     CascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
-	Restoration RestoreFile    `yaml:"restoration" doc:"when to take actions back"`
-	Reflex      ReflexFile     `yaml:"reflex" doc:"immediate reactions"`
-	Intel       *[]IntelFile   `yaml:"intel" doc:"threat-intelligence feeds; an empty list for none"`
-	Sensors     []SensorChange `yaml:"sensors" doc:"changes to sensors of the world"`
-	Services    ServicesFile   `yaml:"services" doc:"speed of the pipeline's stages"`
+	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; all when absent"`
+	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
+	Response    responseFile   `yaml:"response" doc:"policy of the response"`
+	Cascade     cascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
+	Restoration restoreFile    `yaml:"restoration" doc:"when to take actions back"`
+	Reflex      reflexFile     `yaml:"reflex" doc:"immediate reactions"`
+	Intel       *[]intelFile   `yaml:"intel" doc:"threat-intelligence feeds; an empty list for none"`
+	Sensors     []sensorChange `yaml:"sensors" doc:"changes to sensors of the world"`
+	Services    servicesFile   `yaml:"services" doc:"speed of the pipeline's stages"`
 }
 
-// HOTLFile is the staffing.
-type HOTLFile struct {
+// hotlFile is the staffing.
+type hotlFile struct {
 	Mode      string     `yaml:"mode" enum:"pool,oracle,always,never,scripted" doc:"who answers; pool when absent"`
 	Tier1     *int       `yaml:"tier1" doc:"people on the first line; 2 when absent"`
 	Tier2     *int       `yaml:"tier2" doc:"people on the second line; 1 when absent"`
@@ -65,27 +65,27 @@ type HOTLFile struct {
 	Triage    *sim.Dist  `yaml:"triage" doc:"time that an alert keeps a first-line analyst busy"`
 	Delay     *sim.Dist  `yaml:"delay" doc:"answer time of the modes other than pool"`
 	DPrime    *float64   `yaml:"d_prime" doc:"discrimination of the people; 1.9 (83 % right) when absent"`
-	Roster    []DutyFile `yaml:"roster" doc:"who is at the desks when; in place of shift, tier1, tier2 and commander"`
+	Roster    []dutyFile `yaml:"roster" doc:"who is at the desks when; in place of shift, tier1, tier2 and commander"`
 	Shift     []int      `yaml:"shift" doc:"hours of the day at which people are at their desks, such as [8, 18]; [7, 20] when absent, [0, 0] for around the clock"`
 }
 
-// DutyFile is people of one role at their desks.
-type DutyFile struct {
+// dutyFile is people of one role at their desks.
+type dutyFile struct {
 	Role   approval.Role `yaml:"role" required:"true" doc:"who"`
 	From   int           `yaml:"from" doc:"hour at which they come"`
 	To     int           `yaml:"to" doc:"hour at which they go; equal to from for around the clock"`
 	People int           `yaml:"people" required:"true" doc:"how many"`
 }
 
-// ResponseFile is the policy.
-type ResponseFile struct {
+// responseFile is the policy.
+type responseFile struct {
 	Approval string `yaml:"approval" enum:"low,medium,high,none" doc:"from which risk on people are asked; medium when absent, none for never"`
 	DryRun   bool   `yaml:"dry_run" doc:"ask and audit, but do nothing"`
 	MaxRuns  int    `yaml:"max_runs" doc:"playbooks that may run at once; what comes beyond waits, the most severe first; 500 when absent"`
 }
 
-// CascadeFile sets the cascade.
-type CascadeFile struct {
+// cascadeFile sets the cascade.
+type cascadeFile struct {
 	Off      bool          `yaml:"off" doc:"no cascade"`
 	Local    float64       `yaml:"local" doc:"evidence in log odds at which a decoy is set beside the host; 1.5 when absent"`
 	Feedback float64       `yaml:"feedback" doc:"by how much each zone that reacts raises the weight of evidence elsewhere; 0.25 when absent, negative for none"`
@@ -95,8 +95,8 @@ type CascadeFile struct {
 	Budget   float64       `yaml:"budget" doc:"greatest share of the estate's worth cut off at once; 0.5 when absent"`
 }
 
-// RestoreFile sets restoration.
-type RestoreFile struct {
+// restoreFile sets restoration.
+type restoreFile struct {
 	Off        bool          `yaml:"off" doc:"actions end by their ttl only"`
 	Quiet      time.Duration `yaml:"quiet" doc:"time without alerts; 45m when absent"`
 	Check      time.Duration `yaml:"check" doc:"time for which each stage of the release is watched; 5m when absent"`
@@ -104,15 +104,15 @@ type RestoreFile struct {
 	NoApproval bool          `yaml:"no_approval" doc:"restore without asking anybody"`
 }
 
-// ReflexFile sets the reflex.
-type ReflexFile struct {
+// reflexFile sets the reflex.
+type reflexFile struct {
 	Failures int           `yaml:"failures" doc:"refused passwords from one source; 6 when absent"`
 	Window   time.Duration `yaml:"window" doc:"within this time; 1m when absent"`
 	Limit    float64       `yaml:"limit" doc:"attempts a second that are left; 0.2 when absent"`
 }
 
-// IntelFile is one feed.
-type IntelFile struct {
+// intelFile is one feed.
+type intelFile struct {
 	Name       string    `yaml:"name" required:"true" name:"true" doc:"name of the feed"`
 	Coverage   float64   `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
 	Delay      *sim.Dist `yaml:"delay" doc:"how late it knows them"`
@@ -120,8 +120,8 @@ type IntelFile struct {
 	Confidence float64   `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent, from 0.9 on the reflex acts on it at once"`
 }
 
-// SensorChange changes a sensor of the world.
-type SensorChange struct {
+// sensorChange changes a sensor of the world.
+type sensorChange struct {
 	Pos      strictyaml.Pos  `yaml:"-"`
 	Name     string          `yaml:"name" required:"true" doc:"sensor of the world"`
 	Coverage *float64        `yaml:"coverage" doc:"share of hosts that have it"`
@@ -132,8 +132,8 @@ type SensorChange struct {
 	Off      bool            `yaml:"off" doc:"the sensor is missing"`
 }
 
-// ServicesFile sets the mean service times of the stages.
-type ServicesFile struct {
+// servicesFile sets the mean service times of the stages.
+type servicesFile struct {
 	Ingest   *time.Duration `yaml:"ingest" doc:"mean time for an event"`
 	Sentinel *time.Duration `yaml:"sentinel" doc:"mean time for an event"`
 	Fusion   *time.Duration `yaml:"fusion" doc:"mean time for an alert"`
@@ -150,7 +150,7 @@ type Variant struct {
 	// Scenario holds settings that this variant makes in every scenario.
 	Scenario []scenarios.Setting
 
-	file      VariantFile
+	file      variantFile
 	rules     *sigma.Engine
 	playbooks []*response.Playbook
 	hotl      analysts.Config
@@ -185,7 +185,7 @@ func Description(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var v VariantFile
+	var v variantFile
 	if err := strictyaml.Decode(name, data, &v); err != nil {
 		return "", err
 	}
@@ -246,7 +246,7 @@ func Sources(file string) ([]string, error) {
 	if err != nil || inside {
 		return nil, err
 	}
-	var v VariantFile
+	var v variantFile
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
@@ -429,7 +429,7 @@ func (v *Variant) seal(rules, playbooks string) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
-		File             VariantFile
+		File             variantFile
 		Rules, Playbooks string
 		HOTL             string
 		Scenario         []scenarios.Setting
@@ -443,7 +443,7 @@ func (v *Variant) seal(rules, playbooks string) error {
 	return nil
 }
 
-func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.Config {
+func (h hotlFile) config(fault func(path, format string, args ...any)) analysts.Config {
 	c := analysts.Default()
 	if h.Mode != "" {
 		c.Mode = h.Mode
@@ -487,7 +487,7 @@ func (h HOTLFile) config(fault func(path, format string, args ...any)) analysts.
 	return c
 }
 
-func (s ServicesFile) config() defenders.Services {
+func (s servicesFile) config() defenders.Services {
 	c := defenders.DefaultServices()
 	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Fusion.Mean, s.Fusion}, {&c.Response.Mean, s.Response}} {
 		if x.from != nil {
@@ -501,9 +501,6 @@ func (s ServicesFile) config() defenders.Services {
 }
 
 // Defaults of everything that is asked of a variant stand with the packages that use it.
-
-// Rules are the variant's Sigma rules, compiled; nil for none.
-func (v *Variant) Rules() *sigma.Engine { return v.rules }
 
 // Feeds are the threat-intelligence feeds.
 func (v *Variant) Feeds() []intel.Config { return v.feeds }
@@ -564,7 +561,7 @@ func (v *Variant) Fits(s *scenarios.Scenario) error {
 func (v *Variant) Playbooks() []*response.Playbook { return v.playbooks }
 
 // Schema is the JSON Schema of variant files.
-func Schema() []byte { return strictyaml.Schema("hemostat variant", VariantFile{}) }
+func Schema() []byte { return strictyaml.Schema("hemostat variant", variantFile{}) }
 
 // ChangeSensors returns the world with the variant's changes to its sensors.
 func (v *Variant) ChangeSensors(spec *world.Spec) (*world.Spec, error) {

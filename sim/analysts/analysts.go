@@ -20,17 +20,14 @@ import (
 	"hemostat/sim/severity"
 )
 
-// Modes of answering.
+// The modes of answering.
 const (
-	Pool     = "pool"     // people with queues and errors
-	Oracle   = "oracle"   // always right, at once: the bound that people cannot pass
-	Always   = "always"   // approves everything at once
-	Never    = "never"    // denies everything at once
-	Scripted = "scripted" // right with a fixed delay
+	pool     = "pool"     // people with queues and errors
+	oracle   = "oracle"   // always right, at once: the bound that people cannot pass
+	always   = "always"   // approves everything at once
+	never    = "never"    // denies everything at once
+	scripted = "scripted" // right with a fixed delay
 )
-
-// Modes lists them.
-var Modes = []string{Pool, Oracle, Always, Never, Scripted}
 
 // Config is the staffing.
 type Config struct {
@@ -69,7 +66,7 @@ type ShiftSlot struct {
 // public distribution of approval times exists (docs/calibration.md).
 func Default() Config {
 	return Config{
-		Mode: Pool, Tier1: 2, Tier2: 1, Commander: 1,
+		Mode: pool, Tier1: 2, Tier2: 1, Commander: 1,
 		Decision: sim.LogNormal(2*time.Minute, 0.8), Notice: sim.LogNormal(20*time.Second, 0.6), OnCall: sim.LogNormal(10*time.Minute, 0.6),
 		Triage: sim.LogNormal(5*time.Minute, 0.8), ShiftFrom: 7, ShiftTo: 20, DPrime: 1.9, Delay: sim.Fixed(time.Second),
 	}
@@ -155,13 +152,13 @@ func (s *Staff) changeShift(now time.Duration) {
 func (s *Staff) Ask(now time.Duration, q Question) {
 	s.asked[q.Key]++
 	luck := s.streams.Stream("analysts", q.Key).At(uint64(s.asked[q.Key]))
-	if s.config.Mode != Pool {
+	if s.config.Mode != pool {
 		s.engine.After(s.config.Delay.Sample(&luck), func(now time.Duration) {
 			approved := q.Justified
 			switch s.config.Mode {
-			case Always:
+			case always:
 				approved = true
-			case Never:
+			case never:
 				approved = false
 			}
 			s.reply(now, q, approved, s.config.Mode)
@@ -194,7 +191,7 @@ func (s *Staff) Ask(now time.Duration, q Question) {
 // Triage gives the first line an alert to look at, which keeps them from
 // answering questions meanwhile.
 func (s *Staff) Triage(now time.Duration, key string) {
-	if s.config.Mode != Pool {
+	if s.config.Mode != pool {
 		return
 	}
 	s.alerts++

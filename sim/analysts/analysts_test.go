@@ -54,7 +54,7 @@ func TestVerdictsHaveTheAccuracyThatDPrimeSays(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	for mode, want := range map[string][2]bool{Oracle: {true, false}, Always: {true, true}, Never: {false, false}} {
+	for mode, want := range map[string][2]bool{oracle: {true, false}, always: {true, true}, never: {false, false}} {
 		for i, justified := range []bool{true, false} {
 			c := Default()
 			c.Mode = mode

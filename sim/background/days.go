@@ -12,9 +12,9 @@ import (
 // The kinds of day. All have ordinary work; a patch day has updates and restarts on
 // top, an audit day people who look into everything.
 const (
-	Ordinary = "ordinary"
-	Patch    = "patch"
-	Audit    = "audit"
+	ordinary = "ordinary"
+	patch    = "patch"
+	audit    = "audit"
 )
 
 // signInGap is the mean time between a person's sign-ins to the cloud during work
@@ -37,11 +37,11 @@ func (b *Background) addDay(kind string) {
 		}
 	}
 	switch kind {
-	case Patch:
+	case patch:
 		for _, h := range w.Hosts {
 			b.add(actor{act: (*Background).patch, host: h, gap: patchGap}, "updates "+h.Name)
 		}
-	case Audit:
+	case audit:
 		for _, h := range w.WithRole(role.JumpHost) {
 			b.add(actor{act: (*Background).audit, host: h, gap: auditGap, office: true}, "auditor "+h.Name)
 		}

@@ -14,8 +14,8 @@ import (
 	"os"
 )
 
-// MaxBytes bounds one file: 16 MiB.
-const MaxBytes = 16 << 20
+// maxBytes bounds one file: 16 MiB.
+const maxBytes = 16 << 20
 
 // Read returns the content of a regular file of at most MaxBytes. The error says
 // what is wrong with the file; it names the file once, as package os does.
@@ -31,12 +31,12 @@ func Read(name string) ([]byte, error) {
 // ReadAll reads a stream, such as a member of an archive, up to MaxBytes; more is
 // an error.
 func ReadAll(name string, r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("read %s: it is longer than %d MiB, which is the most that is accepted", name, MaxBytes>>20)
+	if len(data) > maxBytes {
+		return nil, fmt.Errorf("read %s: it is longer than %d MiB, which is the most that is accepted", name, maxBytes>>20)
 	}
 	return data, nil
 }
@@ -60,8 +60,8 @@ func regular(name string, info fs.FileInfo) error {
 		return fmt.Errorf("read %s: it is a folder; a file is expected", name)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("read %s: it is no regular file but a %s", name, kind(info.Mode()))
-	case info.Size() > MaxBytes:
-		return fmt.Errorf("read %s: it has %d bytes; at most %d MiB are accepted", name, info.Size(), MaxBytes>>20)
+	case info.Size() > maxBytes:
+		return fmt.Errorf("read %s: it has %d bytes; at most %d MiB are accepted", name, info.Size(), maxBytes>>20)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (f folder) ReadFile(name string) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	b.Grow(int(info.Size()) + 1)
-	if _, err := io.Copy(&b, io.LimitReader(file, MaxBytes+1)); err != nil {
+	if _, err := io.Copy(&b, io.LimitReader(file, maxBytes+1)); err != nil {
 		return nil, err
 	}
 	return ReadAll(name, &b)

@@ -20,7 +20,7 @@ func special(t *testing.T) string {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder.yml"), 0o700))
 	long, err := os.Create(filepath.Join(dir, "long.yml"))
 	require.NoError(t, err)
-	require.NoError(t, long.Truncate(MaxBytes+1))
+	require.NoError(t, long.Truncate(maxBytes+1))
 	require.NoError(t, long.Close())
 	return dir
 }

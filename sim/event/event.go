@@ -23,7 +23,7 @@ type Event struct {
 
 	mask    [(NumFields + 63) / 64]uint64
 	values  []string
-	extra   []Pair
+	extra   []pair
 	omitted int // fields beyond maxExtra
 }
 
@@ -31,17 +31,17 @@ type Event struct {
 // with hundreds of thousands would take minutes.
 const maxExtra = 4096
 
-// Pair is a field by name.
-type Pair struct{ Name, Value string }
+// pair is a field by name.
+type pair struct{ Name, Value string }
 
-// Has tells whether the field is present.
-func (e *Event) Has(f Field) bool {
+// has tells whether the field is present.
+func (e *Event) has(f Field) bool {
 	return f < NumFields && e.mask[f>>6]&(1<<(f&63)) != 0
 }
 
 // Get returns a field's value and whether it is present.
 func (e *Event) Get(f Field) (string, bool) {
-	if !e.Has(f) {
+	if !e.has(f) {
 		return "", false
 	}
 	return e.values[e.rank(f)], true
@@ -86,7 +86,7 @@ func (e *Event) Set(f Field, value string) {
 		return
 	}
 	at := e.rank(f)
-	if e.Has(f) {
+	if e.has(f) {
 		e.values[at] = value
 		return
 	}
@@ -102,7 +102,7 @@ func (e *Event) SetName(name, value string) {
 		e.Set(f, value)
 		return
 	}
-	at, found := slices.BinarySearchFunc(e.extra, name, func(p Pair, name string) int { return strings.Compare(p.Name, name) })
+	at, found := slices.BinarySearchFunc(e.extra, name, func(p pair, name string) int { return strings.Compare(p.Name, name) })
 	if found {
 		e.extra[at].Value = value
 		return
@@ -111,7 +111,7 @@ func (e *Event) SetName(name, value string) {
 		e.omitted++
 		return
 	}
-	e.extra = slices.Insert(e.extra, at, Pair{name, value})
+	e.extra = slices.Insert(e.extra, at, pair{name, value})
 }
 
 // Omitted counts the fields that SetName left out since the event has too many.
@@ -137,14 +137,6 @@ func (e *Event) Each(f func(name, value string) bool) {
 			return
 		}
 	}
-}
-
-// Names lists the fields' names, sorted.
-func (e *Event) Names() []string {
-	var names []string
-	e.Each(func(name, _ string) bool { names = append(names, name); return true })
-	slices.Sort(names)
-	return names
 }
 
 func (e *Event) rank(f Field) int {

@@ -23,7 +23,7 @@ func (e *Event) AppendJSON(b []byte) []byte {
 	b = appendMember(b, "host", e.Host)
 	b = append(b, `,"logsource":{`...)
 	first := true
-	for _, p := range []Pair{{"category", e.Source.Category}, {"product", e.Source.Product}, {"service", e.Source.Service}} {
+	for _, p := range []pair{{"category", e.Source.Category}, {"product", e.Source.Product}, {"service", e.Source.Service}} {
 		if p.Value == "" {
 			continue
 		}

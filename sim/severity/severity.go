@@ -26,8 +26,8 @@ const Count = int(Critical) + 1
 
 var names = [Count]string{"informational", "low", "medium", "high", "critical"}
 
-// Names lists the levels' names in ascending order.
-func Names() []string { return slices.Clone(names[:]) }
+// all lists the levels' names in ascending order.
+func all() []string { return slices.Clone(names[:]) }
 
 // Parse reads a name.
 func Parse(text string) (Severity, error) {
@@ -61,7 +61,7 @@ func (s *Severity) UnmarshalText(text []byte) error {
 }
 
 // Accepted lists the names.
-func (Severity) Accepted() []string { return Names() }
+func (Severity) Accepted() []string { return all() }
 
 // JSONSchema lists the names for an editor's completion.
-func (Severity) JSONSchema() map[string]any { return map[string]any{"type": "string", "enum": Names()} }
+func (Severity) JSONSchema() map[string]any { return map[string]any{"type": "string", "enum": all()} }

@@ -33,6 +33,3 @@ func Approval(playbook, step string) Name { return Name(approvalPrefix + playboo
 
 // IsResponse tells whether a stage is the run of a playbook.
 func (n Name) IsResponse() bool { return strings.HasPrefix(string(n), responsePrefix) }
-
-// IsApproval tells whether a stage is an approval request.
-func (n Name) IsApproval() bool { return strings.HasPrefix(string(n), approvalPrefix) }

@@ -35,9 +35,9 @@ type NodeReader interface {
 	ReadYAML(d *Decoder, n *yaml.Node, path string)
 }
 
-// Enumerated is implemented by texts of a closed set, so that a fault lists what is
+// enumerated is implemented by texts of a closed set, so that a fault lists what is
 // accepted and what was probably meant.
-type Enumerated interface{ Accepted() []string }
+type enumerated interface{ Accepted() []string }
 
 // Decode reads one YAML document into the struct that into points to. Defaults
 // set in *into beforehand stay where the file is silent. The error is a Faults.
@@ -231,7 +231,7 @@ func (d *Decoder) readText(n *yaml.Node, into encoding.TextUnmarshaler, path str
 		return
 	}
 	err := into.UnmarshalText([]byte(n.Value))
-	if list, ok := into.(Enumerated); ok && err != nil {
+	if list, ok := into.(enumerated); ok && err != nil {
 		accepted := list.Accepted()
 		d.Fault(n, path, "%q is not accepted%s; accepted: %s", n.Value, suggest(n.Value, accepted), strings.Join(accepted, ", "))
 		return
@@ -284,7 +284,7 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 			d.Fault(value, join(path, name), "%q is not accepted%s; accepted: %s", target.String(), suggest(target.String(), f.enum), strings.Join(f.enum, ", "))
 		}
 		if f.isName && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode {
-			if err := CheckName(target.String()); err != nil {
+			if err := checkName(target.String()); err != nil {
 				d.Fault(value, join(path, name), "%s", err)
 			}
 		}

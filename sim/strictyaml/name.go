@@ -21,8 +21,8 @@ var (
 	nameExcluded = regexp.MustCompile(`[^\w .,=@+:()\[\]-]+`)
 )
 
-// CheckName tells what is wrong with a name, or returns nil.
-func CheckName(name string) error {
+// checkName tells what is wrong with a name, or returns nil.
+func checkName(name string) error {
 	if nameForm.MatchString(name) {
 		return nil
 	}

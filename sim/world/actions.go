@@ -164,9 +164,6 @@ func (w *World) Undo(id uint64) bool {
 	return true
 }
 
-// Active counts the actions whose effects still hold.
-func (w *World) Active() int { return len(w.effects) }
-
 // host is the target of an action on a host; Apply has checked that it exists.
 func (w *World) host(a Action) *Host { return w.Host(a.Target.Value) }
 
@@ -336,7 +333,7 @@ func (w *World) shapeZone(_ time.Duration, a Action, e *effect) Result {
 
 func (w *World) snapshot(_ time.Duration, a Action, _ *effect) Result {
 	h := w.host(a)
-	if !h.HasImplant() {
+	if !h.hasImplant() {
 		return already("memory of %s saved; nothing suspicious in it", h.Name)
 	}
 	return already("memory of %s saved with a suspicious process in it", h.Name)
@@ -349,7 +346,7 @@ func (w *World) killProcess(_ time.Duration, a Action, e *effect) Result {
 	h := w.host(a)
 	killed := 0
 	for _, i := range h.Implants {
-		if i.Alive() && h.isInTreeOf(i, a.ProcessID) {
+		if i.alive() && h.isInTreeOf(i, a.ProcessID) {
 			i.killed = e
 			killed++
 		}
@@ -392,7 +389,7 @@ func (w *World) Quarantined(h *Host, path string) Refusal {
 }
 
 func (w *World) revoke(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	if who == nil {
 		return failed("no account %q", a.Target.Value)
 	}
@@ -410,7 +407,7 @@ func (w *World) revoke(_ time.Duration, a Action, e *effect) Result {
 
 // disable shuts an account without ending what it is logged on to.
 func (w *World) disable(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	if who == nil {
 		return failed("no account %q", a.Target.Value)
 	}
@@ -478,7 +475,7 @@ func (w *World) Starts(s *Autostart) Refusal {
 }
 
 func (w *World) rotate(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	if who == nil {
 		return failed("no account %q", a.Target.Value)
 	}
@@ -492,7 +489,7 @@ func (w *World) replaceCredential(who *Account, e *effect) {
 }
 
 func (w *World) endSessions(_ time.Duration, a Action, e *effect) Result {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	if who == nil {
 		return failed("no account %q", a.Target.Value)
 	}
@@ -516,7 +513,7 @@ func (w *World) logOffEverywhere(who *Account, e *effect) int {
 			return true
 		})
 		for _, i := range h.Implants {
-			if i.Alive() && i.Process.Account == who && !i.Elevated {
+			if i.alive() && i.Process.Account == who && !i.Elevated {
 				i.killed = e
 				n++
 			}
@@ -540,7 +537,7 @@ func (w *World) analyse(_ time.Duration, a Action, _ *effect) Result {
 func (w *World) restore(_ time.Duration, a Action, e *effect) Result {
 	h := w.host(a)
 	for _, i := range h.Implants {
-		if i.Alive() {
+		if i.alive() {
 			i.killed = e
 		}
 	}
@@ -591,16 +588,16 @@ func (w *World) isZoneShaped(a Action) bool {
 
 func (w *World) isProcessGone(a Action) bool {
 	h := w.host(a)
-	return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.Alive() && h.isInTreeOf(i, a.ProcessID) })
+	return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.alive() && h.isInTreeOf(i, a.ProcessID) })
 }
 
 func (w *World) isAccountRefused(a Action) bool {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	return who != nil && who.revoked != nil
 }
 
 func (w *World) areSessionsGone(a Action) bool {
-	who := w.Account(a.Target.Value)
+	who := w.account(a.Target.Value)
 	return who != nil && !slices.ContainsFunc(w.Hosts, func(h *Host) bool {
 		return slices.ContainsFunc(h.Sessions, func(s *Session) bool { return s.Account == who })
 	})

@@ -74,16 +74,6 @@ func (b *Binary) Renamed(path string) *Binary {
 	return &c
 }
 
-// SHA256 is the digest as it stands in Hashes, or "".
-func (b *Binary) SHA256() string {
-	_, after, found := strings.Cut(b.Hashes, "SHA256=")
-	if !found {
-		return ""
-	}
-	digest, _, _ := strings.Cut(after, ",")
-	return digest
-}
-
 // The programs that background and techniques use.
 var (
 	Services       = system(`System32\services.exe`, "services.exe", "Services and Controller app")

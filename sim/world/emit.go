@@ -56,8 +56,8 @@ type clockCache struct {
 	text   string
 }
 
-// UTC writes a virtual time as Sysmon does: 2020-09-20 16:16:06.470.
-func (w *World) UTC(now time.Duration) string {
+// utc writes a virtual time as Sysmon does: 2020-09-20 16:16:06.470.
+func (w *World) utc(now time.Duration) string {
 	at := w.Epoch.Add(now)
 	if second := at.Unix(); second != w.clock.second || w.clock.text == "" {
 		w.clock = clockCache{second, at.UTC().Format("2006-01-02 15:04:05.")}

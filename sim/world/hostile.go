@@ -43,7 +43,7 @@ func (t *AttackerAssets) IsJustified(w *World, r action.Request) bool {
 	case action.IfClean:
 		return !slices.ContainsFunc(r.HostNames(), func(name string) bool {
 			h := w.Host(name)
-			return h != nil && h.HasImplant()
+			return h != nil && h.hasImplant()
 		})
 	}
 	return t.owns(w, r.Target)
@@ -57,7 +57,7 @@ func (t *AttackerAssets) owns(w *World, target action.Target) bool {
 		h := w.Host(target.Value)
 		return h != nil && t.hosts[h.Name]
 	case action.Account:
-		who := w.Account(target.Value)
+		who := w.account(target.Value)
 		return who != nil && t.accounts[who.Name]
 	case action.Address:
 		h := w.Host(target.Value)
@@ -89,13 +89,6 @@ func (w *World) Works(i *Implant) Refusal {
 		return refusedBy("host_isolated", i.Host.isolated)
 	}
 	return Refusal{}
-}
-
-// Retire marks an implant as ended by its owner.
-func (w *World) Retire(i *Implant) {
-	if i.killed == nil {
-		i.killed = &effect{}
-	}
 }
 
 // rotations remembers which action last replaced an account's credential.

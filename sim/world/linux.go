@@ -28,7 +28,7 @@ func (w *World) auditExec(now time.Duration, a *Actor, p *Process) {
 	e.Set(event.ProcessId, w.arena.Uint(uint64(p.PID)))
 	e.Set(event.ParentProcessId, w.arena.Uint(uint64(p.parent().PID)))
 	e.Set(event.User, user)
-	e.Set(event.UtcTime, w.UTC(now))
+	e.Set(event.UtcTime, w.utc(now))
 	e.Set(event.AuditType, "EXECVE")
 	e.Set(event.Syscall, "59")
 	e.Set(event.AuditExe, p.Binary.Path)
@@ -72,7 +72,7 @@ func (w *World) WriteLinuxFile(now time.Duration, a *Actor, p *Process, path str
 	}
 	e.Set(event.Image, p.Binary.Path)
 	e.Set(event.TargetFilename, path)
-	e.Set(event.UtcTime, w.UTC(now))
+	e.Set(event.UtcTime, w.utc(now))
 	w.finish(e, a)
 }
 

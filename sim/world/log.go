@@ -50,8 +50,8 @@ func (w *World) WindowsLog(now time.Duration, a *Actor, h *Host, by *Account, id
 	case event.ChannelSecurity:
 		w.subject(e, by, h, h.logonID(by))
 	case event.ChannelSysmon:
-		e.Set(event.UtcTime, w.UTC(now))
-		e.Set(event.User, w.UserName(by))
+		e.Set(event.UtcTime, w.utc(now))
+		e.Set(event.User, w.userName(by))
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		e.SetName(pairs[i], pairs[i+1])

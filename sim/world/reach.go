@@ -1,10 +1,11 @@
 package world
 
 import (
-	"hemostat/sim/role"
 	"slices"
 	"strings"
 	"time"
+
+	"hemostat/sim/role"
 )
 
 // Refusal says why an operation failed. The zero Refusal means it did not.

@@ -1,9 +1,10 @@
 package world
 
 import (
-	"hemostat/sim/action"
 	"testing"
 	"time"
+
+	"hemostat/sim/action"
 
 	"github.com/stretchr/testify/require"
 )

@@ -18,9 +18,9 @@ import (
 	"hemostat/sim/strictyaml"
 )
 
-// Internet is the zone of every address outside the estate. It need not be
+// internet is the zone of every address outside the estate. It need not be
 // declared and has no hosts.
-const Internet = "internet"
+const internet = "internet"
 
 // Spec is a world file.
 type Spec struct {
@@ -154,8 +154,8 @@ func ParseSpec(file string, data []byte) (*Spec, error) {
 	return s, nil
 }
 
-// MaxHosts bounds a world's size.
-const MaxHosts = 100_000
+// maxHosts bounds a world's size.
+const maxHosts = 100_000
 
 // Scaled returns the world with its scalable groups grown or shrunk so that it
 // has about so many hosts in all.
@@ -173,8 +173,8 @@ func (s *Spec) Scaled(hosts int) (*Spec, error) {
 		return nil, fmt.Errorf("world %q cannot be scaled: no host group says scale: true", s.Name)
 	case hosts <= fixed:
 		return nil, fmt.Errorf("world %q has %d hosts that do not scale, so hosts must be above %d", s.Name, fixed, fixed)
-	case hosts > MaxHosts:
-		return nil, fmt.Errorf("world %q: hosts must be at most %d", s.Name, MaxHosts)
+	case hosts > maxHosts:
+		return nil, fmt.Errorf("world %q: hosts must be at most %d", s.Name, maxHosts)
 	}
 	factor := float64(hosts-fixed) / float64(scalable)
 	grown := *s
@@ -252,12 +252,12 @@ func (c *specCheck) fault(p strictyaml.Pos, path, format string, args ...any) {
 }
 
 func (c *specCheck) zones() {
-	c.zone = map[string]bool{Internet: true}
+	c.zone = map[string]bool{internet: true}
 	var taken []netip.Prefix
 	for i, z := range c.spec.Zones {
 		path := fmt.Sprintf("zones[%d]", i)
 		if c.zone[z.Name] {
-			c.fault(z.Pos, path+".name", "zone %q is declared twice or is the built-in %q", z.Name, Internet)
+			c.fault(z.Pos, path+".name", "zone %q is declared twice or is the built-in %q", z.Name, internet)
 		}
 		c.zone[z.Name] = true
 		p, err := netip.ParsePrefix(z.CIDR)
@@ -291,7 +291,7 @@ func (c *specCheck) zones() {
 }
 
 func (c *specCheck) zoneNames() string {
-	names := []string{Internet}
+	names := []string{internet}
 	for _, z := range c.spec.Zones {
 		names = append(names, z.Name)
 	}
@@ -313,7 +313,7 @@ func (c *specCheck) hosts() {
 			c.fault(g.Pos, path+".name", "host name %q is used twice", g.Name)
 		}
 		names[g.Name] = true
-		if !c.zone[g.Zone] || g.Zone == Internet {
+		if !c.zone[g.Zone] || g.Zone == internet {
 			c.fault(g.Pos, path+".zone", "unknown zone %q; declared: %s", g.Zone, c.zoneNames())
 		}
 		if g.WeakPassword < 0 || g.WeakPassword > 1 {
@@ -323,8 +323,8 @@ func (c *specCheck) hosts() {
 			c.fault(g.Pos, path+".criticality", "a number of 0 or more is expected, not %g", g.Criticality)
 		}
 	}
-	if total > MaxHosts {
-		c.faults = append(c.faults, strictyaml.Fault{Message: fmt.Sprintf("hosts: %d hosts in all, at most %d are accepted", total, MaxHosts)})
+	if total > maxHosts {
+		c.faults = append(c.faults, strictyaml.Fault{Message: fmt.Sprintf("hosts: %d hosts in all, at most %d are accepted", total, maxHosts)})
 	}
 	if !c.roles[role.DomainController] && c.windows() {
 		c.fault(c.spec.Hosts[0].Pos, "hosts", "Windows hosts need a domain controller: no group has role domain_controller")

@@ -54,7 +54,7 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 		e.Set(event.CurrentDirectory, directoryOr(s.Directory, `C:\Windows\System32\`))
 		e.Set(event.ParentImage, parent.Binary.Path)
 		e.Set(event.ParentCommandLine, parent.CommandLine)
-		e.Set(event.ParentUser, w.UserName(parent.Account))
+		e.Set(event.ParentUser, w.userName(parent.Account))
 		e.Set(event.OriginalFileName, p.Binary.OriginalName)
 		e.Set(event.Description, p.Binary.Description)
 		e.Set(event.Product, p.Binary.Product)
@@ -69,8 +69,8 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 		e.Set(event.ParentProcessGuid, parent.GUID)
 		e.Set(event.ProcessId, w.arena.Uint(uint64(p.PID)))
 		e.Set(event.ParentProcessId, w.arena.Uint(uint64(parent.PID)))
-		e.Set(event.User, w.UserName(p.Account))
-		e.Set(event.UtcTime, w.UTC(now))
+		e.Set(event.User, w.userName(p.Account))
+		e.Set(event.UtcTime, w.utc(now))
 		e.Set(event.RuleName, "-")
 		w.finish(e, a)
 	}
@@ -208,8 +208,8 @@ func (w *World) by(e *event.Event, now time.Duration, p *Process) {
 	e.Set(event.Image, p.Binary.Path)
 	e.Set(event.ProcessGuid, p.GUID)
 	e.Set(event.ProcessId, w.arena.Uint(uint64(p.PID)))
-	e.Set(event.User, w.UserName(p.Account))
-	e.Set(event.UtcTime, w.UTC(now))
+	e.Set(event.User, w.userName(p.Account))
+	e.Set(event.UtcTime, w.utc(now))
 	e.Set(event.RuleName, "-")
 }
 
@@ -267,7 +267,7 @@ func (w *World) AccessProcess(now time.Duration, a *Actor, from *Process, target
 }
 
 func (w *World) between(e *event.Event, now time.Duration, from *Process, target *Binary, u uint64) {
-	e.Set(event.UtcTime, w.UTC(now))
+	e.Set(event.UtcTime, w.utc(now))
 	e.Set(event.RuleName, "-")
 	e.Set(event.SourceImage, from.Binary.Path)
 	e.Set(event.TargetImage, target.Path)
@@ -276,7 +276,7 @@ func (w *World) between(e *event.Event, now time.Duration, from *Process, target
 	e.Set(event.SourceProcessGUID, from.GUID)
 	e.Set(event.TargetProcessGUID, w.guid(from.Host.machine, 0, u>>32))
 	e.Set(event.SourceThreadId, w.arena.Uint(1000+u>>50))
-	e.Set(event.SourceUser, w.UserName(from.Account))
+	e.Set(event.SourceUser, w.userName(from.Account))
 	e.Set(event.TargetUser, `NT AUTHORITY\SYSTEM`)
 }
 

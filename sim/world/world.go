@@ -119,8 +119,8 @@ type Implant struct {
 	killed   *effect
 }
 
-// Alive tells whether the implant still runs.
-func (i *Implant) Alive() bool { return i.killed == nil }
+// alive tells whether the implant still runs.
+func (i *Implant) alive() bool { return i.killed == nil }
 
 // Data is a data store on a host.
 type Data struct {
@@ -246,7 +246,7 @@ func Build(spec *Spec, streams sim.Streams, ledger *truth.Ledger, epoch time.Tim
 }
 
 func (w *World) buildZones(spec *Spec) {
-	index := map[string]int{Internet: internetIndex}
+	index := map[string]int{internet: internetIndex}
 	for i, z := range spec.Zones {
 		prefix := netip.MustParsePrefix(z.CIDR).Masked() // checked by ParseSpec
 		w.Zones = append(w.Zones, &Zone{Index: i, Name: z.Name, Prefix: prefix})
@@ -402,6 +402,7 @@ func (w *World) buildSensors(spec *Spec) {
 	}
 }
 
+// zone finds a zone by name, or returns nil.
 func (w *World) zone(name string) *Zone {
 	i := slices.IndexFunc(w.Zones, func(z *Zone) bool { return z.Name == name })
 	if i < 0 {
@@ -409,9 +410,6 @@ func (w *World) zone(name string) *Zone {
 	}
 	return w.Zones[i]
 }
-
-// Zone finds a zone by name, or returns nil.
-func (w *World) Zone(name string) *Zone { return w.zone(name) }
 
 // Host finds a host by name, fully qualified name or address, or returns nil.
 func (w *World) Host(name string) *Host {
@@ -425,8 +423,8 @@ func (w *World) Host(name string) *Host {
 	return w.byName[strings.ToUpper(short)]
 }
 
-// Account finds an account by name, with or without its domain, or returns nil.
-func (w *World) Account(name string) *Account {
+// account finds an account by name, with or without its domain, or returns nil.
+func (w *World) account(name string) *Account {
 	if at := strings.LastIndexByte(name, '\\'); at >= 0 {
 		name = name[at+1:]
 	}
@@ -462,17 +460,17 @@ func (w *World) Events() uint64 { return w.events }
 // Dropped counts the events that sensors lost.
 func (w *World) Dropped() uint64 { return w.dropped }
 
-// UserName is the account as Sysmon writes it.
-func (w *World) UserName(a *Account) string {
+// userName is the account as Sysmon writes it.
+func (w *World) userName(a *Account) string {
 	if a == nil {
 		return `NT AUTHORITY\SYSTEM`
 	}
 	return w.arena.Join(w.NetBIOS, `\`, a.Name)
 }
 
-// HasImplant tells whether an attacker's process runs on the host.
-func (h *Host) HasImplant() bool {
-	return slices.ContainsFunc(h.Implants, (*Implant).Alive)
+// hasImplant tells whether an attacker's process runs on the host.
+func (h *Host) hasImplant() bool {
+	return slices.ContainsFunc(h.Implants, (*Implant).alive)
 }
 
 // Index is the actor's number, which the ids of its events begin with.

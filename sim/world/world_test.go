@@ -30,7 +30,7 @@ func TestEmbeddedWorldIsOfTheStatedSize(t *testing.T) {
 	require.InDelta(t, 250, len(w.Hosts), 5)
 	require.InDelta(t, 300, len(w.Accounts), 5)
 	for _, z := range []string{"dmz", "users", "servers", "management", "cloud"} {
-		require.NotNil(t, w.Zone(z))
+		require.NotNil(t, w.zone(z))
 	}
 	names := map[string]bool{}
 	for _, a := range w.Accounts {

@@ -24,7 +24,7 @@ var Kind = detect.Kind{
 		if env.Rules == nil {
 			return nil, fmt.Errorf("the detector sigma needs rules")
 		}
-		return New(env.Rules), nil
+		return new(env.Rules), nil
 	},
 }
 
@@ -37,8 +37,8 @@ type Detector struct {
 	onMatch func(sigma.Match)
 }
 
-// New makes a detector from compiled rules, which may be shared.
-func New(e *sigma.Engine) *Detector {
+// new makes a detector from compiled rules, which may be shared.
+func new(e *sigma.Engine) *Detector {
 	d := &Detector{matcher: e.NewMatcher()}
 	d.onMatch = d.find
 	return d
@@ -60,7 +60,7 @@ func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 func (d *Detector) find(m sigma.Match) {
 	f := detect.Finding{
 		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: severityOf(m.Rule),
-		Confidence: Confidence(m.Rule), Evidence: m.Events,
+		Confidence: confidence(m.Rule), Evidence: m.Events,
 	}
 	if d.explain {
 		for _, r := range d.matcher.Explain(m, d.event) {
@@ -70,10 +70,10 @@ func (d *Detector) find(m sigma.Match) {
 	d.report(f)
 }
 
-// Confidence is how sure a rule is before anything else is known. A rule may say
+// confidence is how sure a rule is before anything else is known. A rule may say
 // so itself with a tag such as hemostat.confidence.85; otherwise its level
 // decides.
-func Confidence(r *sigma.Rule) float64 {
+func confidence(r *sigma.Rule) float64 {
 	for _, tag := range r.Tags {
 		if text, ok := strings.CutPrefix(tag, "hemostat.confidence."); ok {
 			var percent int

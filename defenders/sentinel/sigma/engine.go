@@ -154,7 +154,7 @@ func (e *Engine) source(s event.LogSource) *programs {
 	if p == nil {
 		var rules []applied
 		for _, r := range e.rules {
-			if Covers(r.Source, s) {
+			if feeds(r.Source, s) {
 				rules = append(rules, applied{rule: r, rename: standIn(r.Source, s)})
 			}
 		}

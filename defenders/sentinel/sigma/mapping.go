@@ -6,11 +6,11 @@ import (
 	"hemostat/sim/event"
 )
 
-// Covers tells whether a rule's log source takes in events of this source: each
+// feeds tells whether a rule's log source takes in events of this source: each
 // part that the rule names must be the event's, after the aliases of Sigma's
 // taxonomy (specification, appendix "Taxonomy"), or the source is one that can
 // stand in for the rule's, as a flow log does for a firewall's.
-func Covers(rule, of event.LogSource) bool {
+func feeds(rule, of event.LogSource) bool {
 	return takesIn(rule, of) || standIn(rule, of) != nil
 }
 

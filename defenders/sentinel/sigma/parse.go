@@ -111,8 +111,8 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 			r.Description = value.Value
 		case "level":
 			r.Level = value.Value
-			if !slices.Contains(Levels, r.Level) {
-				p.fault(value, "unknown level %q; accepted: %s", r.Level, strings.Join(Levels, ", "))
+			if !slices.Contains(levels, r.Level) {
+				p.fault(value, "unknown level %q; accepted: %s", r.Level, strings.Join(levels, ", "))
 			}
 		case "tags":
 			r.Tags = texts(value)

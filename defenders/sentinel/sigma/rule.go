@@ -96,11 +96,11 @@ func (r *Rule) detections() []*detection {
 	return append([]*detection{r.detection}, r.narrowed...)
 }
 
-// Levels in ascending order.
-var Levels = []string{"informational", "low", "medium", "high", "critical"}
+// levels in ascending order.
+var levels = []string{"informational", "low", "medium", "high", "critical"}
 
 // LevelRank is a level's place in Levels, 0 for an unknown one.
-func LevelRank(level string) int { return max(0, slices.Index(Levels, level)) }
+func LevelRank(level string) int { return max(0, slices.Index(levels, level)) }
 
 // Error is a fault of a rule file with its place.
 type Error struct {
