@@ -41,22 +41,22 @@ type Agent struct {
 	retries   int
 	streak    int  // failures in a row
 	blocks    int  // blocks met in the current stage
-	blocked   int  // times that the defence stopped him
+	blocked   int  // times that the defence blocked them
 	rounds    int  // re-entries after everything was lost
-	reviving  bool // waits for his program to start by itself
+	reviving  bool // waits for their program to start by itself
 
 	attempt *technique.Attempt
 	ordinal uint64
 	why     string
 
-	lastSuccess time.Duration
-	hindrances  []hindrance // since the last success
-	waiting     bool
-	done        bool
+	lastSuccess   time.Duration
+	defenceBlocks []defenceBlock // since the last success
+	waiting       bool
+	done          bool
 }
 
-// hindrance is a block by the defence.
-type hindrance struct {
+// defenceBlock is a block by the defence.
+type defenceBlock struct {
 	action uint64
 	at     time.Duration
 }
@@ -83,13 +83,13 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	a.state.Skill, a.state.Stealth = spec.Skill.Draw(&setup, 0.5), spec.Stealth.Draw(&setup, 0.3)
 	a.state.Hello = hello(spec.Infrastructure.TLSClient)
 	a.state.PublicCertificate = spec.Infrastructure.Certificate == "public"
-	a.rent(&setup)
+	a.allocateInfrastructure(&setup)
 	start := w.Streams().Stream(name, "start")
 	e.Schedule(a.working(e.Now()+spec.Start.After.Sample(&start)), a, 0)
 	return a
 }
 
-func hello(client string) world.Hello {
+func hello(client string) world.TLSFingerprint {
 	switch client {
 	case "schannel":
 		return world.SchannelHello
@@ -101,8 +101,8 @@ func hello(client string) world.Hello {
 
 var domainWords = []string{"cdn", "static", "update", "sync", "metrics", "assets", "edge", "portal", "status", "mail"}
 
-// rent draws the attacker's addresses and domains.
-func (a *Agent) rent(s *sim.Stream) {
+// allocateInfrastructure draws the attacker's addresses and domains.
+func (a *Agent) allocateInfrastructure(s *sim.Stream) {
 	for range max(a.spec.Infrastructure.Addresses, 1) {
 		address := fmt.Sprintf("%d.%d.%d.%d", 185+s.IntN(8), s.IntN(255), s.IntN(255), 1+s.IntN(254))
 		a.state.Addresses = append(a.state.Addresses, address)
@@ -133,15 +133,15 @@ func (a *Agent) Indicators() (addresses, domains []string) {
 func (a *Agent) Done() bool { return a.done }
 
 // Containment is the action that left the attacker no way on, and when it made
-// itself felt; ok is false when the attacker reached his goal, failed by
-// himself, or is still at work. After his last success nothing went through any
-// more: the last of the defence's blocks since then is what contained him.
+// itself felt; ok is false when the attacker reached their goal, failed by
+// themselves, or is still at work. After their last success nothing went through any
+// more: the last of the blocks by the defence since then is what contained them.
 func (a *Agent) Containment() (action uint64, at time.Duration, ok bool) {
-	if a.Objective != nil || !a.done && !a.waiting || len(a.hindrances) == 0 {
+	if a.Objective != nil || !a.done && !a.waiting || len(a.defenceBlocks) == 0 {
 		return 0, 0, false
 	}
-	last := a.hindrances[len(a.hindrances)-1]
-	for _, h := range a.hindrances { // when that action was first met
+	last := a.defenceBlocks[len(a.defenceBlocks)-1]
+	for _, h := range a.defenceBlocks { // when that action was first met
 		if h.action == last.action {
 			return h.action, h.at, true
 		}
@@ -149,8 +149,8 @@ func (a *Agent) Containment() (action uint64, at time.Duration, ok bool) {
 	return last.action, last.at, true
 }
 
-// Holding lists the hosts that the attacker can use now.
-func (a *Agent) Holding() []*world.Host {
+// CompromisedHosts lists the hosts that the attacker can use now.
+func (a *Agent) CompromisedHosts() []*world.Host {
 	var hosts []*world.Host
 	for _, f := range a.state.Footholds {
 		if !slices.Contains(hosts, f.Host) && a.state.Usable(f).OK() {
@@ -173,7 +173,7 @@ func (a *Agent) Handle(now time.Duration, _ uint64) {
 	}
 	a.waiting = false
 	if a.reviving {
-		a.revive(now)
+		a.resumeFromPersistence(now)
 		return
 	}
 	if a.Started == nil {
@@ -190,7 +190,7 @@ func (a *Agent) Handle(now time.Duration, _ uint64) {
 		return
 	}
 	if a.done {
-		p = technique.Progress{Done: true, OK: true, Note: "that is what he came for"}
+		p = technique.Progress{Done: true, OK: true, Note: "the objective of the campaign"}
 	}
 	a.finish(now, p)
 }
@@ -262,15 +262,15 @@ func (a *Agent) finish(now time.Duration, p technique.Progress) {
 		return
 	}
 	a.lastSuccess = now
-	a.hindrances = nil
+	a.defenceBlocks = nil
 	a.streak, a.retries = 0, 0
 	a.why = "the last step worked, so the next of the plan"
-	a.rest(now)
+	a.scheduleNext(now)
 }
 
-// rest waits for the stage's pace, longer the stealthier the operator is. Patience
+// scheduleNext waits for the stage's pace, longer the stealthier the operator is. Patience
 // is a choice and no skill; skill shortens the work itself (technique.Delay).
-func (a *Agent) rest(now time.Duration) {
+func (a *Agent) scheduleNext(now time.Duration) {
 	s := a.pace.At(a.ordinal)
 	pause := a.spec.Campaign[a.stage].Pace.Sample(&s)
 	pause = time.Duration(float64(pause) * (0.5 + a.state.Stealth))
@@ -287,12 +287,12 @@ func (a *Agent) working(at time.Duration) time.Duration {
 func (a *Agent) failed(now time.Duration, r, by world.Refusal) {
 	a.streak++
 	if by.ByDefence() {
-		a.hindrances = append(a.hindrances, hindrance{by.Action, now})
+		a.defenceBlocks = append(a.defenceBlocks, defenceBlock{by.Action, now})
 		a.Steps[len(a.Steps)-1].BlockedBy = int64(by.Action)
 		a.blocked++
 	}
 	if most := a.spec.GiveUp.Blocks; most > 0 && a.blocked >= most {
-		a.end(now, fmt.Sprintf("gave up after the defence had stopped him %d times", a.blocked))
+		a.end(now, fmt.Sprintf("gave up after the defence had blocked them %d times", a.blocked))
 		return
 	}
 	limit := a.spec.GiveUp.Failures
@@ -304,7 +304,7 @@ func (a *Agent) failed(now time.Duration, r, by world.Refusal) {
 		return
 	}
 	if a.stage > 0 && len(a.state.Footholds) > 0 && a.state.Current() == nil {
-		a.reenter(now, a.lostTo())
+		a.restart(now, a.lostTo())
 		return
 	}
 	if by.ByDefence() {
@@ -327,7 +327,7 @@ func (a *Agent) failed(now time.Duration, r, by world.Refusal) {
 		a.retries = 0
 		a.why = "it did not work, so something else"
 	}
-	a.rest(now)
+	a.scheduleNext(now)
 }
 
 // lostTo is the defence's action by which the newest foothold was lost.
@@ -340,15 +340,15 @@ func (a *Agent) lostTo() world.Refusal {
 	return world.Refusal{}
 }
 
-// reenter begins again from outside after every foothold is lost. Each time it
+// restart begins again from outside after every foothold is lost. Each time it
 // is less likely to be worth the trouble.
-func (a *Agent) reenter(now time.Duration, lost world.Refusal) {
-	if lost.ByDefence() && len(a.hindrances) == 0 {
-		a.hindrances = append(a.hindrances, hindrance{lost.Action, now})
+func (a *Agent) restart(now time.Duration, lost world.Refusal) {
+	if lost.ByDefence() && len(a.defenceBlocks) == 0 {
+		a.defenceBlocks = append(a.defenceBlocks, defenceBlock{lost.Action, now})
 	}
 	a.rounds++
 	s := a.pace.For("reentry").At(uint64(a.rounds))
-	if len(a.state.Settled()) > 0 && a.rounds < mostRevivals { // his program starts again by itself, perhaps
+	if len(a.state.PersistentHosts()) > 0 && a.rounds < mostRevivals { // their program starts again by itself, perhaps
 		a.reviving, a.waiting = true, true
 		a.engine.Schedule(now+time.Duration(float64(40*time.Minute)*s.Exp()), a, 0)
 		return
@@ -365,50 +365,50 @@ func (a *Agent) reenter(now time.Duration, lost world.Refusal) {
 		a.visits[i] = 0
 		a.succeeded[i] = false
 	}
-	a.why = "every foothold is lost, so in again from outside with another address" + a.suspect()
+	a.why = "every foothold is lost, so in again from outside with another address" + a.attributeDetection()
 	a.waiting = true
 	a.engine.Schedule(now+time.Duration(float64(20*time.Minute)*s.Exp()), a, 0)
 }
 
-// mostRevivals bounds how often an attacker waits for his program to come back.
+// mostRevivals bounds how often an attacker waits for their program to come back.
 const mostRevivals = 5
 
-// revive goes on where a program of the attacker has started by itself, or comes
+// resumeFromPersistence goes on where a program of the attacker has started by itself, or comes
 // in again from outside when none has.
-func (a *Agent) revive(now time.Duration) {
+func (a *Agent) resumeFromPersistence(now time.Duration) {
 	a.reviving = false
 	h := a.state.Revive(now, a.pace.For("revival").At(uint64(a.rounds)))
 	if h == nil {
 		a.rounds = max(a.rounds, mostRevivals)
-		a.reenter(now, a.lostTo())
+		a.restart(now, a.lostTo())
 		return
 	}
 	a.streak = 0
 	a.lastSuccess = now
-	a.hindrances = nil
-	a.why = "every foothold was lost, but his program has started again on " + h.Name
+	a.defenceBlocks = nil
+	a.why = "every foothold was lost, but their program has started again on " + h.Name
 	if len(a.queue) == 0 && len(a.Steps) > 0 {
 		a.queue = []string{a.Steps[len(a.Steps)-1].Technique}
 	}
-	a.rest(now)
+	a.scheduleNext(now)
 }
 
-// suspect lets the attacker ask himself what gave him away. The better he is, the
-// likelier he comes upon the tools that worked last on the hosts that he has lost,
-// and does not use them again. It returns what he concludes.
-func (a *Agent) suspect() string {
+// attributeDetection lets the attacker ask themselves what gave them away. The better they are, the
+// likelier they come upon the tools that worked last on the hosts that they have lost,
+// and does not use them again. It returns what they conclude.
+func (a *Agent) attributeDetection() string {
 	s := a.pace.For("suspect").At(uint64(a.rounds))
 	var watched []string
 	for i := len(a.Steps) - 1; i >= 0 && len(watched) < 3; i-- {
 		x := a.Steps[i]
-		if x.Succeeded && s.Bool(a.state.Skill) && a.state.Distrust(technique.Find(x.Technique), x.Tool) {
+		if x.Succeeded && s.Bool(a.state.Skill) && a.state.MarkBurned(technique.Find(x.Technique), x.Tool) {
 			watched = append(watched, x.Tool)
 		}
 	}
 	if len(watched) == 0 {
 		return ""
 	}
-	return "; he takes " + strings.Join(watched, ", ") + " for watched"
+	return "; they take " + strings.Join(watched, ", ") + " for watched"
 }
 
 // react takes the stage's next reaction to being blocked that is possible.
@@ -433,7 +433,7 @@ func (a *Agent) react(now time.Duration, r world.Refusal) {
 	}
 	a.queue = append([]string{a.Steps[len(a.Steps)-1].Technique}, a.queue...)
 	if wait == 0 {
-		a.rest(now)
+		a.scheduleNext(now)
 		return
 	}
 	a.waiting = true
@@ -476,7 +476,7 @@ func (a *Agent) adapt(reaction campaign.Reaction, r world.Refusal) (bool, time.D
 		a.why = fmt.Sprintf("blocked (%s), so another host", r.Reason)
 	case "change_tool":
 		last, pinned := a.Steps[len(a.Steps)-1], a.spec.Campaign[a.stage].With["tool"]
-		if pinned != "" || !s.Distrust(technique.Find(last.Technique), last.Tool) {
+		if pinned != "" || !s.MarkBurned(technique.Find(last.Technique), last.Tool) {
 			return false, 0
 		}
 		a.why = fmt.Sprintf("blocked (%s), so with another tool than %s", r.Reason, last.Tool)
@@ -641,7 +641,7 @@ func (a *Agent) Progress() float64 {
 		}
 		return part(float64(len(n)), float64(max(g.Control.Count, 1)))
 	case g.Persist != nil:
-		return part(ofRole(s.Settled(), g.Persist.Role), float64(max(g.Persist.Count, 1)))
+		return part(ofRole(s.PersistentHosts(), g.Persist.Role), float64(max(g.Persist.Count, 1)))
 	case g.Exfiltrate != nil:
 		return part(float64(s.Exfiltrated), g.Exfiltrate.Gigabytes*1e9)
 	case g.Encrypt != nil:

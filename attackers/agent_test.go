@@ -137,7 +137,7 @@ func TestTheSkilledTakeToolsForWatchedAfterALoss(t *testing.T) {
 	require.Positive(t, returned)
 }
 
-// story is why the attacker did what he did.
+// story is why the attacker did what they did.
 func (s *stage) story() string {
 	var why []string
 	for _, x := range s.agent.Steps {

@@ -13,7 +13,7 @@ import (
 // has the formulas.
 type CostWeights struct {
 	Pos        strictyaml.Pos `yaml:"-"`
-	Objective  *float64       `yaml:"objective" doc:"harm when every attacker reaches his goal, in ordinary work of the horizon; each of several counts for an equal part; 1 when absent"`
+	Objective  *float64       `yaml:"objective" doc:"harm when every attacker reaches their goal, in ordinary work of the horizon; each of several counts for an equal part; 1 when absent"`
 	Compromise *float64       `yaml:"compromise" doc:"harm when attackers could use the whole estate all the time, in ordinary work of the horizon; 1 when absent"`
 	Data       *float64       `yaml:"data" doc:"harm when as much data is lost as the goal asks for (5 GB where it asks for none), in ordinary work of the horizon; 0.5 when absent"`
 	Contained  *float64       `yaml:"contained" doc:"share of the lost work that is charged while a host or account that is truly the attacker's is cut off; 0.2 when absent"`

@@ -194,7 +194,7 @@ func (g Goal) keys() int {
 type GiveUp struct {
 	After    time.Duration `yaml:"after" doc:"time after the first step; the horizon when absent"`
 	Failures int           `yaml:"failures" doc:"failures in a row; 10 when absent"`
-	Blocks   int           `yaml:"blocks" doc:"times that the defence stopped him; without limit when absent"`
+	Blocks   int           `yaml:"blocks" doc:"times that the defence blocked them; without limit when absent"`
 }
 
 // Stage is one stage of a campaign.
@@ -333,7 +333,7 @@ func (Condition) JSONSchema() map[string]any {
 	}}
 }
 
-// Reaction is what an attacker does when he is blocked.
+// Reaction is what an attacker does when they are blocked.
 type Reaction struct {
 	Kind string
 	Wait time.Duration

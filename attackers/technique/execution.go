@@ -67,7 +67,7 @@ var execution = []*Technique{
 		}},
 	},
 	{
-		ID: "T1204.002", Name: "User Execution: Malicious File", Tactic: "execution", Effect: "somebody opened what he should not have",
+		ID: "T1204.002", Name: "User Execution: Malicious File", Tactic: "execution", Effect: "a user opened a malicious file",
 		Takes: sim.LogNormal(10*time.Minute, 0.9), Success: 0.9,
 		script: &script{at: onWindows, variants: []variant{
 			by("macro", under(world.Winword, world.Cmd, `cmd.exe /c certutil -decode %TEMP%\a.txt %TEMP%\a.exe`), load(`C:\Users\{user}\AppData\Local\Temp\a.dll`)),

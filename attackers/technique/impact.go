@@ -129,7 +129,7 @@ func encrypt(a *Attempt) Progress {
 		w.DeleteFile(a.Now+time.Duration(i)*time.Second, a.Actor, a.Process, name)
 	}
 	w.CreateFile(a.Now+7*time.Second, a.Actor, a.Process, `C:\Users\Public\Desktop\RECOVER-FILES.txt`)
-	if r := w.Works(a.worker(f)); !r.OK() {
+	if r := w.CheckImplant(a.worker(f)); !r.OK() {
 		return blocked(r)
 	}
 	a.Count++

@@ -139,7 +139,7 @@ func guessPasswords(a *Attempt) Progress {
 	if a.Target.Decoy {
 		w.TouchDecoy(a.Now, a.Actor, a.source(), a.Target, "4002")
 		a.Avoid[a.Target.Name] = true
-		return Progress{Done: true, Refusal: w.Decoyed(a.Target), Note: a.Target.Name + " was a decoy"}
+		return Progress{Done: true, Refusal: w.HitDecoy(a.Target), Note: a.Target.Name + " was a decoy"}
 	}
 	name := sim.Pick(&a.Rand, guessable)
 	hit := a.Target.Weak && uint64(a.Round) >= a.Bytes
@@ -155,7 +155,7 @@ func guessPasswords(a *Attempt) Progress {
 	mean := map[string]time.Duration{"hydra": time.Second, "medusa": 4 * time.Second, "patient script": 40 * time.Second, "distributed script": 12 * time.Second}[a.Tool]
 	wait := time.Duration(float64(mean) * a.Slowdown * (0.4 + 0.6*a.Rand.Exp()))
 	if limit, action := w.RateLimit(a.source().IP()); limit > wait {
-		if a.Rand.Bool(0.05 + 0.2*a.Skill) { // he notices that answers have become slow
+		if a.Rand.Bool(0.05 + 0.2*a.Skill) { // they notice that answers have become slow
 			return blocked(world.Refusal{Reason: "rate_limited", Action: action})
 		}
 		wait = limit

@@ -131,7 +131,7 @@ func hop(a *Attempt, port int, service string) Progress {
 	if h.Decoy {
 		w.TouchDecoy(a.Now, a.Actor, world.At(f.Host), h, decoyLog(port))
 		a.Avoid[h.Name] = true
-		return blocked(w.Decoyed(h))
+		return blocked(w.HitDecoy(h))
 	}
 	c := a.credentialFor(h)
 	logon := world.Logon{From: world.At(f.Host), To: h, Account: c.Account, Type: world.LogonNetwork, NTLM: c.Hash, Generation: c.Generation, BadSecret: a.failed && !c.Hash}
@@ -262,7 +262,7 @@ func hopOverSSH(a *Attempt) Progress {
 	if a.Target.Decoy {
 		w.TouchDecoy(a.Now, a.Actor, world.At(f.Host), a.Target, "4002")
 		a.Avoid[a.Target.Name] = true
-		return blocked(w.Decoyed(a.Target))
+		return blocked(w.HitDecoy(a.Target))
 	}
 	if a.Tool == "forwarded agent" {
 		a.start(f, world.SSH, "ssh -A root@"+a.Target.IP)

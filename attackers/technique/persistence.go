@@ -148,7 +148,7 @@ var persistence = []*Technique{
 		}},
 	},
 	{
-		ID: "T1136.001", Name: "Create Account: Local Account", Tactic: "persistence", Effect: "the attacker has an account of his own", Achieves: "persist",
+		ID: "T1136.001", Name: "Create Account: Local Account", Tactic: "persistence", Effect: "the attacker has an account of their own", Achieves: "persist",
 		Takes: quick, Success: 0.96,
 		script: &script{at: anywhere, then: settle(""), variants: []variant{
 			by("new user", either(cmd(world.Net, `net user support P@ssw0rd1 /add`), sh(world.Useradd, "useradd -o -u 0 -g 0 -M support"))),
@@ -214,8 +214,8 @@ func (a *Attempt) persist(f *Foothold, file string) Progress {
 	if f.Implant != nil {
 		f.Implant.Files = append(f.Implant.Files, file)
 	}
-	if !slices.Contains(a.Settled(), f.Host) {
-		a.Persisted = append(a.Persisted, a.World.Settle(f.Host, a.Actor.Label.Attack, file))
+	if !slices.Contains(a.PersistentHosts(), f.Host) {
+		a.Persisted = append(a.Persisted, a.World.AddPersistence(f.Host, a.Actor.Label.Attack, file))
 	}
 	return success("settled on %s", f.Host.Name)
 }

@@ -13,7 +13,7 @@ import (
 // rehearsalStart is when a rehearsed technique begins.
 const rehearsalStart = time.Hour
 
-// NewState is what an attacker begins with who has nothing yet but his addresses and
+// NewState is what an attacker begins with who has nothing yet but their addresses and
 // domains.
 func NewState(w *world.World, actor *world.Actor, hostile *world.AttackerAssets) *State {
 	return &State{World: w, Actor: actor, Hostile: hostile, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoHello}

@@ -18,19 +18,19 @@ type State struct {
 	Skill   float64 // 0 to 1
 	Stealth float64 // 0 to 1
 
-	Addresses []string // source addresses that he owns
+	Addresses []string // source addresses that they own
 	Address   int      // the one in use
 	Domains   []Domain // command-and-control names
 	Domain    int
-	Hello     world.Hello // TLS client of his tools
-	// PublicCertificate tells that his servers show a certificate of a public authority.
+	Hello     world.TLSFingerprint // TLS client of their tools
+	// PublicCertificate tells that their servers show a certificate of a public authority.
 	PublicCertificate bool
 
 	Footholds   []*Foothold
 	Credentials []Credential
-	Known       []*world.Host // hosts that he has found
+	Known       []*world.Host // hosts that they have found
 	Avoid       map[string]bool
-	// Watched are the tools that he believes the defence knows, by technique.
+	// Watched are the tools that they believe the defence knows, by technique.
 	Watched map[string][]string
 
 	Cloud []CloudSession
@@ -41,7 +41,7 @@ type State struct {
 	Destroyed   []*world.Host
 	Mining      []*world.Host
 	Persisted   []*world.Autostart
-	Slowdown    float64 // factor on his own pace, 1 or more
+	Slowdown    float64 // factor on their own pace, 1 or more
 }
 
 // Domain is a name and address of the attacker's infrastructure.
@@ -73,7 +73,7 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 	if f.Implant == nil {
 		return s.World.Reach(world.Outside(f.Address), world.At(f.Host), f.Port)
 	}
-	if r := s.World.Works(f.Implant); !r.OK() {
+	if r := s.World.CheckImplant(f.Implant); !r.OK() {
 		return r
 	}
 	direct := s.World.Reach(world.At(f.Host), s.c2(), 443)
@@ -95,9 +95,9 @@ func (s *State) c2() world.Endpoint {
 	return world.Endpoint{Address: d.Address, Domain: d.Name}
 }
 
-// Distrust takes a tool of a technique for watched from now on; false means that
+// MarkBurned takes a tool of a technique for watched from now on; false means that
 // nothing else is left, or that it was already.
-func (s *State) Distrust(t *Technique, tool string) bool {
+func (s *State) MarkBurned(t *Technique, tool string) bool {
 	if !slices.Contains(t.Tools, tool) || slices.Contains(s.Watched[t.ID], tool) || len(s.Watched[t.ID])+1 >= len(t.Tools) {
 		return false
 	}
@@ -165,11 +165,11 @@ func (s *State) gain(f *Foothold) {
 	s.learn(f.Host)
 }
 
-// Settled are the hosts whose autostart still works.
-func (s *State) Settled() []*world.Host {
+// PersistentHosts are the hosts whose autostart still works.
+func (s *State) PersistentHosts() []*world.Host {
 	var hosts []*world.Host
 	for _, p := range s.Persisted {
-		if s.World.Starts(p).OK() && !slices.Contains(hosts, p.Host) {
+		if s.World.CheckPersistence(p).OK() && !slices.Contains(hosts, p.Host) {
 			hosts = append(hosts, p.Host)
 		}
 	}
@@ -177,9 +177,9 @@ func (s *State) Settled() []*world.Host {
 }
 
 // Revive lets an attacker's program that starts by itself come up again on a host
-// that he has lost, if it can call home. It returns the host, or nil.
+// that they have lost, if it can call home. It returns the host, or nil.
 func (s *State) Revive(now time.Duration, r sim.Stream) *world.Host {
-	for _, h := range s.Settled() {
+	for _, h := range s.PersistentHosts() {
 		if s.on(h) || !s.World.Reach(world.At(h), s.c2(), 443).OK() {
 			continue
 		}
@@ -247,7 +247,7 @@ func (s *State) credentialFor(h *world.Host) *Credential {
 	return best
 }
 
-// pick chooses a host among those he knows. Decoys look like any other; a
+// pick chooses a host among those they know. Decoys look like any other; a
 // skilled operator smells most of them.
 func (s *State) pick(r *sim.Stream, fits func(*world.Host) bool) *world.Host {
 	var hosts []*world.Host
@@ -280,7 +280,7 @@ var (
 	errNothingKnown = errors.New("no hosts discovered yet")
 	errNothingToUse = errors.New("no credential that fits a known host")
 	errNothingTaken = errors.New("no data collected yet")
-	errNoData       = errors.New("no data store that he may read")
+	errNoData       = errors.New("no data store that they may read")
 )
 
 func needFoothold(s *State) error {

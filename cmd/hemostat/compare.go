@@ -27,7 +27,7 @@ func compareCommand() *cobra.Command {
 and index, which faced the same day. Differences are taken within pairs, with
 intervals and p-values adjusted for the number of rows. What never happened is
 censored at the horizon, neither dropped nor infinite. Further tables tell which
-technique is noticed better or worse, and which detector raised the alerts.
+technique is detected better or worse, and which detector raised the alerts.
 docs/statistics.md explains the methods.`,
 		Example: `  hemostat compare --baseline default --candidate night-shift
   hemostat compare --baseline default --candidate default --db old.db --against new.db --format markdown

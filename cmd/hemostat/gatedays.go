@@ -116,7 +116,7 @@ func (o *gateOptions) recordedSide(ctx context.Context, side, variant, file stri
 	}
 	err = db.TechniqueTallies(filter, 1, func(t store.Tally) {
 		if side, ok := r.trials[compare.Key{Scenario: t.Scenario, Seed: t.Seed, Index: t.Index}]; ok && t.All > 0 {
-			side.Noticed[t.Name] = t.Hits > 0
+			side.Detected[t.Name] = t.Hits > 0
 		}
 	})
 	return r, err
@@ -132,7 +132,7 @@ func (r *recordedSide) add(t *store.Outcome) error {
 		return err
 	}
 	trial := t.Trial
-	r.trials[k] = gate.Side{Trial: &trial, Noticed: map[string]bool{}}
+	r.trials[k] = gate.Side{Trial: &trial, Detected: map[string]bool{}}
 	return nil
 }
 
@@ -306,7 +306,7 @@ func (d *gateDays) open(ctx context.Context) error {
 	for _, s := range d.scenarios {
 		for _, v := range d.simulated {
 			if v != nil {
-				m.Cells = append(m.Cells, plan.Cell{Scenario: s, Variant: v})
+				m.Cells = append(m.Cells, plan.Combination{Scenario: s, Variant: v})
 			}
 		}
 	}
@@ -363,7 +363,7 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 			}
 		}
 		for _, side := range at.sides {
-			found[side][at.key] = gate.Side{Trial: t, Noticed: compare.Noticed(t.Steps)}
+			found[side][at.key] = gate.Side{Trial: t, Detected: compare.DetectedTechniques(t.Steps)}
 		}
 		forget(t)
 		return nil
@@ -415,7 +415,7 @@ func (d *gateDays) tasks(days []gateDay, found [2]map[compare.Key]gate.Side) ([]
 					if err != nil {
 						return nil, nil, err
 					}
-					found[side][k] = gate.Side{Trial: t, Noticed: compare.Noticed(t.Steps)}
+					found[side][k] = gate.Side{Trial: t, Detected: compare.DetectedTechniques(t.Steps)}
 					forget(t)
 					d.step()
 					continue

@@ -108,7 +108,7 @@ func (r *Reflex) countFailure(e *event.Event, from string, report detect.Report)
 	}
 	s.until = e.Time + r.options.TTL
 	report(detect.Finding{
-		RuleID: "reflex.password_failures", Title: "Refused Passwords In Quick Succession", Techniques: []string{"T1110"},
+		RuleID: "reflex.password_failures", Title: "Repeated Failed Logons", Techniques: []string{"T1110"},
 		Severity: severity.Low, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
 		Reaction: r.reaction(action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: from}, Rate: r.options.Limit}),
 	})
@@ -150,7 +150,7 @@ func (r *Reflex) matchIndicators(now time.Duration, e *event.Event, report detec
 		if f == event.ServerName {
 			request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}
 		}
-		report(detect.Finding{RuleID: "reflex.known_bad", Title: "Traffic With A Known Hostile Place", Techniques: []string{"T1071"},
+		report(detect.Finding{RuleID: "reflex.known_bad", Title: "Connection To Known-Malicious Indicator", Techniques: []string{"T1071"},
 			Severity: severity.Low, Confidence: 0.85, Evidence: []uint64{e.ID}, Reaction: r.reaction(request)})
 		return
 	}

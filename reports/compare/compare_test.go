@@ -237,7 +237,7 @@ func TestOriginsTellWhichTechniqueSuffered(t *testing.T) {
 	require.NotContains(t, page.String(), "ZgotmplZ")
 
 	steps := []record.Step{{Technique: "T1", Started: 5, Ended: 6, Detected: record.At(6)}, {Technique: "T1", Started: 1, Ended: 2}, {Technique: "T2", Started: 3, Ended: 3}}
-	require.Equal(t, map[string]bool{"T1": false}, Noticed(steps), "the first use counts, and one that never began does not")
+	require.Equal(t, map[string]bool{"T1": false}, DetectedTechniques(steps), "the first use counts, and one that never began does not")
 }
 
 func TestPilotsPlanTrials(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Tally counts what there was in a trial, and how much of it had the property in
-// question: a technique and whether its first use was noticed, alerts of a detector
+// question: a technique and whether its first use was detected, alerts of a detector
 // and those that were true.
 type Tally struct{ All, Hits int }
 
@@ -16,13 +16,13 @@ type Tally struct{ All, Hits int }
 type Tallies map[Key]map[string]Tally
 
 // TechniqueDetected is the metric by which techniques are compared: whether the
-// first use in a trial was noticed. Later uses depend on what the response did in
+// first use in a trial was detected. Later uses depend on what the response did in
 // between, and so tell less of the detection.
-var TechniqueDetected = Metric{Name: "technique_detected", Kind: Rate, Better: 1, Bound: 1, Doc: "trials in which the first use of the technique was noticed, of those in which it was used"}
+var TechniqueDetected = Metric{Name: "technique_detected", Kind: Rate, Better: 1, Bound: 1, Doc: "trials in which the first use of the technique was detected, of those in which it was used"}
 
-// Noticed tells of each technique that was carried out in a trial whether its first
-// use was noticed.
-func Noticed(steps []record.Step) map[string]bool {
+// DetectedTechniques tells of each technique that was carried out in a trial whether its first
+// use was detected.
+func DetectedTechniques(steps []record.Step) map[string]bool {
 	out := map[string]bool{}
 	first := map[string]int64{}
 	for i := range steps {
@@ -40,7 +40,7 @@ var (
 	falseAlerts = Metric{Name: "alerts_false", Kind: Count, Better: -1, Bound: 200, Doc: "false alarms a trial"}
 )
 
-// ByTechnique adds how well each technique was noticed, over the trials in which
+// ByTechnique adds how well each technique was detected, over the trials in which
 // both variants met it.
 func (r *Result) ByTechnique(baseline, candidate Tallies) {
 	r.Techniques = nil

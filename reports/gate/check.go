@@ -29,10 +29,10 @@ type CheckResult struct {
 // before the first trial, and is more than any campaign uses.
 const mostTechniques = 200
 
-// reserve is the part of the error rate that a pass may use up. The bets come so near
+// passAlphaFraction is the part of the error rate that a pass may use up. The bets come so near
 // to their bound that a simulation of some thousand gates could not tell a rate at
 // alpha from one above it; with a fifth in reserve it can.
-const reserve = 0.8
+const passAlphaFraction = 0.8
 
 // check is a check at work, with a sequential test for each of its parts.
 type check struct {
@@ -54,7 +54,7 @@ type part struct {
 }
 
 func newCheck(c *Check, alpha float64, checks int, scenarios []string, weights map[string]float64) *check {
-	x := &check{Check: c, metric: metric(c.Metric), alpha: reserve * alpha, failAlpha: alpha / float64(checks), scenarios: scenarios, weights: weights, parts: map[string]*part{}}
+	x := &check{Check: c, metric: metric(c.Metric), alpha: passAlphaFraction * alpha, failAlpha: alpha / float64(checks), scenarios: scenarios, weights: weights, parts: map[string]*part{}}
 	x.relative = c.relative(x.metric)
 	switch {
 	case c.EachScenario:
@@ -179,7 +179,7 @@ func (c *check) add(round []Pair) {
 
 func (c *check) addTechniques(round []Pair) {
 	for i := range round {
-		b, v := round[i].Baseline.Noticed, round[i].Candidate.Noticed
+		b, v := round[i].Baseline.Detected, round[i].Candidate.Detected
 		for _, technique := range slices.Sorted(maps.Keys(b)) {
 			after, met := v[technique]
 			if !met {
@@ -263,7 +263,7 @@ func (c *check) results() []CheckResult {
 	if len(out) == 0 {
 		r := c.result("", nil)
 		r.Verdict, r.N = Pass, len(c.parts)
-		r.Reason = fmt.Sprintf("none of %d techniques is noticed less often by more than %s", len(c.parts), c.Margin.Text)
+		r.Reason = fmt.Sprintf("none of %d techniques is detected less often by more than %s", len(c.parts), c.Margin.Text)
 		out = append(out, r)
 	}
 	return out

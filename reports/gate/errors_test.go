@@ -18,7 +18,7 @@ var fourScenarios = []string{"data-exfiltration", "lateral-movement", "ransomwar
 
 // simulated makes pairs of which a share gains containment and another loses it;
 // everything else is equal on both sides.
-func simulated(seed uint64, scenarios []string, gain, loss float64) More {
+func simulated(seed uint64, scenarios []string, gain, loss float64) RoundSource {
 	r := rand.New(rand.NewPCG(seed, 1))
 	index := 0
 	return func(_ context.Context, rounds int) ([][]Pair, error) {

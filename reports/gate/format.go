@@ -104,7 +104,7 @@ func (r *Result) ofCheck(reason string) bool {
 // noteworthy is the change in points from which techniques are told of.
 const noteworthy = 0.05
 
-// techniqueLines tells of the techniques that are noticed more or less often.
+// techniqueLines tells of the techniques that are detected more or less often.
 func (r *Result) techniqueLines() []string {
 	var lines []string
 	for _, t := range r.Techniques {
@@ -120,7 +120,7 @@ func (r *Result) techniqueLines() []string {
 		if t.Certain {
 			certain = ", which is certain"
 		}
-		lines = append(lines, fmt.Sprintf("technique %s is noticed %s often: %.0f %% → %.0f %% of %d trials%s", t.Technique, word, 100*before, 100*after, t.Trials, certain))
+		lines = append(lines, fmt.Sprintf("technique %s is detected %s often: %.0f %% → %.0f %% of %d trials%s", t.Technique, word, 100*before, 100*after, t.Trials, certain))
 	}
 	return lines
 }

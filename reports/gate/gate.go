@@ -24,9 +24,9 @@ const (
 // Side is one trial as a gate needs it.
 type Side struct {
 	Trial *record.Trial
-	// Noticed tells of each technique that was carried out whether its first use
+	// Detected tells of each technique that was carried out whether its first use
 	// raised an alert.
-	Noticed map[string]bool
+	Detected map[string]bool
 }
 
 // Pair is two trials of the same day.
@@ -37,9 +37,9 @@ type Pair struct {
 	Baseline, Candidate Side
 }
 
-// More yields the next rounds, each one pair of every scenario in the order of the
+// RoundSource yields the next rounds, each one pair of every scenario in the order of the
 // gate's scenarios; fewer rounds than asked for when there are no more.
-type More func(ctx context.Context, rounds int) ([][]Pair, error)
+type RoundSource func(ctx context.Context, rounds int) ([][]Pair, error)
 
 // Result is a verdict with its reasons.
 type Result struct {
@@ -47,7 +47,7 @@ type Result struct {
 	Reasons []string
 	Policy  *Policy
 	Checks  []CheckResult
-	// Techniques lists those that were noticed more or less often.
+	// Techniques lists those that were detected more or less often.
 	Techniques []TechniqueChange
 	TrialsUsed int
 	Rounds     int
@@ -66,7 +66,7 @@ type Provenance struct {
 	Engines [2]string // versions that made the baseline's and the candidate's trials
 }
 
-// TechniqueChange is how often a technique's first use was noticed, over the trials
+// TechniqueChange is how often a technique's first use was detected, over the trials
 // in which both sides met it.
 type TechniqueChange struct {
 	Technique           string
@@ -76,7 +76,7 @@ type TechniqueChange struct {
 }
 
 // Run takes rounds until the verdict is certain or the budget is spent.
-func Run(ctx context.Context, policy *Policy, scenarios []string, more More) (*Result, error) {
+func Run(ctx context.Context, policy *Policy, scenarios []string, more RoundSource) (*Result, error) {
 	g, err := newGate(policy, scenarios)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ type gate struct {
 	scenarios []string
 	checks    []*check
 	result    *Result
-	noticed   map[string]*TechniqueChange
+	detected  map[string]*TechniqueChange
 }
 
 func newGate(p *Policy, scenarios []string) (*gate, error) {
@@ -119,7 +119,7 @@ func newGate(p *Policy, scenarios []string) (*gate, error) {
 	if len(scenarios) == 0 {
 		return nil, fmt.Errorf("a gate needs at least one scenario")
 	}
-	g := &gate{policy: p, scenarios: scenarios, result: &Result{Policy: p, Scenarios: scenarios}, noticed: map[string]*TechniqueChange{}}
+	g := &gate{policy: p, scenarios: scenarios, result: &Result{Policy: p, Scenarios: scenarios}, detected: map[string]*TechniqueChange{}}
 	weights := meanOne(p.Weights, scenarios)
 	for i := range p.Checks {
 		g.checks = append(g.checks, newCheck(&p.Checks[i], p.Alpha, len(p.Checks), scenarios, weights))
@@ -171,15 +171,15 @@ func (g *gate) add(round []Pair) error {
 		if b, c := p.Baseline.Trial.Horizon, p.Candidate.Trial.Horizon; b != c {
 			return fmt.Errorf("scenario %s has another horizon for the baseline than for the candidate; such trials cannot be compared", p.Scenario)
 		}
-		for technique, b := range p.Baseline.Noticed {
-			c, met := p.Candidate.Noticed[technique]
+		for technique, b := range p.Baseline.Detected {
+			c, met := p.Candidate.Detected[technique]
 			if !met {
 				continue
 			}
-			t := g.noticed[technique]
+			t := g.detected[technique]
 			if t == nil {
 				t = &TechniqueChange{Technique: technique}
-				g.noticed[technique] = t
+				g.detected[technique] = t
 			}
 			t.Trials++
 			t.Baseline += btoi(b)
@@ -263,8 +263,8 @@ func (g *gate) techniques() {
 			certain[c.Technique] = true
 		}
 	}
-	for _, technique := range slices.Sorted(maps.Keys(g.noticed)) {
-		t := *g.noticed[technique]
+	for _, technique := range slices.Sorted(maps.Keys(g.detected)) {
+		t := *g.detected[technique]
 		t.Certain = certain[technique]
 		if t.Baseline != t.Candidate {
 			r.Techniques = append(r.Techniques, t)

@@ -23,7 +23,7 @@ func parse(t *testing.T, text string) *Policy {
 }
 
 // pairs yields rounds of one scenario from a function of the index, up to n.
-func pairs(n int, of func(i int) (baseline, candidate Side)) More {
+func pairs(n int, of func(i int) (baseline, candidate Side)) RoundSource {
 	next := 0
 	return func(_ context.Context, rounds int) ([][]Pair, error) {
 		var out [][]Pair
@@ -143,19 +143,19 @@ func TestRelativeMarginsGoPairByPair(t *testing.T) {
 	require.Contains(t, r.Reasons[0], "collateral_user_seconds over all scenarios changes by +80.0 %")
 }
 
-func TestATechniqueThatIsNoLongerNoticedFailsTheGate(t *testing.T) {
+func TestATechniqueThatIsNoLongerDetectedFailsTheGate(t *testing.T) {
 	policy := `checks: [{metric: contained, margin: 5 %}, {metric: technique_detected, each_technique: true, margin: 10 %, veto: true}]`
 	of := func(i int) (Side, Side) {
 		b, c := side(true), side(true)
-		b.Noticed, c.Noticed = map[string]bool{"T1486": true}, map[string]bool{"T1486": true}
+		b.Detected, c.Detected = map[string]bool{"T1486": true}, map[string]bool{"T1486": true}
 		if i%9 == 0 { // rare, so that the rest is certain long before
-			b.Noticed["T1018"], c.Noticed["T1018"] = true, false
+			b.Detected["T1018"], c.Detected["T1018"] = true, false
 		}
 		return b, c
 	}
 	r := verdict(t, policy, 2000, of)
 	require.Equal(t, Fail, r.Verdict)
-	require.Contains(t, r.Text(), "technique T1018 is noticed less often: 100 % → 0 %")
+	require.Contains(t, r.Text(), "technique T1018 is detected less often: 100 % → 0 %")
 	require.Contains(t, r.Markdown(), "T1018")
 	require.NotContains(t, r.Text(), "T1486")
 }

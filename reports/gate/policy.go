@@ -97,7 +97,7 @@ func DefaultText() []byte { return defaultPolicy }
 // Schema is the JSON Schema of policies.
 func Schema() []byte { return strictyaml.Schema("hemostat gate policy", Policy{}) }
 
-// metrics are those of comparisons, and how well techniques are noticed.
+// metrics are those of comparisons, and how well techniques are detected.
 func metric(name string) *compare.Metric {
 	if name == compare.TechniqueDetected.Name {
 		return &compare.TechniqueDetected

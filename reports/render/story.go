@@ -49,9 +49,9 @@ func verdict(t *record.Trial) string {
 		case record.OutcomeObjective:
 			s += "reached the goal after " + since(a.Started, a.ObjectiveReached)
 			if a.Detected == nil {
-				s += " and was never noticed"
+				s += " and was never detected"
 			} else {
-				s += ", although first noticed after " + since(a.Started, a.Detected)
+				s += ", although first detected after " + since(a.Started, a.Detected)
 			}
 		case record.OutcomeContained:
 			s += "was contained: nothing went through any more " + since(a.Started, a.Contained) + " after the first step"

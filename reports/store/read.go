@@ -118,7 +118,7 @@ type Tally struct {
 }
 
 // TechniqueTallies calls f with each technique that was carried out in each trial,
-// and whether its first use was noticed: later uses depend on what the response did
+// and whether its first use was detected: later uses depend on what the response did
 // in between. Only every n-th index is looked at. A trial without any yields one
 // tally of nothing.
 func (db *DB) TechniqueTallies(filter Filter, every int, f func(Tally)) error {

@@ -76,10 +76,10 @@ const (
 	halfDone = 0.6
 )
 
-// stake is what a scenario is about, in hours of work: the ordinary work of the
+// maxLoss is what a scenario is about, in hours of work: the ordinary work of the
 // horizon, and what the attackers could gain. It follows from world and scenario
 // alone; a day without attack has the stake of an attacker who is after no data.
-func (f *facts) stake() float64 {
+func (f *facts) maxLoss() float64 {
 	stake := f.work + valueOr(f.weights.Objective, 1)*f.work
 	if f.dataGoal > 0 {
 		stake += valueOr(f.weights.Data, 0.5) * f.work
@@ -89,7 +89,7 @@ func (f *facts) stake() float64 {
 
 // fillCosts fills in the costs of a trial and its score.
 func (f *facts) fillCosts(r *record.Trial) {
-	r.Stake = f.stake()
+	r.Stake = f.maxLoss()
 	f.fillHarm(r)
 	f.fillDisruption(r)
 	r.Operations += f.analysts * valueOr(f.weights.Analyst, 1.5)

@@ -159,7 +159,7 @@ func (d *Day) stages(r *record.Trial) {
 }
 
 // attack gathers one attacker's fate and the latencies of the defence against
-// him. Times of the defence are those of the incidents that hold a true alert.
+// them. Times of the defence are those of the incidents that hold a true alert.
 func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Attack {
 	x := record.Attack{Attack: number, Name: d.Scenario.Attackers[number-1].Name, Started: a.Started, ObjectiveReached: a.Objective,
 		Ended: a.Ended, EndReason: a.EndReason, Progress: a.Progress(), Outcome: record.OutcomeOngoing}
@@ -205,7 +205,7 @@ func started(a *attackers.Agent) time.Duration {
 }
 
 // fillResponseTimes fills in the response's times from the incidents of an attack, and the
-// reflex's from actions that hit him outside any incident.
+// reflex's from actions that hit them outside any incident.
 func (d *Day) fillResponseTimes(r *record.Trial, x *record.Attack, incidents map[int]bool) {
 	for i := range r.Stages {
 		s := &r.Stages[i]
@@ -240,7 +240,7 @@ func (d *Day) fillResponseTimes(r *record.Trial, x *record.Attack, incidents map
 	}
 }
 
-// steps collects what the attackers did and when each step was first noticed.
+// steps collects what the attackers did and when each step was first detected.
 func (d *Day) steps(r *record.Trial) {
 	seen := map[[2]int]record.Time{}
 	for i := range r.Alerts {

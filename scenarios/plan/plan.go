@@ -116,15 +116,15 @@ func (s Sweep) check() error {
 	return nil
 }
 
-// Cell is a scenario against a variant.
-type Cell struct {
+// Combination is a scenario against a variant.
+type Combination struct {
 	Scenario *scenarios.Scenario
 	Variant  *defence.Variant
 }
 
 // Matrix is a plan made ready.
 type Matrix struct {
-	Cells  []Cell
+	Cells  []Combination
 	Trials int
 	Seed   uint64
 }
@@ -176,7 +176,7 @@ func (p *Plan) Build() (*Matrix, error) {
 				if err := v.Fits(s); err != nil {
 					faults = append(faults, err)
 				}
-				m.Cells = append(m.Cells, Cell{s, v})
+				m.Cells = append(m.Cells, Combination{s, v})
 			}
 		}
 	}

@@ -21,7 +21,7 @@ const exposureStep = time.Minute
 func (x *exposureSampler) Handle(now time.Duration, _ uint64) {
 	seen := map[*world.Host]bool{}
 	for _, a := range x.trial.agents {
-		for _, h := range a.Holding() {
+		for _, h := range a.CompromisedHosts() {
 			if !seen[h] && !h.Decoy {
 				seen[h] = true
 				x.total += h.Criticality * exposureStep.Hours()

@@ -50,7 +50,7 @@ type Background struct {
 	webs       []*world.Host
 }
 
-// actor is somebody with a pace of his own.
+// actor is somebody with a pace of their own.
 type actor struct {
 	as      *world.Actor
 	act     func(b *Background, a *actor, now time.Duration, s *sim.Stream) outcome
@@ -160,7 +160,7 @@ func (b *Background) lose(action uint64, lost time.Duration) {
 	b.collateral.ByAction[action] += lost.Seconds()
 }
 
-// passwordReset is what a person loses when a credential is renewed under him: a
+// passwordReset is what a person loses when a credential is renewed while they work: a
 // call to the help desk (an assumption, docs/calibration.md).
 const passwordReset = 15 * time.Minute
 
@@ -173,7 +173,7 @@ func (b *Background) renewed(a *actor) {
 }
 
 // WorkHours is the ordinary work of a world over a horizon, in hours of one
-// person: that of its people, each for his activity on the day curve and at most
+// person: that of its people, each for their activity on the day curve and at most
 // in full, and the flows of customers and services at what they are worth. It
 // depends on the world, the calendar and the rate alone.
 func WorkHours(w *world.World, epoch time.Time, horizon time.Duration, rate float64) float64 {

@@ -459,15 +459,15 @@ type Autostart struct {
 	removed *effect
 }
 
-// Settle makes a host start an attacker's program by itself.
-func (w *World) Settle(h *Host, attack int32, file string) *Autostart {
+// AddPersistence makes a host start an attacker's program by itself.
+func (w *World) AddPersistence(h *Host, attack int32, file string) *Autostart {
 	s := &Autostart{Host: h, Attack: attack, File: file}
 	h.Autostarts = append(h.Autostarts, s)
 	return s
 }
 
-// Starts tells whether an autostart still works.
-func (w *World) Starts(s *Autostart) Refusal {
+// CheckPersistence tells whether an autostart still works.
+func (w *World) CheckPersistence(s *Autostart) Refusal {
 	if s.removed != nil {
 		return refusedBy("persistence_removed", s.removed)
 	}

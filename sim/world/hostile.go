@@ -79,9 +79,9 @@ func (w *World) Plant(now time.Duration, a *Actor, s Start) *Implant {
 	return i
 }
 
-// Works tells whether an implant can still be used: it runs, its host is up and
+// CheckImplant tells whether an implant can still be used: it runs, its host is up and
 // can talk to the outside.
-func (w *World) Works(i *Implant) Refusal {
+func (w *World) CheckImplant(i *Implant) Refusal {
 	switch {
 	case i.killed != nil:
 		return refusedBy("process_killed", i.killed)
@@ -109,9 +109,9 @@ func (w *World) rotatedBy(who *Account) uint64 {
 	return 0
 }
 
-// Decoyed is the refusal that a decoy amounts to: time wasted by the action that
+// HitDecoy is the refusal that a decoy amounts to: time wasted by the action that
 // put it there.
-func (w *World) Decoyed(h *Host) Refusal {
+func (w *World) HitDecoy(h *Host) Refusal {
 	if h.honeypot == nil {
 		return Refusal{Reason: "decoy"}
 	}

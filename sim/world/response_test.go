@@ -24,16 +24,16 @@ func TestEvidenceAfterAWipeIsEmpty(t *testing.T) {
 func TestAutostartsHoldUntilTheyAreRemoved(t *testing.T) {
 	w := midsize(t)
 	ws := w.Host("WS001")
-	one, two := w.Settle(ws, 1, `C:\a.exe`), w.Settle(ws, 1, `C:\b.exe`)
-	require.True(t, w.Starts(one).OK())
+	one, two := w.AddPersistence(ws, 1, `C:\a.exe`), w.AddPersistence(ws, 1, `C:\b.exe`)
+	require.True(t, w.CheckPersistence(one).OK())
 	on := map[string]string{"host": "WS001"}
 	require.True(t, w.Apply(time.Hour, act(t, 7, "remove_persistence", on)).Changed)
-	require.Equal(t, Refusal{Reason: "persistence_removed", Action: 7, Since: time.Hour}, w.Starts(one))
-	require.False(t, w.Starts(two).OK())
+	require.Equal(t, Refusal{Reason: "persistence_removed", Action: 7, Since: time.Hour}, w.CheckPersistence(one))
+	require.False(t, w.CheckPersistence(two).OK())
 	require.False(t, w.Apply(0, act(t, 8, "remove_persistence", on)).Changed)
-	again := w.Settle(ws, 1, `C:\c.exe`)
+	again := w.AddPersistence(ws, 1, `C:\c.exe`)
 	w.Apply(0, act(t, 9, "restore_from_backup", on))
-	require.False(t, w.Starts(again).OK(), "a rebuilt host starts nothing of his")
+	require.False(t, w.CheckPersistence(again).OK(), "a rebuilt host starts nothing of the attacker's")
 }
 
 func TestDisablingLeavesSessionsAndPatchingClosesHoles(t *testing.T) {
@@ -44,7 +44,7 @@ func TestDisablingLeavesSessionsAndPatchingClosesHoles(t *testing.T) {
 	disable := act(t, 1, "disable_account", map[string]string{"user": user.Name})
 	require.True(t, w.Apply(0, disable).Changed)
 	require.True(t, w.Observe(disable))
-	require.True(t, w.Works(i).OK(), "his session goes on")
+	require.True(t, w.CheckImplant(i).OK(), "the session goes on")
 	require.False(t, w.MayLogOn(user, user.Generation).OK())
 	require.True(t, w.Undo(1))
 	require.True(t, w.MayLogOn(user, user.Generation).OK(), "the password is the same as before")

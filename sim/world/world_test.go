@@ -133,12 +133,12 @@ func TestActionsActAndAreUndone(t *testing.T) {
 	require.Equal(t, "credential_rotated", w.MayLogOn(user, 0).Reason, "the stolen one does not")
 
 	i := w.Plant(0, attacker, Start{Host: ws, Account: user, Binary: PowerShell})
-	require.True(t, w.Works(i).OK())
+	require.True(t, w.CheckImplant(i).OK())
 	wrong := w.Apply(0, act(t, 20, "kill_malicious_process", map[string]string{"host": "WS001", "pid": "1"}))
 	require.False(t, wrong.OK)
 	child := w.StartProcess(0, attacker, Start{Host: ws, Account: user, Binary: Whoami, Parent: i.Process})
 	require.True(t, w.Apply(0, act(t, 21, "kill_malicious_process", map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))})).OK, "a child's number leads to its tree")
-	require.Equal(t, Refusal{Reason: "process_killed", Action: 21}, w.Works(i))
+	require.Equal(t, Refusal{Reason: "process_killed", Action: 21}, w.CheckImplant(i))
 
 	ws.Agent = false
 	require.False(t, w.Apply(0, act(t, 22, "isolate_host", map[string]string{"host": "WS001"})).OK)
