@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -175,7 +176,8 @@ func (l *Lifecycle) related(now time.Duration, keys []string) []*tracked {
 	return found
 }
 
-// merge makes one incident of two.
+// merge makes one incident of two. A restoration that a person was asked about, or had
+// allowed, was about less than what is now one incident: it is asked about anew.
 func (l *Lifecycle) merge(now time.Duration, from, into *tracked) {
 	into.absorb(from.Incident)
 	for _, k := range from.keys {
@@ -192,6 +194,15 @@ func (l *Lifecycle) merge(now time.Duration, from, into *tracked) {
 		into.firstSerious = from.firstSerious
 	}
 	into.released = append(into.released, from.released...)
+	if into.recovery.Handle(cascade.Recurred) {
+		into.recovery.NotBefore, l.stale = 0, true
+		l.cancelRestoration(now, into.ID)
+	}
+	if from.watched && !into.watched {
+		into.watched = true
+		l.watching = append(l.watching, into)
+		l.schedule(l.due(into))
+	}
 	l.closeStage(from.ID, stage.RestorationAsked, now)
 	l.closeStage(from.ID, stage.Restoration, now)
 	l.remove(from)
@@ -212,13 +223,12 @@ func (l *Lifecycle) Recur(now time.Duration, in *Incident, s severity.Severity) 
 	}
 	back := t.released
 	if t.recovery.Handle(cascade.Recurred) {
-		t.released, t.recovery.NotBefore, l.stale = nil, 0, true
+		t.recovery.NotBefore, l.stale = 0, true
+		l.cancelRestoration(now, t.ID)
 	}
-	if len(back) == 0 {
+	if t.released = nil; len(back) == 0 {
 		return
 	}
-	t.released = nil
-	l.cancelRestoration(now, t.ID)
 	l.addStage(t.ID, stage.Rollback, now, now)
 	l.responder.Reapply(now, back, rollbackHold)
 }
@@ -306,10 +316,10 @@ func (l *Lifecycle) RunEnded(now time.Duration, id int, playbook string, origin 
 	if origin != action.FromRebuild {
 		return
 	}
-	if t := l.find(id); t != nil && t.recovery.Phase == cascade.Rebuilding {
+	if t := l.find(id); t != nil {
 		l.rebuilt(now, t)
-		l.closeStage(id, stage.Rebuild, now)
 	}
+	l.closeStage(id, stage.Rebuild, now)
 }
 
 // ApprovalAsked tells of an approval request for an incident.
@@ -518,9 +528,12 @@ func (l *Lifecycle) remove(t *tracked) {
 	if t.MergedInto != nil {
 		return
 	}
-	for from, into := range l.merged {
-		if into == t.ID {
-			delete(l.merged, from)
+	for ended := []int{t.ID}; len(ended) > 0; ended = ended[1:] {
+		for from, into := range l.merged {
+			if into == ended[0] {
+				delete(l.merged, from)
+				ended = append(ended, from)
+			}
 		}
 	}
 }
@@ -552,7 +565,7 @@ func (l *Lifecycle) closeStageFrom(id int, name stage.Name, started *time.Durati
 	key := stageKey{id, name}
 	list := l.stages[key]
 	if len(list) == 0 {
-		for from := range l.merged {
+		for _, from := range slices.Sorted(maps.Keys(l.merged)) {
 			if t := l.find(from); t != nil && t.ID == id && len(l.stages[stageKey{from, name}]) > 0 {
 				key = stageKey{from, name}
 				list = l.stages[key]
