@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"hemostat/defenders/alert"
@@ -26,6 +27,8 @@ type scripted struct {
 	log     strings.Builder
 	inForce map[int][]action.Request
 	busy    map[int]bool
+	stages  []*StageTime
+	metrics *prometheus.Registry
 }
 
 func (s *scripted) say(now time.Duration, format string, args ...any) {
@@ -37,14 +40,31 @@ func (s *scripted) Execute(now time.Duration, o Order) {
 	for _, step := range o.Steps {
 		text := step.ID
 		for _, r := range step.Requests {
-			text += " " + string(r.Kind) + " " + r.Target.Value
+			text += fmt.Sprintf(" %s %s", r.Kind, r.Target.Value)
+			if r.Count != 0 {
+				text += fmt.Sprintf(" count %d", r.Count)
+			}
+			if r.Kbps != 0 {
+				text += fmt.Sprintf(" kbps %v", r.Kbps)
+			}
+		}
+		for _, d := range []struct {
+			name string
+			time time.Duration
+		}{{"ttl", step.TTL}, {"timeout", step.Timeout}} {
+			if d.time != 0 {
+				text += fmt.Sprintf(" %s %s", d.name, d.time)
+			}
 		}
 		if step.Approval != nil {
 			text += fmt.Sprintf(" after approval within %s, then %s", step.Approval.Timeout, step.Approval.EscalateTo)
 		}
 		steps = append(steps, text)
 	}
-	s.say(now, "order %s for incident %d, about %q: %s", o.Name, o.Incident.ID, o.About, strings.Join(steps, "; "))
+	s.say(now, "order %s (key %s, deadline %s) for incident %d, about %q", o.Name, o.Key, o.Deadline, o.Incident.ID, o.About)
+	for _, text := range steps {
+		fmt.Fprintf(&s.log, "    %s\n", text)
+	}
 }
 
 func (s *scripted) Release(now time.Duration, id int, classes []action.Disruption) []Released {
@@ -97,12 +117,13 @@ func (s *scripted) do(t *testing.T, c *scripttest.Command) {
 		level, err := severity.Parse(c.Text("severity", "high"))
 		require.NoError(t, err)
 		a := &alert.Alert{RuleID: c.Text("rule", "r"), Severity: level, Confidence: 0.9, Raised: now,
-			Entities: alert.Entities{Host: c.Text("host", ""), Zone: c.Text("zone", "")}}
+			Techniques: c.List("techniques"),
+			Entities:   alert.Entities{Host: c.Text("host", ""), Zone: c.Text("zone", ""), Destination: c.Text("destination", "")}}
 		if c.Has("confidence") {
 			a.Confidence = c.Number("confidence")
 		}
-		in := s.Join(now, a, fusion.Enrichment{Keys: c.List("keys"), Account: c.Text("account", ""), OutsideSource: c.Text("source", "")})
-		s.say(now, "alert %s on %s is of incident %d: %d alerts, %s, score %.2f, hosts %v", a.RuleID, a.Host, in.ID, in.Count, in.Severity, in.Score, in.Hosts)
+		in := s.Join(now, a, fusion.Enrichment{Keys: c.List("keys"), Account: c.Text("account", ""), OutsideSource: c.Text("source", ""), Hits: int(c.Number("hits")), Confidence: c.Number("intel")})
+		s.say(now, "alert %s on %s is of incident %d: %d alerts, %s, score %.3f, hosts %v", a.RuleID, a.Host, in.ID, in.Count, in.Severity, in.Score, in.Hosts)
 		s.Recur(now, in, a.Severity)
 		s.React(now, in, a)
 	case "action": // incident kind target
@@ -127,8 +148,38 @@ func (s *scripted) do(t *testing.T, c *scripttest.Command) {
 			}
 			s.Advance(next)
 		}
+	case "asked": // at incident step: an approval request
+		s.ApprovalAsked(now, id, "p", c.Text("step", "s"))
+	case "closed": // at incident step asked
+		s.ApprovalClosed(now, id, "p", c.Text("step", "s"), c.Time("asked"))
+	case "effect": // at incident: an action changed something
+		s.ActionTookEffect(now, id)
+	case "run": // at incident playbook is=started|ended
+		if c.Text("is", "started") == "started" {
+			s.RunStarted(now, id, c.Text("playbook", "p"))
+		} else {
+			s.RunEnded(now, id, c.Text("playbook", "p"), action.FromTrigger)
+		}
+	case "incident": // incident
+		in := s.find(id).Incident
+		fmt.Fprintf(&s.log, "incident %d: first %s, last %s, %s, %d alerts, %d hits\n", in.ID, in.First, in.Last, in.Severity, in.Count, in.IntelHits)
+		fmt.Fprintf(&s.log, "hosts %v, serious %v, zones %v, accounts %v, sources %v, destinations %v, techniques %v\n",
+			in.Hosts, in.SeriousHosts, in.Zones, in.Accounts, in.Sources, in.Destinations, in.Techniques)
+	case "stages":
+		for _, x := range s.stages {
+			ended := "goes on"
+			if x.Ended != nil {
+				ended = "to " + x.Ended.String()
+			}
+			fmt.Fprintf(&s.log, "incident %d %s from %s %s\n", x.Incident, x.Stage, x.Started, ended)
+		}
+	case "coherence":
+		families, err := s.metrics.Gather()
+		require.NoError(t, err)
+		h := families[0].GetMetric()[0].GetHistogram()
+		fmt.Fprintf(&s.log, "%d observed, %gs together\n", h.GetSampleCount(), h.GetSampleSum())
 	case "state":
-		fmt.Fprintf(&s.log, "%d so far, %d open, %d watched, %d keys, %d merged, %d stages open\n", s.Count(), s.Open(), len(s.watching), len(s.byKey), len(s.merged), len(s.stages))
+		fmt.Fprintf(&s.log, "%d so far, %d open, %d watched, %d keys, %d merged, %d stages open\n", s.Count(), s.Open(), len(s.watching), len(s.byKey), len(s.merged), len(s.Lifecycle.stages))
 	default:
 		t.Fatalf("unknown command %s", c.Name)
 	}
@@ -142,11 +193,14 @@ func (s *scripted) begin(t *testing.T, c *scripttest.Command) {
 		{Name: "db1", IP: "10.0.2.1", Zone: "servers", Role: role.DatabaseServer, Criticality: 8},
 		{Name: "dc1", IP: "10.0.2.2", Zone: "servers", Role: role.DomainController, Criticality: 10},
 	}, nil)
+	s.metrics = prometheus.NewRegistry()
 	var err error
 	s.Lifecycle, err = New(Options{
 		Window: c.Time("window"), Inventory: inv, Cascade: cascade.Options{Off: off("cascade"), Budget: 1},
 		Restoration: RestorationOptions{NoRebuild: off("rebuild"), NoApproval: off("approval"), Off: off("restoration")},
-		Ended: func(now time.Duration, in *Incident) { s.say(now, "incident %d is over", in.ID) },
+		Registry:    s.metrics,
+		Stage:       func(x *StageTime) { s.stages = append(s.stages, x) },
+		Ended:       func(now time.Duration, in *Incident) { s.say(now, "incident %d is over", in.ID) },
 	}, s)
 	require.NoError(t, err)
 }
