@@ -252,8 +252,8 @@ func FuzzRead(f *testing.F) {
 			e.AppendJSON(nil)
 			return nil
 		})
-		if err != nil && !strings.Contains(err.Error(), "not recognised") {
-			t.Fatal(err)
+		if bad := (*badLogError)(nil); err != nil && !errors.As(err, &bad) && !strings.Contains(err.Error(), "not recognised") {
+			t.Fatal(err) // only a fault of the log may come back
 		}
 	})
 }

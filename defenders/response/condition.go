@@ -272,13 +272,22 @@ func formatParam(v any) string {
 	return fmt.Sprint(v)
 }
 
-// list is the list that for_each names.
-func (s scope) list(template string) ([]string, error) {
+// listVariable is the variable that a for_each names.
+func listVariable(template string) (string, error) {
 	names := variables(template)
 	if len(names) != 1 || template != "${"+names[0]+"}" {
-		return nil, fmt.Errorf("for_each takes one variable such as ${users}, not %q", template)
+		return "", fmt.Errorf("it takes one variable such as ${users}, not %q", template)
 	}
-	v, err := s.value(names[0])
+	return names[0], nil
+}
+
+// list is the list that for_each names.
+func (s scope) list(template string) ([]string, error) {
+	name, err := listVariable(template)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.value(name)
 	if err != nil {
 		return nil, err
 	}

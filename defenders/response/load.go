@@ -346,6 +346,11 @@ func (c *checker) action(s *Step, where string) {
 		c.add(s.line, s.column, where+".with", "%s needs the parameter %s", s.Action, spec.Params[0].Name)
 	}
 	c.variables(s, s.ForEach, where+".for_each")
+	if s.ForEach != "" {
+		if _, err := listVariable(s.ForEach); err != nil {
+			c.add(s.line, s.column, where+".for_each", "%s", err)
+		}
+	}
 	if s.TTL > 0 && !spec.Undo {
 		c.add(s.line, s.column, where+".ttl", "%s cannot be undone, so a ttl means nothing", s.Action)
 	}
