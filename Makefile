@@ -56,6 +56,21 @@ lint: $(LINT) $(DEADCODE) ## go vet, golangci-lint with the import rules, and no
 	@dead="$$($(DEADCODE) ./cmd/hemostat)" || exit 1; \
 		if [ -n "$$dead" ]; then echo "the program cannot reach these functions: remove them, or call them"; echo "$$dead"; exit 1; fi
 
+.PHONY: coverage
+coverage: ## share of statements that each package's own tests run
+	@$(GO) test -timeout 25m -cover ./... | grep -v 'no test files' | awk '{for (i = 1; i <= NF; i++) if ($$i ~ /%/) print $$i, $$2}' | sort -n
+
+GREMLINS_VERSION := v0.6.0
+GREMLINS := bin/gremlins
+
+$(GREMLINS):
+	@echo "building gremlins $(GREMLINS_VERSION) into bin/"
+	@GOBIN=$(CURDIR)/bin $(GO) install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS_VERSION)
+
+.PHONY: mutation
+mutation: $(GREMLINS) ## mutation testing of PACKAGE, by default ./defenders/incident (minutes to an hour)
+	@$(GREMLINS) unleash --timeout-coefficient 20 $${PACKAGE:-./defenders/incident}
+
 .PHONY: clean
 clean: ## remove what was built
 	@rm -rf bin hemostat.db hemostat.db-wal hemostat.db-shm

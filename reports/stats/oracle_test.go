@@ -26,23 +26,32 @@ func (n *number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// vectors reads a file of the folder that HEMOSTAT_STATS_ORACLE names, by default
-// the one beside the project.
+// vectors reads the cases that stand in testdata/vectors, and those of the same name in
+// the folder that HEMOSTAT_STATS_ORACLE names, by default the one beside the project, as
+// far as it is there.
 func vectors[T any](t *testing.T, name string) []T {
 	t.Helper()
 	folder := os.Getenv("HEMOSTAT_STATS_ORACLE")
 	if folder == "" {
 		folder = filepath.Join("..", "..", "..", "shared", "data", "stats-oracle")
 	}
-	data, err := os.ReadFile(filepath.Join(folder, name+".json"))
-	if os.IsNotExist(err) {
-		t.Skipf("there are no vectors %s in %s", name, folder)
+	var cases []T
+	for _, from := range []string{filepath.Join("testdata", "vectors"), folder} {
+		data, err := os.ReadFile(filepath.Join(from, name+".json"))
+		if os.IsNotExist(err) {
+			t.Logf("there are no vectors %s in %s", name, from)
+			continue
+		}
+		require.NoError(t, err)
+		var file struct{ Cases []T }
+		require.NoError(t, json.Unmarshal(data, &file))
+		require.NotEmpty(t, file.Cases)
+		cases = append(cases, file.Cases...)
 	}
-	require.NoError(t, err)
-	var file struct{ Cases []T }
-	require.NoError(t, json.Unmarshal(data, &file))
-	require.NotEmpty(t, file.Cases)
-	return file.Cases
+	if len(cases) == 0 {
+		t.Skipf("there are no vectors %s", name)
+	}
+	return cases
 }
 
 const (
