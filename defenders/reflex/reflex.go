@@ -40,6 +40,8 @@ type Reflex struct {
 	inventory *inventory.Inventory
 	certain   func(now time.Duration, indicator string) bool
 	sources   map[string]*source
+
+	nextForget time.Duration
 }
 
 type source struct {
@@ -70,11 +72,11 @@ func (r *Reflex) Inspect(now time.Duration, e *event.Event, report detect.Report
 	switch e.Source.Service {
 	case "sshd":
 		if e.Value(event.Action) == "failed_password" {
-			r.countFailure(e, e.Value(event.SourceIp), report)
+			r.countFailure(now, e, e.Value(event.SourceIp), report)
 		}
 	case "security":
 		if e.Value(event.EventID) == "4625" {
-			r.countFailure(e, e.Value(event.IpAddress), report)
+			r.countFailure(now, e, e.Value(event.IpAddress), report)
 		}
 	case "conn", "ssl":
 		if r.certain != nil {
@@ -86,17 +88,20 @@ func (r *Reflex) Inspect(now time.Duration, e *event.Event, report detect.Report
 
 // countFailure counts a refused password. Sources inside the estate are left to
 // detection: a wrong password in a script is no attack.
-func (r *Reflex) countFailure(e *event.Event, from string, report detect.Report) {
+func (r *Reflex) countFailure(now time.Duration, e *event.Event, from string, report detect.Report) {
 	if from == "" || from == "-" || strings.HasPrefix(from, "127.") || r.inventory.Host(from) != nil {
 		return
 	}
 	s := r.sources[from]
 	if s == nil {
+		if len(r.sources) >= maxSources {
+			r.forget(now, e.Time)
+		}
+		if len(r.sources) >= maxSources {
+			return // a flood from everywhere is for detection
+		}
 		s = &source{}
 		r.sources[strings.Clone(from)] = s
-		if len(r.sources) > maxSources {
-			r.forget(e.Time)
-		}
 	}
 	s.times = append(s.times, e.Time)
 	s.events = append(s.events, e.ID)
@@ -121,8 +126,13 @@ func (r *Reflex) reaction(request action.Request) *detect.Reaction {
 // maxSources bounds the sources that are counted at once.
 const maxSources = 100_000
 
-// forget drops sources that have been silent for longer than the window.
-func (r *Reflex) forget(now time.Duration) {
+// forget drops sources that have been silent for longer than the window. It looks at most
+// four times a window, so that a flood of sources costs no more than its events.
+func (r *Reflex) forget(arrived, now time.Duration) {
+	if arrived < r.nextForget {
+		return
+	}
+	r.nextForget = arrived + r.options.Window/4
 	for from, s := range r.sources {
 		if now > s.until && (len(s.times) == 0 || s.times[len(s.times)-1] < now-r.options.Window) {
 			delete(r.sources, from)
