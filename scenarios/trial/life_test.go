@@ -65,7 +65,9 @@ func drawLife(t *rapid.T) life {
 	}
 	l.ways = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) way {
 		return way{
-			steps:    rapid.SliceOfN(rapid.Custom(func(t *rapid.T) time.Duration { return time.Duration(rapid.Int64Range(1, int64(3*time.Hour)).Draw(t, "step")) }), 0, 4).Draw(t, "steps"),
+			steps: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) time.Duration {
+				return time.Duration(rapid.Int64Range(1, int64(3*time.Hour)).Draw(t, "step"))
+			}), 0, 4).Draw(t, "steps"),
 			killAt:   rapid.IntRange(0, 3).Draw(t, "kill"),
 			together: rapid.IntRange(0, 2).Draw(t, "together"),
 			keep:     rapid.Bool().Draw(t, "keep"),
