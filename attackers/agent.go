@@ -132,7 +132,7 @@ func (a *Agent) Indicators() (addresses, domains []string) {
 // Done tells whether the attack is over.
 func (a *Agent) Done() bool { return a.done }
 
-// Containment is the action that left the attacker no way on, and when it made
+// Containment is the action that contained the attacker, and when it made
 // itself felt; ok is false when the attacker reached their goal, failed by
 // themselves, or is still at work. After their last success nothing went through any
 // more: the last of the blocks by the defence since then is what contained them.
@@ -393,7 +393,7 @@ func (a *Agent) resumeFromPersistence(now time.Duration) {
 	a.scheduleNext(now)
 }
 
-// attributeDetection lets the attacker ask themselves what gave them away. The better they are, the
+// attributeDetection lets the attacker conclude which tools were detected. The better they are, the
 // likelier they come upon the tools that worked last on the hosts that they have lost,
 // and does not use them again. It returns what they conclude.
 func (a *Agent) attributeDetection() string {
@@ -408,7 +408,7 @@ func (a *Agent) attributeDetection() string {
 	if len(watched) == 0 {
 		return ""
 	}
-	return "; they take " + strings.Join(watched, ", ") + " for watched"
+	return "; they count " + strings.Join(watched, ", ") + " as burned"
 }
 
 // react takes the stage's next reaction to being blocked that is possible.

@@ -115,7 +115,7 @@ func TestABlockedToolIsNotUsedAgain(t *testing.T) {
 	require.Contains(t, s.story(), "with another tool than "+blocked)
 }
 
-func TestTheSkilledTakeToolsForWatchedAfterALoss(t *testing.T) {
+func TestTheSkilledCountToolsAsBurnedAfterALoss(t *testing.T) {
 	returned := 0
 	for seed := range uint64(20) {
 		s := act(t, seed, strings.NewReplacer("skill: 0.9", "skill: 1", "  - {id: never, needs: [ghost], do: T1018}\n", "", "  - {id: ghost, needs: [never], do: T1018}\n", "").Replace(mover))
@@ -131,7 +131,7 @@ func TestTheSkilledTakeToolsForWatchedAfterALoss(t *testing.T) {
 		s.engine.Run(12 * time.Hour)
 		if strings.Contains(s.story(), "in again from outside") {
 			returned++
-			require.Contains(t, s.story(), "for watched")
+			require.Contains(t, s.story(), "as burned")
 		}
 	}
 	require.Positive(t, returned)

@@ -2,7 +2,7 @@
 // knows, takes the next step of the campaign at the attacker's pace, notices
 // when the defence is in the way, and adapts: another address, another
 // credential, another host, slower, or not at all. Every step goes into the
-// trial's record with what came of it and why it was taken.
+// trial's record with its outcome and the reason for it.
 //
 // Agents see the world only through what their techniques find out. They never
 // import a defender.

@@ -18,7 +18,7 @@ import (
 type Attacker struct {
 	Pos            strictyaml.Pos `yaml:"-"`
 	Name           string         `yaml:"name" required:"true" name:"true" doc:"name of the attacker, unique in the scenario"`
-	Skill          Share          `yaml:"skill" doc:"0 a beginner to 1 an expert: speed, success, smelling decoys; 0.5 when absent"`
+	Skill          Share          `yaml:"skill" doc:"0 a beginner to 1 an expert: speed, success, recognition of decoys; 0.5 when absent"`
 	Stealth        Share          `yaml:"stealth" doc:"0 loud to 1 quiet: choice of tools and pace; 0.3 when absent"`
 	Infrastructure Infrastructure `yaml:"infrastructure" doc:"what the attacker owns on the internet"`
 	Start          Start          `yaml:"start" doc:"when the attack begins"`

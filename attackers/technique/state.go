@@ -95,7 +95,7 @@ func (s *State) c2() world.Endpoint {
 	return world.Endpoint{Address: d.Address, Domain: d.Name}
 }
 
-// MarkBurned takes a tool of a technique for watched from now on; false means that
+// MarkBurned counts a tool of a technique as burned from now on; false means that
 // nothing else is left, or that it was already.
 func (s *State) MarkBurned(t *Technique, tool string) bool {
 	if !slices.Contains(t.Tools, tool) || slices.Contains(s.Watched[t.ID], tool) || len(s.Watched[t.ID])+1 >= len(t.Tools) {
@@ -248,7 +248,7 @@ func (s *State) credentialFor(h *world.Host) *Credential {
 }
 
 // pick chooses a host among those they know. Decoys look like any other; a
-// skilled operator smells most of them.
+// skilled operator recognises most of them.
 func (s *State) pick(r *sim.Stream, fits func(*world.Host) bool) *world.Host {
 	var hosts []*world.Host
 	var weights []float64

@@ -68,7 +68,7 @@ func (t *Technique) Ready(s *State) error {
 // Begin starts an attempt: the tool is chosen by stealth and skill, and whether the
 // operator blunders is drawn. Tools stand in the order of noise, loudest first; the
 // choice is binomial, each louder one passed over with probability quiet. Tools that
-// they believe to be watched are left out.
+// they believe to be burned are left out.
 func (t *Technique) Begin(s *State, options map[string]string, now time.Duration, r sim.Stream) *Attempt {
 	a := &Attempt{State: s, Technique: t, Options: options, Now: now, Rand: r.For("run")}
 	draw := r.For("tool")

@@ -36,7 +36,7 @@ func playbookSimulate() *cobra.Command {
 		Short: "Show step by step what a playbook would do in trials of a scenario",
 		Long: `Runs trials of a scenario with the playbook in FILE in place of the one of the
 same id, or beside the others, and tells what each of its runs did: what was
-asked, what came of it, and what was taken back. Nothing is recorded; with the
+asked, how it ended, and what was undone. Nothing is recorded; with the
 same seed a changed file meets the same days. --dry-run asks and audits, but does
 nothing.`,
 		Example: `  hemostat playbook show data_exfiltration_block > mine.yaml

@@ -17,7 +17,7 @@ func traceCommand() *cobra.Command {
 		Use:   "trace TRIAL",
 		Short: "Tell one trial in order: attacker, alerts, approvals, actions",
 		Long: `Tells one recorded trial as a story: what the attacker did and why, what the
-defence detected, whom it asked, what it did and what came of it. A trial is named
+defence detected, whom it asked, what it did and how that ended. A trial is named
 by its id, the beginning of it, SCENARIO/INDEX or SCENARIO/VARIANT/INDEX.`,
 		Example: `  hemostat trace ransomware/3
   hemostat trace 41c7d2 --json`,

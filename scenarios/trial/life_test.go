@@ -137,7 +137,7 @@ func (l life) live(t *rapid.T, s *scenarios.Scenario, v *defence.Variant, w way)
 
 // consistent holds what is true of every trial's rows.
 func consistent(t *rapid.T, r *record.Trial) {
-	require.Len(t, r.Alerts, int(r.AlertsTotal))
+	require.Len(t, r.Alerts, r.AlertsTotal)
 	open := map[int64]bool{}
 	for i := range r.Actions {
 		a := &r.Actions[i]

@@ -132,7 +132,7 @@ type Step struct {
 	Started   int64  `json:"started"`
 	Ended     int64  `json:"ended"`
 	Succeeded bool   `json:"succeeded"`
-	Reason    string `json:"reason"`     // what came of it
+	Reason    string `json:"reason"`     // outcome, or why it failed
 	Why       string `json:"why"`        // why the attacker did it
 	BlockedBy int64  `json:"blocked_by"` // action that stopped it, 0 for none
 	Detected  Time   `json:"detected_at"`
