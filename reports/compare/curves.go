@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"fmt"
 	"html/template"
 	"image/color"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -132,7 +134,15 @@ func race(detected, objective, horizon float64) stats.Outcome {
 // picture is the drawing of one event's curves for the page.
 type picture struct {
 	Title string
+	Lines []pictureLine
 	SVG   template.HTML
+}
+
+// pictureLine is what a colour of a picture stands for. The page tells it in words of
+// its own, whose width the drawing cannot know.
+type pictureLine struct {
+	Variant string
+	Colour  template.CSS
 }
 
 // pictures draws the curves, one picture for an event.
@@ -150,7 +160,12 @@ func (r *Result) pictures() ([]picture, error) {
 			if err != nil {
 				return nil, err
 			}
-			pictures = append(pictures, picture{c.Event, svg})
+			var lines []pictureLine
+			for k, drawn := range ofEvent {
+				red, green, blue, _ := plotutil.Color(k).RGBA()
+				lines = append(lines, pictureLine{drawn.Variant, template.CSS(fmt.Sprintf("#%02x%02x%02x", red>>8, green>>8, blue>>8))}) //nolint:gosec // a number
+			}
+			pictures = append(pictures, picture{c.Event, lines, svg})
 		}
 		ofEvent = nil
 	}
@@ -162,8 +177,10 @@ func drawCurves(curves []curve) (template.HTML, error) {
 	p := plot.New()
 	p.BackgroundColor = color.White
 	p.X.Label.Text, p.Y.Label.Text = "minutes since the attack began", "share of attacks"
-	p.Y.Min, p.Y.Max = 0, 1
-	p.Legend.YOffs = vg.Millimeter * 3 // bottom right, where curves of what happens are not
+	p.Y.Min, p.Y.Max = 0, 1.04 // room for the tick's text
+	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
+		style.Font.Size = vg.Points(9)
+	}
 	p.Add(plotter.NewGrid())
 	for i, c := range curves {
 		var line, low, high plotter.XYs
@@ -194,7 +211,6 @@ func drawCurves(curves []curve) (template.HTML, error) {
 		}
 		drawn.Color, drawn.Width = plotutil.Color(i), vg.Points(1.5)
 		p.Add(drawn)
-		p.Legend.Add(c.Variant, drawn)
 	}
 	canvas := vgsvg.New(14*vg.Centimeter, 8*vg.Centimeter)
 	p.Draw(draw.New(canvas))
@@ -202,6 +218,7 @@ func drawCurves(curves []curve) (template.HTML, error) {
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return "", err
 	}
-	_, svg, _ := bytes.Cut(out.Bytes(), []byte("<svg")) // the page has a prologue of its own
-	return template.HTML("<svg" + string(svg)), nil     //nolint:gosec // drawn above; the library escapes text
+	_, svg, _ := bytes.Cut(out.Bytes(), []byte("<svg"))    // the page has a prologue of its own
+	svg = bytes.ReplaceAll(svg, []byte("\t"), []byte(" ")) // pages show control characters instead of obeying them
+	return template.HTML("<svg" + string(svg)), nil        //nolint:gosec // drawn above; the library escapes text
 }

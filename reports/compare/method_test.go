@@ -173,5 +173,6 @@ func TestPageDrawsCurves(t *testing.T) {
 	r, _, _ := sooner(t, 20)
 	var page strings.Builder
 	require.NoError(t, r.HTML(&page))
-	require.Contains(t, page.String(), "<figcaption>time_to_detect</figcaption><svg")
+	require.Contains(t, page.String(), "<figcaption>time_to_detect <span")
+	require.NotContains(t, page.String(), `\tstyle`, "no attribute is lost to escaping")
 }
