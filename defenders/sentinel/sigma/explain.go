@@ -19,20 +19,6 @@ type Reason struct {
 	Test      string `json:"test"`
 }
 
-// String writes the reason as a rule would, such as Image 'C:\x.exe' endswith
-// '\x.exe'.
-func (r Reason) String() string {
-	field := r.Field
-	if field == "" {
-		field = "any field"
-	}
-	text := fmt.Sprintf("%s '%s' %s", field, r.Value, r.Test)
-	if r.Selection != "" {
-		text = r.Selection + ": " + text
-	}
-	return text
-}
-
 // maxReasonValue bounds the text of a value in a reason.
 const maxReasonValue = 300
 

@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -385,6 +386,11 @@ func TestReferencesOfCorrelationsAreChecked(t *testing.T) {
 	require.ErrorContains(t, parse(failures+"---\n"+failures), `the id or name "base" is used by`)
 }
 
+// told is a reason in short.
+func told(r Reason) string {
+	return strings.TrimPrefix(fmt.Sprintf("%s: %s '%s' %s", r.Selection, cmp.Or(r.Field, "any field"), r.Value, r.Test), ": ")
+}
+
 func TestMatchesExplainThemselves(t *testing.T) {
 	reasons := func(detection string, e *event.Event) []string {
 		engine := compiled(t, fmt.Sprintf(process, "a")+detection)
@@ -392,7 +398,7 @@ func TestMatchesExplainThemselves(t *testing.T) {
 		var out []string
 		m.Match(e, func(x Match) {
 			for _, r := range m.Explain(x, e) {
-				out = append(out, r.String())
+				out = append(out, told(r))
 			}
 		})
 		return out
@@ -419,7 +425,7 @@ func TestMatchesExplainThemselves(t *testing.T) {
 		e := ssh(uint64(i), time.Duration(i), "10.0.0.1", "u")
 		m.Match(e, func(x Match) {
 			for _, r := range m.Explain(x, e) {
-				got = append(got, r.String())
+				got = append(got, told(r))
 			}
 		})
 	}
