@@ -237,8 +237,20 @@ func (a *Agent) tooLate(now time.Duration) bool {
 
 // note opens a step of the record.
 func (a *Agent) note(now time.Duration, t *technique.Technique, tool, reason string, ok bool, r world.Refusal) {
-	s := record.Step{Attack: int(a.index), Step: len(a.Steps), Technique: t.ID, Name: t.Name, Tactic: t.Tactic, Tool: tool,
-		Started: int64(now), Ended: int64(now), Succeeded: ok, Reason: reason, Why: a.why, BlockedBy: int64(r.Action)}
+	s := record.Step{
+		Attack:    int(a.index),
+		Step:      len(a.Steps),
+		Technique: t.ID,
+		Name:      t.Name,
+		Tactic:    t.Tactic,
+		Tool:      tool,
+		Started:   int64(now),
+		Ended:     int64(now),
+		Succeeded: ok,
+		Reason:    reason,
+		Why:       a.why,
+		BlockedBy: int64(r.Action),
+	}
 	if f := a.state.Current(); f != nil {
 		s.Host = f.Host.Name
 	}
@@ -416,7 +428,11 @@ func (a *Agent) react(now time.Duration, r world.Refusal) {
 	stage := &a.spec.Campaign[a.stage]
 	reactions := stage.OnBlocked
 	if len(reactions) == 0 {
-		reactions = []campaign.Reaction{{Kind: "change_host"}, {Kind: "change_address"}, {Kind: "wait", Wait: 20 * time.Minute}}
+		reactions = []campaign.Reaction{
+			{Kind: "change_host"},
+			{Kind: "change_address"},
+			{Kind: "wait", Wait: 20 * time.Minute},
+		}
 	}
 	wait := time.Duration(0)
 	for range reactions {
@@ -514,7 +530,8 @@ func (a *Agent) nextStage(now time.Duration) bool {
 			return false
 		}
 		stage := &a.spec.Campaign[a.stage]
-		if a.needsMissing(stage) || stage.When != nil && !a.holds(*stage.When) || stage.Until != nil && a.holds(*stage.Until) {
+		if a.needsMissing(stage) || stage.When != nil && !a.holds(*stage.When) ||
+			stage.Until != nil && a.holds(*stage.Until) {
 			continue
 		}
 		if a.why == "" {

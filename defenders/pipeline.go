@@ -102,7 +102,12 @@ func New(c Config) (*Pipeline, error) {
 	if c.Uniform == nil {
 		c.Uniform = func(string, uint64) float64 { return 0.5 }
 	}
-	p := &Pipeline{config: c, ingest: queue.New(c.Services.Ingest), fusing: queue.New(c.Services.Fusion), reacting: queue.New(c.Services.Response)}
+	p := &Pipeline{
+		config:   c,
+		ingest:   queue.New(c.Services.Ingest),
+		fusing:   queue.New(c.Services.Fusion),
+		reacting: queue.New(c.Services.Response),
+	}
 	var err error
 	if p.sentinel, err = sentinel.New(sentinel.Options{Members: c.Detectors, Inventory: c.Inventory, Uniform: c.Uniform, Clock: c.Clock, Registry: c.Registry}); err != nil {
 		return nil, err
@@ -110,13 +115,25 @@ func New(c Config) (*Pipeline, error) {
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
-	p.engine, err = response.New(response.Options{Playbooks: c.Playbooks, Policy: c.Policy, Actuator: c.Actuator, Approver: c.Approver, Inventory: c.Inventory,
-		Registry: c.Registry, Listener: p.listen(c.Listener.Response)})
+	p.engine, err = response.New(
+		response.Options{
+			Playbooks: c.Playbooks,
+			Policy:    c.Policy,
+			Actuator:  c.Actuator,
+			Approver:  c.Approver,
+			Inventory: c.Inventory,
+			Registry:  c.Registry,
+			Listener:  p.listen(c.Listener.Response),
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
-	p.incidents, err = incident.New(incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
-		Stage: c.Listener.Stage, Ended: c.Listener.IncidentEnded}, p.engine)
+	p.incidents, err = incident.New(
+		incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
+			Stage: c.Listener.Stage, Ended: c.Listener.IncidentEnded},
+		p.engine,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +142,10 @@ func New(c Config) (*Pipeline, error) {
 
 // listen lets incidents hear of the response, after the listener that was given.
 func (p *Pipeline) listen(l response.Listener) response.Listener {
-	l.RunStarted = both(l.RunStarted, func(now time.Duration, r response.RunInfo) { p.incidents.RunStarted(now, r.Incident, r.Playbook) })
+	l.RunStarted = both(
+		l.RunStarted,
+		func(now time.Duration, r response.RunInfo) { p.incidents.RunStarted(now, r.Incident, r.Playbook) },
+	)
 	l.RunEnded = both(l.RunEnded, func(now time.Duration, r response.RunInfo) {
 		p.incidents.RunEnded(now, r.Incident, r.Playbook, r.Origin)
 	})
@@ -138,7 +158,10 @@ func (p *Pipeline) listen(l response.Listener) response.Listener {
 	l.ApprovalClosed = both(l.ApprovalClosed, func(now time.Duration, a *response.ApprovalRecord) {
 		p.incidents.ApprovalClosed(now, a.Incident, a.Playbook, a.Step, a.Asked)
 	})
-	l.ActionTookEffect = both(l.ActionTookEffect, func(now time.Duration, a *response.ActionRecord) { p.incidents.ActionTookEffect(now, a.Incident) })
+	l.ActionTookEffect = both(
+		l.ActionTookEffect,
+		func(now time.Duration, a *response.ActionRecord) { p.incidents.ActionTookEffect(now, a.Incident) },
+	)
 	l.ActionEnded = both(l.ActionEnded, func(_ time.Duration, a *response.ActionRecord) {
 		p.incidents.ActionEnded(a.Incident, a.Request.Kind, a.Changed)
 	})

@@ -77,7 +77,11 @@ func Text(nameOrFile string) (data []byte, file string, err error) {
 		return data, nameOrFile + ".yaml", nil
 	}
 	if filepath.Ext(nameOrFile) == "" && !strings.ContainsAny(nameOrFile, `/\`) {
-		return nil, "", fmt.Errorf("no scenario is called %q; embedded: %s; for a file of your own, give its path", nameOrFile, strings.Join(EmbeddedNames(), ", "))
+		return nil, "", fmt.Errorf(
+			"no scenario is called %q; embedded: %s; for a file of your own, give its path",
+			nameOrFile,
+			strings.Join(EmbeddedNames(), ", "),
+		)
 	}
 	data, err = boundedfile.Read(nameOrFile)
 	if err != nil {
@@ -166,7 +170,12 @@ func (s *Scenario) check() strictyaml.Faults {
 		names[a.Name] = true
 		faults = append(faults, a.Check(path, estate)...)
 		if first := a.Hours.Next(epoch); first.Sub(epoch) > s.Horizon {
-			add(a.Pos, path+".hours", "the scenario is over after %s, before the attacker's working hours begin", s.Horizon)
+			add(
+				a.Pos,
+				path+".hours",
+				"the scenario is over after %s, before the attacker's working hours begin",
+				s.Horizon,
+			)
 		}
 	}
 	return faults
@@ -212,7 +221,11 @@ func (s *Scenario) world() (*world.Spec, error) {
 		}
 		var ok bool
 		if data, ok = world.Embedded(name); !ok {
-			return nil, fmt.Errorf("no embedded world is called %q; there are: %s", name, strings.Join(world.EmbeddedNames(), ", "))
+			return nil, fmt.Errorf(
+				"no embedded world is called %q; there are: %s",
+				name,
+				strings.Join(world.EmbeddedNames(), ", "),
+			)
 		}
 		file = name + ".yaml"
 	}
@@ -243,7 +256,9 @@ func WeekTime(text string) (time.Time, error) {
 	if index < 0 || err != nil {
 		return weekStart, fmt.Errorf("a weekday and a time are expected, such as Tue 08:30, not %q", text)
 	}
-	return weekStart.AddDate(0, 0, index).Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute), nil
+	return weekStart.AddDate(0, 0, index).
+			Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute),
+		nil
 }
 
 // Digest is the SHA-256 of the scenario's text and its world.

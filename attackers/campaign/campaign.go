@@ -66,7 +66,9 @@ func (v *Share) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 // JSONSchema describes the two spellings.
 func (Share) JSONSchema() map[string]any {
 	number := map[string]any{"type": "number", "minimum": 0, "maximum": 1}
-	return map[string]any{"anyOf": []any{number, map[string]any{"type": "array", "items": number, "minItems": 2, "maxItems": 2}}}
+	return map[string]any{
+		"anyOf": []any{number, map[string]any{"type": "array", "items": number, "minItems": 2, "maxItems": 2}},
+	}
 }
 
 // Infrastructure is what the attacker owns on the internet.
@@ -254,7 +256,12 @@ func (Moves) JSONSchema() map[string]any {
 	one := map[string]any{"type": "string", "enum": techniqueIDs()}
 	list := map[string]any{"type": "array", "items": one, "minItems": 1}
 	return map[string]any{"anyOf": []any{one, list,
-		map[string]any{"type": "object", "additionalProperties": false, "required": []string{"any"}, "properties": map[string]any{"any": list}}}}
+		map[string]any{
+			"type":                 "object",
+			"additionalProperties": false,
+			"required":             []string{"any"},
+			"properties":           map[string]any{"any": list},
+		}}}
 }
 
 func techniqueIDs() []string {
@@ -287,7 +294,12 @@ func (c *Condition) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 		case "cloud":
 			c.Cloud = true
 		default:
-			d.Fault(n, path, "unknown condition %q; accepted: goal, elevated, cloud, {credential: {privilege: …}}, {foothold: {role: …}}, {known_hosts: N}, {staged: {gigabytes: N}}", n.Value)
+			d.Fault(
+				n,
+				path,
+				"unknown condition %q; accepted: goal, elevated, cloud, {credential: {privilege: …}}, {foothold: {role: …}}, {known_hosts: N}, {staged: {gigabytes: N}}",
+				n.Value,
+			)
 		}
 		return
 	}
@@ -322,7 +334,11 @@ func (c *Condition) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 // JSONSchema describes the spellings.
 func (Condition) JSONSchema() map[string]any {
 	object := func(key, typ string) map[string]any {
-		return map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{key: map[string]any{"type": typ}}}
+		return map[string]any{
+			"type":                 "object",
+			"additionalProperties": false,
+			"properties":           map[string]any{key: map[string]any{"type": typ}},
+		}
 	}
 	return map[string]any{"anyOf": []any{
 		map[string]any{"type": "string", "enum": []string{"goal", "elevated", "cloud"}},
@@ -339,7 +355,14 @@ type Reaction struct {
 	Wait time.Duration
 }
 
-var reactionKinds = []string{"change_address", "change_credential", "change_host", "change_tool", "slow_down", "give_up"}
+var reactionKinds = []string{
+	"change_address",
+	"change_credential",
+	"change_host",
+	"change_tool",
+	"slow_down",
+	"give_up",
+}
 
 // ReadYAML reads a name or {wait: 30m}.
 func (r *Reaction) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
@@ -361,7 +384,12 @@ func (r *Reaction) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 func (Reaction) JSONSchema() map[string]any {
 	return map[string]any{"anyOf": []any{
 		map[string]any{"type": "string", "enum": reactionKinds},
-		map[string]any{"type": "object", "additionalProperties": false, "required": []string{"wait"}, "properties": map[string]any{"wait": map[string]any{"type": "string"}}},
+		map[string]any{
+			"type":                 "object",
+			"additionalProperties": false,
+			"required":             []string{"wait"},
+			"properties":           map[string]any{"wait": map[string]any{"type": "string"}},
+		},
 	}}
 }
 
@@ -413,7 +441,12 @@ func (c *check) fault(p strictyaml.Pos, path, format string, args ...any) {
 func (c *check) goal() {
 	g := c.attacker.Goal
 	if n := g.keys(); n != 1 {
-		c.fault(g.Pos, ".goal", "exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud, finish is expected, %d are given", n)
+		c.fault(
+			g.Pos,
+			".goal",
+			"exactly one of control, persist, exfiltrate, encrypt, destroy, mine, cloud, finish is expected, %d are given",
+			n,
+		)
 	}
 	if wanted := g.Role(); wanted != "" && !slices.Contains(c.roles, wanted) {
 		c.fault(g.Pos, ".goal", "no host of the world has the role %q; roles: %s", wanted, role.Join(c.roles))
@@ -453,12 +486,25 @@ func (c *check) stages() {
 	kind := c.attacker.Goal.Kind()
 	reachable := kind == "" || kind == "finish" || c.achieves[kind] || kind == "control" && c.achieves["foothold"]
 	if !reachable {
-		c.fault(c.attacker.Goal.Pos, ".goal", "no technique of the campaign can reach the goal %q; those that can: %s", kind, strings.Join(reaching(kind), ", "))
+		c.fault(
+			c.attacker.Goal.Pos,
+			".goal",
+			"no technique of the campaign can reach the goal %q; those that can: %s",
+			kind,
+			strings.Join(reaching(kind), ", "),
+		)
 	}
 	first := c.attacker.Campaign[0]
 	for _, id := range first.Techniques() {
-		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" && !fromOutside(t) {
-			c.fault(first.Pos, ".campaign[0]", "the first stage starts with nothing, but %s needs %s; begin with reconnaissance or initial access", id, t.Needs)
+		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" &&
+			!fromOutside(t) {
+			c.fault(
+				first.Pos,
+				".campaign[0]",
+				"the first stage starts with nothing, but %s needs %s; begin with reconnaissance or initial access",
+				id,
+				t.Needs,
+			)
 		}
 	}
 }
@@ -560,7 +606,12 @@ func (c *check) needs() {
 		s := &c.attacker.Campaign[i]
 		trail = append(trail, s.ID)
 		if state[i] == 1 {
-			c.fault(s.Pos, fmt.Sprintf(".campaign[%d].needs", i), "stages need each other in a cycle: %s", strings.Join(trail, " → "))
+			c.fault(
+				s.Pos,
+				fmt.Sprintf(".campaign[%d].needs", i),
+				"stages need each other in a cycle: %s",
+				strings.Join(trail, " → "),
+			)
 			return
 		}
 		if state[i] == 2 {

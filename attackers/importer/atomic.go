@@ -55,7 +55,10 @@ func Atomic(path string) (*Plan, error) {
 			return nil, fmt.Errorf("atomic tests %s: %w", file, err)
 		}
 		if a.Technique == "" || len(a.Tests) == 0 {
-			return nil, fmt.Errorf("%s is no file of Atomic Red Team: an attack_technique and atomic_tests are expected", file)
+			return nil, fmt.Errorf(
+				"%s is no file of Atomic Red Team: an attack_technique and atomic_tests are expected",
+				file,
+			)
 		}
 		names = append(names, a.Technique+" "+a.Name)
 		done := false
@@ -64,11 +67,17 @@ func Atomic(path string) (*Plan, error) {
 			if !slices.ContainsFunc(t.Platforms, func(s string) bool {
 				return s == "windows" || s == "linux" || strings.Contains(s, "azure") || s == "office-365"
 			}) {
-				p.Missing = append(p.Missing, fmt.Sprintf("test %s of %s is for platforms that the estate has not", name, a.Technique))
+				p.Missing = append(
+					p.Missing,
+					fmt.Sprintf("test %s of %s is for platforms that the estate has not", name, a.Technique),
+				)
 				continue
 			}
 			if done { // the library does a technique once a stage; its tools stand for the tests
-				p.Missing = append(p.Missing, fmt.Sprintf("test %s is one more way to do %s, which the campaign does once", name, a.Technique))
+				p.Missing = append(
+					p.Missing,
+					fmt.Sprintf("test %s is one more way to do %s, which the campaign does once", name, a.Technique),
+				)
 				continue
 			}
 			done = true

@@ -76,7 +76,13 @@ func inOrder(nodes []node) []Action {
 			if done[i] {
 				continue
 			}
-			if best < 0 || cmp.Or(cmp.Compare(max(incoming[i], 0), max(incoming[best], 0)), cmp.Compare(nodes[i].place[1], nodes[best].place[1]), cmp.Compare(nodes[i].place[0], nodes[best].place[0]), cmp.Compare(i, best)) < 0 {
+			if best < 0 ||
+				cmp.Or(
+					cmp.Compare(max(incoming[i], 0), max(incoming[best], 0)),
+					cmp.Compare(nodes[i].place[1], nodes[best].place[1]),
+					cmp.Compare(nodes[i].place[0], nodes[best].place[0]),
+					cmp.Compare(i, best),
+				) < 0 {
 				best = i
 			}
 		}
@@ -137,8 +143,14 @@ func builderFlow(data []byte) (*Plan, error) {
 		case "flow":
 			p.Name, p.Description = properties["name"], properties["description"]
 		case "action":
-			a := Action{Name: properties["name"], Technique: cmp.Or(properties["technique_id"], properties["technique"])}
-			nodes = append(nodes, node{id: o.Instance, action: &a, next: edges[o.Instance], place: doc.Layout[o.Instance]})
+			a := Action{
+				Name:      properties["name"],
+				Technique: cmp.Or(properties["technique_id"], properties["technique"]),
+			}
+			nodes = append(
+				nodes,
+				node{id: o.Instance, action: &a, next: edges[o.Instance], place: doc.Layout[o.Instance]},
+			)
 		default:
 			if len(edges[o.Instance]) > 0 {
 				nodes = append(nodes, node{id: o.Instance, next: edges[o.Instance], place: doc.Layout[o.Instance]})
@@ -205,7 +217,10 @@ func stixFlow(data []byte) (*Plan, error) {
 		case "attack-flow":
 			p.Name, p.Description = o.Name, o.Description
 		case "attack-action":
-			nodes = append(nodes, node{id: o.ID, action: &Action{Name: o.Name, Technique: o.TechniqueID}, next: o.EffectRefs})
+			nodes = append(
+				nodes,
+				node{id: o.ID, action: &Action{Name: o.Name, Technique: o.TechniqueID}, next: o.EffectRefs},
+			)
 		case "attack-condition", "attack-operator":
 			nodes = append(nodes, node{id: o.ID, next: slices.Concat(o.EffectRefs, o.OnTrue, o.OnFalse)})
 		}

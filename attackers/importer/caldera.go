@@ -47,7 +47,10 @@ func Caldera(file string) (*Plan, error) {
 		order = append(order, profile.Phases[fmt.Sprint(phase)]...)
 	}
 	if profile.Name == "" || len(order) == 0 {
-		return nil, fmt.Errorf("%s is no adversary profile of Caldera: a name and an atomic_ordering are expected", file)
+		return nil, fmt.Errorf(
+			"%s is no adversary profile of Caldera: a name and an atomic_ordering are expected",
+			file,
+		)
 	}
 	dir := filepath.Dir(file)
 	abilities, err := calderaAbilities(filepath.Join(dir, "abilities"), filepath.Join(dir, "..", "abilities"), dir)
@@ -58,7 +61,10 @@ func Caldera(file string) (*Plan, error) {
 	for _, id := range order {
 		a, ok := abilities[id]
 		if !ok {
-			p.Missing = append(p.Missing, fmt.Sprintf("ability %s of profile %q was not found beside it", id, profile.Name))
+			p.Missing = append(
+				p.Missing,
+				fmt.Sprintf("ability %s of profile %q was not found beside it", id, profile.Name),
+			)
 			continue
 		}
 		technique := a.Technique.AttackID
@@ -68,7 +74,11 @@ func Caldera(file string) (*Plan, error) {
 		p.Actions = append(p.Actions, Action{Name: a.Name, Technique: strings.TrimSpace(technique), Source: id})
 	}
 	if len(p.Actions) == 0 {
-		return nil, fmt.Errorf("caldera profile %s: none of its %d abilities was found beside it; put them into a folder abilities", file, len(order))
+		return nil, fmt.Errorf(
+			"caldera profile %s: none of its %d abilities was found beside it; put them into a folder abilities",
+			file,
+			len(order),
+		)
 	}
 	return p, nil
 }

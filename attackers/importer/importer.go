@@ -78,7 +78,12 @@ const maxActions = 2_000
 // Scenario writes the plan as a scenario.
 func (p *Plan) Scenario() (*Outcome, error) {
 	if len(p.Actions) > maxActions {
-		return nil, fmt.Errorf("plan %q has %d actions; at most %d are accepted", oneLine(p.Name), len(p.Actions), maxActions)
+		return nil, fmt.Errorf(
+			"plan %q has %d actions; at most %d are accepted",
+			oneLine(p.Name),
+			len(p.Actions),
+			maxActions,
+		)
 	}
 	out := &Outcome{Name: slug(p.Name), Missing: p.Missing}
 	var ids []string
@@ -106,7 +111,11 @@ func (p *Plan) Scenario() (*Outcome, error) {
 		ids = append(ids, becomes)
 	}
 	if len(ids) == 0 {
-		return out, fmt.Errorf("plan %q has no action with a counterpart in the library: %s", p.Name, unmapped(out.Unmapped))
+		return out, fmt.Errorf(
+			"plan %q has no action with a counterpart in the library: %s",
+			p.Name,
+			unmapped(out.Unmapped),
+		)
 	}
 	text, err := p.write(out, ids)
 	out.Scenario = text
@@ -162,14 +171,33 @@ func (p *Plan) write(out *Outcome, ids []string) ([]byte, error) {
 	}{
 		Name: out.Name, Description: firstLine(p.Description, p.Name), World: map[string]any{"name": "midsize"}, Horizon: fmt.Sprintf("%dh", hours),
 		Background: map[string]any{"rate": 1.0, "start": "Tue 08:30"},
-		Attackers: []attacker{{Name: "imported", Skill: 0.6, Stealth: 0.3, Infra: map[string]any{"addresses": 2, "domains": 2}, Start: map[string]any{"after": "exponential(10m)"},
-			Goal: map[string]any{"finish": map[string]any{"share": 0.8}}, GiveUp: map[string]any{"failures": 12}, Campaign: stages}},
+		Attackers: []attacker{
+			{
+				Name:    "imported",
+				Skill:   0.6,
+				Stealth: 0.3,
+				Infra:   map[string]any{"addresses": 2, "domains": 2},
+				Start:   map[string]any{"after": "exponential(10m)"},
+				Goal: map[string]any{
+					"finish": map[string]any{"share": 0.8},
+				},
+				GiveUp:   map[string]any{"failures": 12},
+				Campaign: stages,
+			},
+		},
 	}
 	var b strings.Builder
 	comment := func(format string, args ...any) {
 		b.WriteString("# " + oneLine(fmt.Sprintf(format, args...)) + "\n")
 	}
-	comment("Imported from %q: %d actions, %d done as they are, %d by a relative, %d left out.", oneLine(p.Name), len(p.Actions), len(out.Mapped), len(out.Near), len(out.Unmapped))
+	comment(
+		"Imported from %q: %d actions, %d done as they are, %d by a relative, %d left out.",
+		oneLine(p.Name),
+		len(p.Actions),
+		len(out.Mapped),
+		len(out.Near),
+		len(out.Unmapped),
+	)
 	if entry != "" {
 		comment("The plan begins inside, so %s was put before it.", entry)
 	}
@@ -192,7 +220,8 @@ func (p *Plan) write(out *Outcome, ids []string) ([]byte, error) {
 
 // begins tells whether a campaign may begin with a technique.
 func begins(t *technique.Technique) bool {
-	return t.Tactic == "reconnaissance" || t.Tactic == "initial-access" || slices.Contains([]string{"T1110.001", "T1110.003", "T1621", "T1528"}, t.ID)
+	return t.Tactic == "reconnaissance" || t.Tactic == "initial-access" ||
+		slices.Contains([]string{"T1110.001", "T1110.003", "T1621", "T1528"}, t.ID)
 }
 
 // oneLine is a foreign text fit for a line of its own, such as a YAML comment: what

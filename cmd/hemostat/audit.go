@@ -97,9 +97,23 @@ the last line elsewhere, and give it as --head.`,
 			case chain.Lines == 0:
 				return errors.New("audit log " + name + " is empty")
 			case head != "" && head != chain.Head:
-				return exit{exitFaults, fmt.Errorf("%s:%d: the last line has the hash %s, not the one expected: lines are missing, or were put in", name, chain.Lines, chain.Head)}
+				return exit{
+					exitFaults,
+					fmt.Errorf(
+						"%s:%d: the last line has the hash %s, not the one expected: lines are missing, or were put in",
+						name,
+						chain.Lines,
+						chain.Head,
+					),
+				}
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s in order, head %s\n", name, plural(chain.Lines, "line", "lines"), chain.Head)
+			_, err = fmt.Fprintf(
+				c.OutOrStdout(),
+				"%s: %s in order, head %s\n",
+				name,
+				plural(chain.Lines, "line", "lines"),
+				chain.Head,
+			)
 			return err
 		},
 	}

@@ -44,14 +44,22 @@ docs/statistics.md explains the methods.`,
 				against = db
 			}
 			if baseline == candidate && against == db {
-				return fmt.Errorf("--baseline and --candidate are both %q; name two variants, or a second database with --against", baseline)
+				return fmt.Errorf(
+					"--baseline and --candidate are both %q; name two variants, or a second database with --against",
+					baseline,
+				)
 			}
 			how := compare.Options{Method: compare.Method(method), Adjustment: compare.Adjustment(adjustment)}
 			if err := how.Check(); err != nil {
 				return err
 			}
 			debug.SetGCPercent(30) // a million trials are held at once: memory counts here, not pace
-			result, err := compareDatabases(c.Context(), side{db, store.Filter{Variant: baseline, Run: run}}, side{against, store.Filter{Variant: candidate, Run: run}}, how)
+			result, err := compareDatabases(
+				c.Context(),
+				side{db, store.Filter{Variant: baseline, Run: run}},
+				side{against, store.Filter{Variant: candidate, Run: run}},
+				how,
+			)
 			if err != nil {
 				return err
 			}
@@ -78,8 +86,18 @@ docs/statistics.md explains the methods.`,
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
 	f.StringVar(&format, "format", "text", "text, markdown, json or html")
-	f.StringVar(&method, "method", string(compare.Paired), "paired, unpaired, survival or bootstrap: how rows are estimated and tested")
-	f.StringVar(&adjustment, "adjust", string(compare.Holm), "holm or benjamini-hochberg: how p-values hold for the whole table")
+	f.StringVar(
+		&method,
+		"method",
+		string(compare.Paired),
+		"paired, unpaired, survival or bootstrap: how rows are estimated and tested",
+	)
+	f.StringVar(
+		&adjustment,
+		"adjust",
+		string(compare.Holm),
+		"holm or benjamini-hochberg: how p-values hold for the whole table",
+	)
 	f.BoolVar(&asJSON, "json", false, "the same as --format json")
 	if err := c.MarkFlagRequired("candidate"); err != nil {
 		panic(err)
@@ -120,7 +138,13 @@ func compareDatabases(ctx context.Context, baseline, candidate side, o compare.O
 	result.ByDetector(was.detectors, is.detectors)
 	result.ByRanking(was.rankings, is.rankings)
 	if every > 1 {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("techniques and detectors are told from every %d. index, since there are so many trials", every))
+		result.Warnings = append(
+			result.Warnings,
+			fmt.Sprintf(
+				"techniques and detectors are told from every %d. index, since there are so many trials",
+				every,
+			),
+		)
 	}
 	return result, nil
 }
@@ -159,7 +183,12 @@ func (s side) sample(ctx context.Context) (*compare.Sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("no trials of variant %q in %s; it has: %s", s.filter.Variant, s.file, strings.Join(known, ", "))
+		return nil, fmt.Errorf(
+			"no trials of variant %q in %s; it has: %s",
+			s.filter.Variant,
+			s.file,
+			strings.Join(known, ", "),
+		)
 	}
 	sample := compare.NewSample(s.filter.Variant, n)
 	if sample.Settings, err = settingsOf(db, s.filter.Variant); err != nil {

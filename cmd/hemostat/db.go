@@ -63,7 +63,10 @@ cost and kept events are in no digest. Exit code 0 when all hold, 1 when one doe
 				return err
 			}
 			if len(faulty) > 0 {
-				return exit{exitFaults, fmt.Errorf("%s of %d in %s", plural(len(faulty), "faulty trial", "faulty trials"), n, file)}
+				return exit{
+					exitFaults,
+					fmt.Errorf("%s of %d in %s", plural(len(faulty), "faulty trial", "faulty trials"), n, file),
+				}
 			}
 			return nil
 		},
@@ -81,7 +84,15 @@ func printVerified(c *cobra.Command, file string, n int, faulty []faultyTrial, a
 		return printJSON(out, map[string]any{"database": file, "trials": n, "faulty": faulty})
 	}
 	for _, f := range faulty {
-		fmt.Fprintf(out, "%s, trial %d against variant %s (%s): %s\n", safe(f.Scenario), f.Index, safe(f.Variant), safe(f.TrialID), safe(f.Fault))
+		fmt.Fprintf(
+			out,
+			"%s, trial %d against variant %s (%s): %s\n",
+			safe(f.Scenario),
+			f.Index,
+			safe(f.Variant),
+			safe(f.TrialID),
+			safe(f.Fault),
+		)
 	}
 	_, err := fmt.Fprintf(out, "%s: %s, %d in order\n", safe(file), plural(n, "trial", "trials"), n-len(faulty))
 	return err

@@ -63,9 +63,12 @@ func exportTrials() *cobra.Command {
 			defer d.Close()
 			return exportTo(c, output, func(w io.Writer) error {
 				rows := newRowWriter(w, format)
-				err := d.Trials(store.Filter{Variant: variant, Scenario: scenario, Run: run}, func(t *record.Trial) error {
-					return rows.write(t)
-				})
+				err := d.Trials(
+					store.Filter{Variant: variant, Scenario: scenario, Run: run},
+					func(t *record.Trial) error {
+						return rows.write(t)
+					},
+				)
 				return errors.Join(err, rows.end())
 			})
 		},

@@ -64,12 +64,27 @@ Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 	f.StringVar(&o.policy, "policy", "", "policy `FILE`; 'hemostat gate show' prints the one that stands in for none")
 	f.StringVar(&o.baseline, "baseline", "default", "variant `FILE`, default, or a variant of the baseline's database")
 	f.StringVar(&o.candidate, "candidate", "", "variant `FILE`, default, or a variant of the candidate's database")
-	f.StringVar(&o.baselineRef, "baseline-ref", "", "git `REVISION` whose rules and playbooks the baseline has; the rest is the candidate's")
+	f.StringVar(
+		&o.baselineRef,
+		"baseline-ref",
+		"",
+		"git `REVISION` whose rules and playbooks the baseline has; the rest is the candidate's",
+	)
 	f.StringVar(&o.db, "db", "", "database `FILE` to record trials in and to take recorded ones from")
-	f.StringVar(&o.baselineDB, "baseline-db", "", "database `FILE` with the baseline's trials; the candidate runs on the same days")
+	f.StringVar(
+		&o.baselineDB,
+		"baseline-db",
+		"",
+		"database `FILE` with the baseline's trials; the candidate runs on the same days",
+	)
 	f.StringVar(&o.candidDB, "candidate-db", "", "database `FILE` with the candidate's trials")
 	f.StringVar(&o.run, "run", "", "read only trials of this run `ID`")
-	f.BoolVar(&o.anyEngine, "allow-other-engine", false, "accept recorded trials that another version of the program made")
+	f.BoolVar(
+		&o.anyEngine,
+		"allow-other-engine",
+		false,
+		"accept recorded trials that another version of the program made",
+	)
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "trials at once")
 	f.StringArrayVar(&o.set, "set", nil, "set a value on both sides: `PATH=VALUE`; may be repeated")

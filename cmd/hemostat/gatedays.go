@@ -83,7 +83,11 @@ func (o *gateOptions) days(ctx context.Context, policy *gate.Policy) (*gateDays,
 		return nil, err
 	}
 	if a, b := d.engine(0), d.engine(1); a != b && !o.anyEngine {
-		return nil, fmt.Errorf("the baseline was made by another version of the program (%s) than the candidate (%s), and so may differ for that reason alone: run it again with this one, or accept it with --allow-other-engine", a, b)
+		return nil, fmt.Errorf(
+			"the baseline was made by another version of the program (%s) than the candidate (%s), and so may differ for that reason alone: run it again with this one, or accept it with --allow-other-engine",
+			a,
+			b,
+		)
 	}
 	return d, d.open(ctx)
 }
@@ -104,12 +108,28 @@ func (o *gateOptions) recordedSide(ctx context.Context, side, variant, file stri
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("--%s: %q is neither a variant file nor recorded in %s, which has: %s", side, variant, file, strings.Join(known, ", "))
+		return nil, fmt.Errorf(
+			"--%s: %q is neither a variant file nor recorded in %s, which has: %s",
+			side,
+			variant,
+			file,
+			strings.Join(known, ", "),
+		)
 	}
 	if len(engines) > 1 && !o.anyEngine {
-		return nil, fmt.Errorf("the trials of %q in %s were made by several versions of the program (%s); choose one run with --run, or accept them with --allow-other-engine", variant, file, strings.Join(engines, "; "))
+		return nil, fmt.Errorf(
+			"the trials of %q in %s were made by several versions of the program (%s); choose one run with --run, or accept them with --allow-other-engine",
+			variant,
+			file,
+			strings.Join(engines, "; "),
+		)
 	}
-	r := &recordedSide{name: variant, engine: strings.Join(engines, "; "), trials: map[compare.Key]gate.Side{}, scenarios: map[string]string{}}
+	r := &recordedSide{
+		name:      variant,
+		engine:    strings.Join(engines, "; "),
+		trials:    map[compare.Key]gate.Side{},
+		scenarios: map[string]string{},
+	}
 	err = db.Outcomes(filter, func(t *store.Outcome) error { return r.add(t) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -124,8 +144,13 @@ func (o *gateOptions) recordedSide(ctx context.Context, side, variant, file stri
 
 func (r *recordedSide) add(t *store.Outcome) error {
 	k := compare.Key{Scenario: t.Scenario, Seed: t.Seed, Index: t.Index}
-	if _, twice := r.trials[k]; twice || r.digest != "" && r.digest != t.VariantDigest || r.scenarios[t.Scenario] != "" && r.scenarios[t.Scenario] != t.ScenarioDigest {
-		return fmt.Errorf("variant %q has trials of several states of scenario %s or of itself; a day must not count twice: choose one run with --run", t.Variant, t.Scenario)
+	if _, twice := r.trials[k]; twice || r.digest != "" && r.digest != t.VariantDigest ||
+		r.scenarios[t.Scenario] != "" && r.scenarios[t.Scenario] != t.ScenarioDigest {
+		return fmt.Errorf(
+			"variant %q has trials of several states of scenario %s or of itself; a day must not count twice: choose one run with --run",
+			t.Variant,
+			t.Scenario,
+		)
 	}
 	r.digest, r.scenarios[t.Scenario] = t.VariantDigest, t.ScenarioDigest
 	if err := compare.NewSample("", 1).Add(&t.Trial, t.Seed, t.ScenarioDigest); err != nil {
@@ -155,15 +180,28 @@ func (d *gateDays) settle(ctx context.Context, names [2]string) error {
 	}
 	if len(o.scenarioNames) > 0 {
 		if d.order = intersect(d.order, wanted); len(d.order) != len(wanted) {
-			return fmt.Errorf("of the scenarios %s only these are recorded: %s", strings.Join(wanted, ", "), strings.Join(d.order, ", "))
+			return fmt.Errorf(
+				"of the scenarios %s only these are recorded: %s",
+				strings.Join(wanted, ", "),
+				strings.Join(d.order, ", "),
+			)
 		}
 	}
 	if len(d.order) == 0 {
-		return fmt.Errorf("the baseline was recorded on other scenarios (%s) than the candidate (%s), so nothing can be compared", strings.Join(slices.Sorted(maps.Keys(on[0].scenarios)), ", "), strings.Join(slices.Sorted(maps.Keys(on[1].scenarios)), ", "))
+		return fmt.Errorf(
+			"the baseline was recorded on other scenarios (%s) than the candidate (%s), so nothing can be compared",
+			strings.Join(slices.Sorted(maps.Keys(on[0].scenarios)), ", "),
+			strings.Join(slices.Sorted(maps.Keys(on[1].scenarios)), ", "),
+		)
 	}
 	for _, name := range d.order {
 		if len(on) == 2 && on[0].scenarios[name] != on[1].scenarios[name] {
-			return fmt.Errorf("scenario %s was not the same for the baseline as for the candidate (digests %.12s and %.12s); run both against one state of it", name, on[0].scenarios[name], on[1].scenarios[name])
+			return fmt.Errorf(
+				"scenario %s was not the same for the baseline as for the candidate (digests %.12s and %.12s); run both against one state of it",
+				name,
+				on[0].scenarios[name],
+				on[1].scenarios[name],
+			)
 		}
 	}
 	for i, r := range d.recorded {
@@ -224,7 +262,10 @@ func (d *gateDays) settleAgainst(ctx context.Context, i int, name string, other 
 		return err
 	}
 	if len(d.simulated[i].Scenario) > 0 {
-		return fmt.Errorf("--set %s: the scenarios are those on record, and cannot be changed for one side only", d.simulated[i].Scenario[0].Path)
+		return fmt.Errorf(
+			"--set %s: the scenarios are those on record, and cannot be changed for one side only",
+			d.simulated[i].Scenario[0].Path,
+		)
 	}
 	file := cmp.Or(d.o.baselineDB, d.o.candidDB, d.o.db)
 	db, err := store.Open(ctx, file)
@@ -242,7 +283,11 @@ func (d *gateDays) settleAgainst(ctx context.Context, i int, name string, other 
 			return fmt.Errorf("scenario %s as it stands in %s: %w", name, file, err)
 		}
 		if s.Digest() != other.scenarios[name] {
-			return fmt.Errorf("scenario %s in %s cannot be run again: its world is not the one that it was recorded with; run the baseline again", name, file)
+			return fmt.Errorf(
+				"scenario %s in %s cannot be run again: its world is not the one that it was recorded with; run the baseline again",
+				name,
+				file,
+			)
 		}
 		d.scenarios = append(d.scenarios, s)
 	}
@@ -284,9 +329,15 @@ func (d *gateDays) findDays(on []*recordedSide) error {
 			d.days = append(d.days, day)
 		}
 	}
-	slices.SortFunc(d.days, func(a, b gateDay) int { return cmp.Or(cmp.Compare(a.seed, b.seed), cmp.Compare(a.index, b.index)) })
+	slices.SortFunc(
+		d.days,
+		func(a, b gateDay) int { return cmp.Or(cmp.Compare(a.seed, b.seed), cmp.Compare(a.index, b.index)) },
+	)
 	if len(d.days) == 0 {
-		return fmt.Errorf("no day is on record for all of %s; the same seed and indices are needed on both sides", strings.Join(d.order, ", "))
+		return fmt.Errorf(
+			"no day is on record for all of %s; the same seed and indices are needed on both sides",
+			strings.Join(d.order, ", "),
+		)
 	}
 	return nil
 }
@@ -357,7 +408,12 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 		d.step()
 		at := owner[t.TrialID]
 		if d.db != nil {
-			id := store.Identity{Run: d.run.ID, Seed: at.key.Seed, ScenarioDigest: at.scenario, VariantDigest: at.variant}
+			id := store.Identity{
+				Run:            d.run.ID,
+				Seed:           at.key.Seed,
+				ScenarioDigest: at.scenario,
+				VariantDigest:  at.variant,
+			}
 			if err := d.db.Put(id, t); err != nil {
 				return err
 			}
@@ -376,7 +432,16 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 		var round []gate.Pair
 		for _, name := range d.order {
 			k := compare.Key{Scenario: name, Seed: day.seed, Index: day.index}
-			round = append(round, gate.Pair{Scenario: name, Seed: day.seed, Index: day.index, Baseline: found[0][k], Candidate: found[1][k]})
+			round = append(
+				round,
+				gate.Pair{
+					Scenario:  name,
+					Seed:      day.seed,
+					Index:     day.index,
+					Baseline:  found[0][k],
+					Candidate: found[1][k],
+				},
+			)
 		}
 		out = append(out, round)
 	}
@@ -426,9 +491,18 @@ func (d *gateDays) tasks(days []gateDay, found [2]map[compare.Key]gate.Side) ([]
 					continue
 				}
 				owners[id] = owner{k, []int{side}, digest, v.Digest}
-				tasks = append(tasks, batch.Task{TrialID: id, Scenario: s.Name, Variant: v.Name, Index: day.index, Run: func(interrupted func() bool) (*record.Trial, error) {
-					return trial.Run(s, v, day.index, trial.Options{Seed: day.seed}, interrupted)
-				}})
+				tasks = append(
+					tasks,
+					batch.Task{
+						TrialID:  id,
+						Scenario: s.Name,
+						Variant:  v.Name,
+						Index:    day.index,
+						Run: func(interrupted func() bool) (*record.Trial, error) {
+							return trial.Run(s, v, day.index, trial.Options{Seed: day.seed}, interrupted)
+						},
+					},
+				)
 			}
 		}
 	}

@@ -24,21 +24,32 @@ func (c *checkout) remove() { _ = os.RemoveAll(c.dir) } // a temporary folder: n
 
 // readable puts the names that a user knows into an error.
 func (c *checkout) readable(err error) error {
-	return errors.New(strings.ReplaceAll(err.Error(), filepath.Dir(c.variant)+string(filepath.Separator), filepath.Dir(c.original)+string(filepath.Separator)))
+	return errors.New(
+		strings.ReplaceAll(
+			err.Error(),
+			filepath.Dir(c.variant)+string(filepath.Separator),
+			filepath.Dir(c.original)+string(filepath.Separator),
+		),
+	)
 }
 
 // checkoutVariant takes what a variant file reads from a git revision. The variant
 // file itself stays as it is.
 func checkoutVariant(file, revision string) (*checkout, error) {
 	if file == "default" {
-		return nil, errors.New("--baseline-ref needs a --candidate FILE with folders of rules or playbooks that are under git; the default has none")
+		return nil, errors.New(
+			"--baseline-ref needs a --candidate FILE with folders of rules or playbooks that are under git; the default has none",
+		)
 	}
 	sources, err := defence.Sources(file)
 	if err != nil {
 		return nil, err
 	}
 	if len(sources) == 0 {
-		return nil, fmt.Errorf("--baseline-ref: variant %s names no folder of rules or playbooks, so nothing of it can come from a revision", file)
+		return nil, fmt.Errorf(
+			"--baseline-ref: variant %s names no folder of rules or playbooks, so nothing of it can come from a revision",
+			file,
+		)
 	}
 	path, err := filepath.Abs(file)
 	if err != nil {
@@ -100,7 +111,9 @@ type treeFile struct{ blob, path string }
 // refused by name: what they stand for is not in the tree, so the baseline would lack
 // it.
 func filesAt(top, commit string, paths []string) ([]treeFile, error) {
-	listing, err := git(top, append([]string{"ls-tree", "-r", "-z", "--full-tree", commit, "--"}, treePaths(paths)...)...)
+	listing, err := git(
+		top,
+		append([]string{"ls-tree", "-r", "-z", "--full-tree", commit, "--"}, treePaths(paths)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +127,15 @@ func filesAt(top, commit string, paths []string) ([]treeFile, error) {
 		}
 		switch parts[0] {
 		case "120000":
-			faults = append(faults, fmt.Errorf("%s is a symbolic link at this revision; name the file that it leads to", path))
+			faults = append(
+				faults,
+				fmt.Errorf("%s is a symbolic link at this revision; name the file that it leads to", path),
+			)
 		case "160000":
-			faults = append(faults, fmt.Errorf("%s is a submodule at this revision; its files are in another repository", path))
+			faults = append(
+				faults,
+				fmt.Errorf("%s is a submodule at this revision; its files are in another repository", path),
+			)
 		default:
 			files = append(files, treeFile{parts[2], path})
 		}
@@ -172,7 +191,10 @@ func nextBlob(batch []byte, id string) (content, rest []byte, err error) {
 	header, after, _ := bytes.Cut(batch, []byte("\n"))
 	var name, kind string
 	var size int
-	if _, err := fmt.Sscanf(string(header), "%s %s %d", &name, &kind, &size); err != nil || name != id || kind != "blob" || size < 0 || size >= len(after) {
+	if _, err := fmt.Sscanf(string(header), "%s %s %d", &name, &kind, &size); err != nil || name != id ||
+		kind != "blob" ||
+		size < 0 ||
+		size >= len(after) {
 		return nil, nil, fmt.Errorf("git cat-file printed %q for %s", header, id)
 	}
 	return after[:size], after[size+1:], nil

@@ -63,7 +63,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 			code = exitInternal
 		}
 	}()
-	debug.SetGCPercent(800) // trials are short-lived and allocate in blocks: fewer collections for about half a gigabyte of memory
+	debug.SetGCPercent(
+		800,
+	) // trials are short-lived and allocate in blocks: fewer collections for about half a gigabyte of memory
 	root := rootCommand()
 	root.SetArgs(args)
 	checked := &output{Writer: out}
@@ -128,6 +130,22 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		SilenceUsage:      true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return refuseEmptyFlags(c.Flags()) },
 	}
-	root.AddCommand(runCommand(), compareCommand(), gateCommand(), powerCommand(), traceCommand(), replayCommand(), scenarioCommand(), techniqueCommand(), playbookCommand(), rulesCommand(), variantCommand(), auditCommand(), dbCommand(), exportCommand(), versionCommand())
+	root.AddCommand(
+		runCommand(),
+		compareCommand(),
+		gateCommand(),
+		powerCommand(),
+		traceCommand(),
+		replayCommand(),
+		scenarioCommand(),
+		techniqueCommand(),
+		playbookCommand(),
+		rulesCommand(),
+		variantCommand(),
+		auditCommand(),
+		dbCommand(),
+		exportCommand(),
+		versionCommand(),
+	)
 	return root
 }

@@ -45,9 +45,22 @@ type runMetrics struct {
 
 func newRunMetrics(r prometheus.Registerer, planned int) (*runMetrics, error) {
 	m := &runMetrics{
-		trials:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hemostat_trials_total", Help: "Trials that ended, by scenario, variant and status."}, []string{"scenario", "variant", "status"}),
-		planned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "hemostat_trials_planned", Help: "Trials that the batch is to run."}),
-		events:  prometheus.NewCounter(prometheus.CounterOpts{Name: "hemostat_events_total", Help: "Events that the sensors of the batch's trials collected."}),
+		trials: prometheus.NewCounterVec(
+			prometheus.CounterOpts{
+				Name: "hemostat_trials_total",
+				Help: "Trials that ended, by scenario, variant and status.",
+			},
+			[]string{"scenario", "variant", "status"},
+		),
+		planned: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "hemostat_trials_planned", Help: "Trials that the batch is to run."},
+		),
+		events: prometheus.NewCounter(
+			prometheus.CounterOpts{
+				Name: "hemostat_events_total",
+				Help: "Events that the sensors of the batch's trials collected.",
+			},
+		),
 	}
 	for _, c := range []prometheus.Collector{m.trials, m.planned, m.events} {
 		if err := r.Register(c); err != nil {

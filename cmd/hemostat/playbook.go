@@ -24,9 +24,18 @@ import (
 
 func playbookCommand() *cobra.Command {
 	c := &cobra.Command{Use: "playbook", Short: "List, show and check playbooks"}
-	c.AddCommand(playbookList(), playbookShow(), playbookValidate(), playbookActions(), playbookSimulate(), playbookExport(), playbookImport(), schemaCommand("playbook", func() []byte {
-		return strictyaml.Schema("hemostat playbook", response.Playbook{})
-	}))
+	c.AddCommand(
+		playbookList(),
+		playbookShow(),
+		playbookValidate(),
+		playbookActions(),
+		playbookSimulate(),
+		playbookExport(),
+		playbookImport(),
+		schemaCommand("playbook", func() []byte {
+			return strictyaml.Schema("hemostat playbook", response.Playbook{})
+		}),
+	)
 	return c
 }
 
@@ -65,7 +74,10 @@ func playbookList() *cobra.Command {
 				r := row{ID: p.ID, Version: p.Version, Description: p.Description, Trigger: p.Trigger.Any}
 				p.Walk(func(s *response.Step, _ string) {
 					if s.Action != "" {
-						r.Steps = append(r.Steps, step{s.ID, string(s.Action), string(s.Risk), s.HOTL != nil && s.HOTL.Required})
+						r.Steps = append(
+							r.Steps,
+							step{s.ID, string(s.Action), string(s.Risk), s.HOTL != nil && s.HOTL.Required},
+						)
 					}
 				})
 				rows = append(rows, r)
@@ -74,7 +86,12 @@ func playbookList() *cobra.Command {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			t := newTable(c.OutOrStdout(), "id", "trigger", "steps (* a person decides)", "description")
-			t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}})
+			t.SetColumnConfigs(
+				[]table.ColumnConfig{
+					{Number: 3, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft},
+					{Number: 4, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft},
+				},
+			)
 			for _, r := range rows {
 				var steps []string
 				for _, s := range r.Steps {
@@ -111,7 +128,18 @@ func playbookActions() *cobra.Command {
 			var rows []row
 			for _, kind := range action.Kinds() {
 				k := action.Must(kind)
-				rows = append(rows, row{string(kind), string(k.Risk), k.D3FEND, k.OpenC2.Action + " " + k.OpenC2.Target, k.Undo, k.Observed, k.ParamNames()})
+				rows = append(
+					rows,
+					row{
+						string(kind),
+						string(k.Risk),
+						k.D3FEND,
+						k.OpenC2.Action + " " + k.OpenC2.Target,
+						k.Undo,
+						k.Observed,
+						k.ParamNames(),
+					},
+				)
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), rows)
@@ -122,7 +150,9 @@ func playbookActions() *cobra.Command {
 				if r.Undo {
 					undo = "yes"
 				}
-				t.AppendRow(table.Row{r.ID, r.Risk, r.D3FEND, r.OpenC2, undo, r.Verify, strings.Join(r.Parameters, ", ")})
+				t.AppendRow(
+					table.Row{r.ID, r.Risk, r.D3FEND, r.OpenC2, undo, r.Verify, strings.Join(r.Parameters, ", ")},
+				)
 			}
 			t.Render()
 			return nil
@@ -172,7 +202,11 @@ func playbookText(idOrFile string) (*response.Playbook, []byte, error) {
 	}
 	data, err := boundedfile.Read(idOrFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("playbook %s: it is neither an embedded playbook's id nor a file: %w", idOrFile, err)
+		return nil, nil, fmt.Errorf(
+			"playbook %s: it is neither an embedded playbook's id nor a file: %w",
+			idOrFile,
+			err,
+		)
 	}
 	p, err := response.Parse(idOrFile, data, strictyaml.Decode)
 	return p, data, err

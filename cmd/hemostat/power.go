@@ -30,7 +30,11 @@ the benefit of shared days is unknown, and the numbers are upper bounds.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !(power > 0 && power < 1) || !(alpha > 0 && alpha < 1) {
-				return fmt.Errorf("--power and --alpha: numbers between 0 and 1 are expected, not %g and %g", power, alpha)
+				return fmt.Errorf(
+					"--power and --alpha: numbers between 0 and 1 are expected, not %g and %g",
+					power,
+					alpha,
+				)
 			}
 			chosen, err := chooseMetrics(metrics, len(effects) > 0)
 			if err != nil {
@@ -88,7 +92,12 @@ the benefit of shared days is unknown, and the numbers are upper bounds.`,
 	f.StringVar(&baseline, "baseline", "default", "variant of the pilot")
 	f.StringVar(&candidate, "candidate", "", "second variant of the pilot")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
-	f.StringArrayVar(&metrics, "metric", nil, "`METRIC` to plan for; may be repeated; contained, time_to_contain and score when absent")
+	f.StringArrayVar(
+		&metrics,
+		"metric",
+		nil,
+		"`METRIC` to plan for; may be repeated; contained, time_to_contain and score when absent",
+	)
 	f.StringArrayVar(&effects, "effect", nil, "`EFFECT` to find, such as 3% or 10m, with one --metric; may be repeated")
 	f.Float64Var(&power, "power", 0.8, "wanted chance to find the effect")
 	f.Float64Var(&alpha, "alpha", 0.05, "error rate, two-sided")
@@ -108,7 +117,11 @@ func chooseMetrics(names []string, effects bool) ([]compare.Metric, error) {
 	for _, name := range names {
 		m := compare.MetricByName(name)
 		if m == nil {
-			return nil, fmt.Errorf("--metric: unknown metric %q; accepted: %s", name, strings.Join(compare.MetricNames(), ", "))
+			return nil, fmt.Errorf(
+				"--metric: unknown metric %q; accepted: %s",
+				name,
+				strings.Join(compare.MetricNames(), ", "),
+			)
 		}
 		out = append(out, *m)
 	}

@@ -52,12 +52,22 @@ away what the others gave: it is reported at the end, with exit code 2.`,
 		RunE: o.replay,
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.rules.folders, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")
+	f.StringArrayVar(
+		&o.rules.folders,
+		"rules",
+		[]string{"embedded"},
+		"folder of Sigma rules, or embedded; may be repeated",
+	)
 	o.rules.pipelineFlag(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.Formats, ", "))
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
-	f.StringVar(&o.metrics, "metrics", "", "serve the pipeline's Prometheus metrics at /metrics of this `ADDRESS` while it reads")
+	f.StringVar(
+		&o.metrics,
+		"metrics",
+		"",
+		"serve the pipeline's Prometheus metrics at /metrics of this `ADDRESS` while it reads",
+	)
 	return c
 }
 
@@ -112,7 +122,9 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		}
 		defer stop()
 	}
-	p, err := defenders.New(defenders.Config{Detectors: members, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}})
+	p, err := defenders.New(
+		defenders.Config{Detectors: members, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
+	)
 	if err != nil {
 		return exit{exitInternal, err}
 	}
@@ -157,7 +169,13 @@ func ruleStats(members []sentinel.Member) sigma.Stats {
 }
 
 // summarize prints what was found, and what became of the lines.
-func (o *replayOptions) summarize(out io.Writer, found map[string]*foundRule, total ingest.Summary, state sigma.Stats, alerts, incidents int) error {
+func (o *replayOptions) summarize(
+	out io.Writer,
+	found map[string]*foundRule,
+	total ingest.Summary,
+	state sigma.Stats,
+	alerts, incidents int,
+) error {
 	if o.json {
 		because := total.Because
 		if because == nil {
@@ -173,18 +191,37 @@ func (o *replayOptions) summarize(out io.Writer, found map[string]*foundRule, to
 	if o.explain {
 		printReasons(out, rows)
 	}
-	fmt.Fprintf(out, "%d events read, %d skipped, %s in %s\n", total.Events, total.Skipped, plural(alerts, "alert", "alerts"), plural(incidents, "incident", "incidents"))
+	fmt.Fprintf(
+		out,
+		"%d events read, %d skipped, %s in %s\n",
+		total.Events,
+		total.Skipped,
+		plural(alerts, "alert", "alerts"),
+		plural(incidents, "incident", "incidents"),
+	)
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
 	}
 	if total.OmittedFields > 0 {
-		fmt.Fprintf(out, "%s left out of events that had too many\n", plural(total.OmittedFields, "field was", "fields were"))
+		fmt.Fprintf(
+			out,
+			"%s left out of events that had too many\n",
+			plural(total.OmittedFields, "field was", "fields were"),
+		)
 	}
 	if state.Late > 0 {
-		fmt.Fprintf(out, "%s later than the timespan of a correlation, and did not count for it\n", plural(int(state.Late), "match came", "matches came"))
+		fmt.Fprintf(
+			out,
+			"%s later than the timespan of a correlation, and did not count for it\n",
+			plural(int(state.Late), "match came", "matches came"),
+		)
 	}
 	if state.Evicted > 0 {
-		fmt.Fprintf(out, "%s of correlations given up to stay within the bound of memory\n", plural(int(state.Evicted), "group", "groups"))
+		fmt.Fprintf(
+			out,
+			"%s of correlations given up to stay within the bound of memory\n",
+			plural(int(state.Evicted), "group", "groups"),
+		)
 	}
 	return nil
 }
@@ -219,7 +256,15 @@ func stampUTC(at time.Duration) string {
 func note(found map[string]*foundRule, a *defenders.RaisedAlert) {
 	f := found[a.RuleID]
 	if f == nil {
-		f = &foundRule{title: a.Title, severity: a.Severity, technique: a.Technique(), first: a.EventTime, because: a.Reasons, sources: map[string]bool{}, hosts: map[string]bool{}}
+		f = &foundRule{
+			title:     a.Title,
+			severity:  a.Severity,
+			technique: a.Technique(),
+			first:     a.EventTime,
+			because:   a.Reasons,
+			sources:   map[string]bool{},
+			hosts:     map[string]bool{},
+		}
 		found[a.RuleID] = f
 	}
 	f.count++
@@ -278,9 +323,17 @@ func printFound(out io.Writer, rows []*foundRule) {
 		return
 	}
 	t := newTable(out, "rule", "level", "technique", "count", "first", "sources", "hosts")
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 58, WidthMaxEnforcer: text.WrapSoft}, {Number: 6, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}})
+	t.SetColumnConfigs(
+		[]table.ColumnConfig{
+			{Number: 1, WidthMax: 58, WidthMaxEnforcer: text.WrapSoft},
+			{Number: 6, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft},
+			{Number: 7, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft},
+		},
+	)
 	for _, f := range rows {
-		t.AppendRow(table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)})
+		t.AppendRow(
+			table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)},
+		)
 	}
 	t.Render()
 }

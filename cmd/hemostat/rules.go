@@ -38,7 +38,12 @@ type ruleFlags struct {
 }
 
 func (r *ruleFlags) pipelineFlag(f *pflag.FlagSet) {
-	f.StringArrayVar(&r.pipelines, "pipeline", nil, "file that adapts the rules to the names and values of a site; may be repeated")
+	f.StringArrayVar(
+		&r.pipelines,
+		"pipeline",
+		nil,
+		"file that adapts the rules to the names and values of a site; may be repeated",
+	)
 }
 
 func (r *ruleFlags) load() ([]*sigma.Rule, error) {
@@ -82,7 +87,12 @@ func rulesList() *cobra.Command {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			t := newTable(c.OutOrStdout(), "title", "level", "techniques", "log source")
-			t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft}, {Number: 3, WidthMax: 30, WidthMaxEnforcer: text.WrapSoft}})
+			t.SetColumnConfigs(
+				[]table.ColumnConfig{
+					{Number: 1, WidthMax: 60, WidthMaxEnforcer: text.WrapSoft},
+					{Number: 3, WidthMax: 30, WidthMaxEnforcer: text.WrapSoft},
+				},
+			)
 			for _, r := range rows {
 				t.AppendRow(table.Row{safe(r.Title), r.Level, strings.Join(r.Techniques, " "), r.LogSource})
 			}
@@ -379,7 +389,11 @@ func tryCase(ctx context.Context, dir, file string, pipelines []*sigma.Pipeline)
 
 // matchedBy tells which rules match the events of a file, and whether there is
 // one.
-func matchedBy(ctx context.Context, engine *sigma.Engine, dir, name string) (matched map[*sigma.Rule]bool, found bool, err error) {
+func matchedBy(
+	ctx context.Context,
+	engine *sigma.Engine,
+	dir, name string,
+) (matched map[*sigma.Rule]bool, found bool, err error) {
 	m := engine.NewMatcher()
 	matched = map[*sigma.Rule]bool{}
 	for _, ext := range []string{".json", ".ndjson"} {

@@ -78,7 +78,12 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	f := c.Flags()
 	f.IntVar(&o.trials, "trials", 5, "trials of each scenario and variant")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
-	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE`, or one that comes with the program: default, noop, isolate_all, oracle, capture_and_cut; may be repeated")
+	f.StringArrayVar(
+		&o.variants,
+		"variant",
+		nil,
+		"variant `FILE`, or one that comes with the program: default, noop, isolate_all, oracle, capture_and_cut; may be repeated",
+	)
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")
 	f.StringArrayVar(&o.sweep, "sweep", nil, "go through values: `PATH=A,B,C`; may be repeated")
@@ -88,7 +93,12 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	f.BoolVar(&o.keepEvents, "keep-events", false, "record every event too")
 	f.BoolVar(&o.resume, "resume", false, "skip trials that are recorded already")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
-	f.StringVar(&o.metrics, "metrics", "", "serve Prometheus metrics of the batch at /metrics of this `ADDRESS` while it runs")
+	f.StringVar(
+		&o.metrics,
+		"metrics",
+		"",
+		"serve Prometheus metrics of the batch at /metrics of this `ADDRESS` while it runs",
+	)
 	return c
 }
 
@@ -185,9 +195,19 @@ func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Wri
 	finishErr := db.Finish(r.ID, status)
 	switch {
 	case errors.Is(runErr, context.Canceled):
-		return exit{exitInterrupted, fmt.Errorf("interrupted after %d of %d trials; the same command with --resume goes on", summary.trials, len(tasks))}
+		return exit{
+			exitInterrupted,
+			fmt.Errorf(
+				"interrupted after %d of %d trials; the same command with --resume goes on",
+				summary.trials,
+				len(tasks),
+			),
+		}
 	case errors.Is(runErr, store.ErrUnavailable):
-		return exit{exitInterrupted, fmt.Errorf("stopped after %d of %d trials: %w", summary.trials, len(tasks), runErr)}
+		return exit{
+			exitInterrupted,
+			fmt.Errorf("stopped after %d of %d trials: %w", summary.trials, len(tasks), runErr),
+		}
 	case runErr != nil:
 		return exit{exitInternal, runErr}
 	case finishErr != nil:
@@ -201,7 +221,8 @@ func (o *runOptions) share(tasks []batch.Task) ([]batch.Task, error) {
 		return tasks, nil
 	}
 	var i, n int
-	if _, err := fmt.Sscanf(o.shard, "%d/%d", &i, &n); err != nil || i < 1 || n < 1 || i > n || fmt.Sprintf("%d/%d", i, n) != o.shard {
+	if _, err := fmt.Sscanf(o.shard, "%d/%d", &i, &n); err != nil || i < 1 || n < 1 || i > n ||
+		fmt.Sprintf("%d/%d", i, n) != o.shard {
 		return nil, fmt.Errorf("--shard: I/N is expected with I from 1 to N, such as 2/4, not %q", o.shard)
 	}
 	return batch.Shard(tasks, i, n), nil
@@ -219,8 +240,14 @@ func begin(db *store.DB, m *plan.Matrix) (store.Run, error) {
 	r := newRun(m)
 	var scenarioRows, variantRows []store.Named
 	for _, c := range m.Cells {
-		scenarioRows = append(scenarioRows, store.Named{Name: c.Scenario.Name, Digest: c.Scenario.Digest(), Text: string(c.Scenario.Text)})
-		variantRows = append(variantRows, store.Named{Name: c.Variant.Name, Digest: c.Variant.Digest, Text: string(c.Variant.JSON)})
+		scenarioRows = append(
+			scenarioRows,
+			store.Named{Name: c.Scenario.Name, Digest: c.Scenario.Digest(), Text: string(c.Scenario.Text)},
+		)
+		variantRows = append(
+			variantRows,
+			store.Named{Name: c.Variant.Name, Digest: c.Variant.Digest, Text: string(c.Variant.JSON)},
+		)
 	}
 	return r, db.Begin(r, scenarioRows, variantRows)
 }
@@ -232,10 +259,23 @@ type runSummary struct {
 	firstError     string
 }
 
-func (o *runOptions) execute(ctx context.Context, db *store.DB, r store.Run, m *plan.Matrix, tasks []batch.Task, counted *runMetrics, errOut io.Writer) (runSummary, error) {
+func (o *runOptions) execute(
+	ctx context.Context,
+	db *store.DB,
+	r store.Run,
+	m *plan.Matrix,
+	tasks []batch.Task,
+	counted *runMetrics,
+	errOut io.Writer,
+) (runSummary, error) {
 	identity := map[[2]string]store.Identity{}
 	for _, c := range m.Cells {
-		identity[[2]string{c.Scenario.Name, c.Variant.Name}] = store.Identity{Run: r.ID, Seed: m.Seed, ScenarioDigest: c.Scenario.Digest(), VariantDigest: c.Variant.Digest}
+		identity[[2]string{c.Scenario.Name, c.Variant.Name}] = store.Identity{
+			Run:            r.ID,
+			Seed:           m.Seed,
+			ScenarioDigest: c.Scenario.Digest(),
+			VariantDigest:  c.Variant.Digest,
+		}
 	}
 	bar := startBar(errOut, len(tasks))
 	var s runSummary
@@ -336,32 +376,79 @@ type cellSummary struct {
 	contain         []float64
 }
 
-func (o *runOptions) report(out, errOut io.Writer, db *store.DB, m *plan.Matrix, s runSummary, took time.Duration) error {
+func (o *runOptions) report(
+	out, errOut io.Writer,
+	db *store.DB,
+	m *plan.Matrix,
+	s runSummary,
+	took time.Duration,
+) error {
 	cells, err := summarize(db, m)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		return printJSON(out, map[string]any{"database": o.db, "trials_run": s.trials, "errors": s.errors, "cells": cells})
+		return printJSON(
+			out,
+			map[string]any{"database": o.db, "trials_run": s.trials, "errors": s.errors, "cells": cells},
+		)
 	}
-	t := newTable(out, "scenario", "variant", "trials", "detected", "contained", "goal reached", "time to detect", "to respond", "to contain", "false alerts", "lost work", "score")
+	t := newTable(
+		out,
+		"scenario",
+		"variant",
+		"trials",
+		"detected",
+		"contained",
+		"goal reached",
+		"time to detect",
+		"to respond",
+		"to contain",
+		"false alerts",
+		"lost work",
+		"score",
+	)
 	var right []table.ColumnConfig
 	for n := 3; n <= 12; n++ {
 		right = append(right, table.ColumnConfig{Number: n, Align: text.AlignRight})
 	}
 	t.SetColumnConfigs(right)
 	for _, c := range cells {
-		t.AppendRow(table.Row{c.Scenario, c.Variant, c.Trials, percent(c.Detected), percent(c.Contained), percent(c.Objective),
-			medianText(c.Detect), medianText(c.Respond), medianText(c.Contain), fmt.Sprintf("%.1f", c.FalseAlerts), fmt.Sprintf("%.1f h", c.Collateral/3600), fmt.Sprintf("%.0f", c.Score)})
+		t.AppendRow(
+			table.Row{c.Scenario, c.Variant, c.Trials, percent(c.Detected), percent(c.Contained), percent(c.Objective),
+				medianText(
+					c.Detect,
+				), medianText(c.Respond), medianText(c.Contain), fmt.Sprintf("%.1f", c.FalseAlerts), fmt.Sprintf("%.1f h", c.Collateral/3600), fmt.Sprintf("%.0f", c.Score)},
+		)
 	}
 	t.Render()
-	fmt.Fprintln(out, "times are medians over all trials from the first malicious event, false alerts and lost work of users are means a trial, score is 0 to 100")
-	fmt.Fprintf(errOut, "%s in %.1f s, %.1f million events, into %s\n", plural(s.trials, "trial", "trials"), took.Seconds(), float64(s.events)/1e6, o.db)
+	fmt.Fprintln(
+		out,
+		"times are medians over all trials from the first malicious event, false alerts and lost work of users are means a trial, score is 0 to 100",
+	)
+	fmt.Fprintf(
+		errOut,
+		"%s in %.1f s, %.1f million events, into %s\n",
+		plural(s.trials, "trial", "trials"),
+		took.Seconds(),
+		float64(s.events)/1e6,
+		o.db,
+	)
 	if s.errors > 0 {
-		fmt.Fprintf(errOut, "%s ended in an error, the first: %s\n", plural(s.errors, "trial", "trials"), safe(s.firstError))
+		fmt.Fprintf(
+			errOut,
+			"%s ended in an error, the first: %s\n",
+			plural(s.errors, "trial", "trials"),
+			safe(s.firstError),
+		)
 	}
 	if len(cells) > 0 {
-		fmt.Fprintf(errOut, "next: hemostat trace %s --db %s\n", render.ShellWord(cells[0].Scenario+"/0"), render.ShellWord(o.db))
+		fmt.Fprintf(
+			errOut,
+			"next: hemostat trace %s --db %s\n",
+			render.ShellWord(cells[0].Scenario+"/0"),
+			render.ShellWord(o.db),
+		)
 	}
 	return nil
 }
@@ -371,10 +458,19 @@ func summarize(db *store.DB, m *plan.Matrix) ([]*cellSummary, error) {
 	var cells []*cellSummary
 	for _, cell := range m.Cells {
 		c := &cellSummary{Scenario: cell.Scenario.Name, Variant: cell.Variant.Name}
-		err := db.Trials(store.Filter{Variant: c.Variant, Scenario: c.Scenario, ScenarioDigest: cell.Scenario.Digest(), VariantDigest: cell.Variant.Digest, Seed: &m.Seed}, func(t *record.Trial) error {
-			c.add(t)
-			return nil
-		})
+		err := db.Trials(
+			store.Filter{
+				Variant:        c.Variant,
+				Scenario:       c.Scenario,
+				ScenarioDigest: cell.Scenario.Digest(),
+				VariantDigest:  cell.Variant.Digest,
+				Seed:           &m.Seed,
+			},
+			func(t *record.Trial) error {
+				c.add(t)
+				return nil
+			},
+		)
 		if err != nil {
 			return nil, err
 		}

@@ -110,7 +110,13 @@ func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *defenc
 			defer wait.Done()
 			room <- struct{}{}
 			defer func() { <-room; bar.step() }()
-			trials[i], faults[i] = trial.Run(s, v, i, trial.Options{Seed: o.seed}, func() bool { return c.Context().Err() != nil })
+			trials[i], faults[i] = trial.Run(
+				s,
+				v,
+				i,
+				trial.Options{Seed: o.seed},
+				func() bool { return c.Context().Err() != nil },
+			)
 		}()
 	}
 	wait.Wait()
@@ -130,16 +136,47 @@ func (o *simulateOptions) print(out io.Writer, id string, trials []*record.Trial
 	if !slices.ContainsFunc(runs, func(t render.PlaybookTrial) bool { return len(t.Runs) > 0 }) {
 		return nil
 	}
-	t := newTable(out, "step", "action", "reached", "succeeded", "failed", "denied", "timed out", "limited", "skipped", "done after", "lost work")
+	t := newTable(
+		out,
+		"step",
+		"action",
+		"reached",
+		"succeeded",
+		"failed",
+		"denied",
+		"timed out",
+		"limited",
+		"skipped",
+		"done after",
+		"lost work",
+	)
 	for _, s := range render.PlaybookSteps(runs) {
 		after := "never"
 		if s.After > 0 || s.Counts["succeeded"]+s.Counts["dry_run"] > 0 {
 			after = clock(time.Duration(s.After))
 		}
-		t.AppendRow(table.Row{s.Step, cmp.Or(s.Action, "group"), s.Reached, s.Counts["succeeded"] + s.Counts["dry_run"], s.Counts["failed"], s.Counts["denied"], s.Counts["timed_out"], s.Counts["limited"], s.Counts["skipped"],
-			after, fmt.Sprintf("%.1f h", s.Lost)})
+		t.AppendRow(
+			table.Row{
+				s.Step,
+				cmp.Or(s.Action, "group"),
+				s.Reached,
+				s.Counts["succeeded"] + s.Counts["dry_run"],
+				s.Counts["failed"],
+				s.Counts["denied"],
+				s.Counts["timed_out"],
+				s.Counts["limited"],
+				s.Counts["skipped"],
+				after,
+				fmt.Sprintf("%.1f h", s.Lost),
+			},
+		)
 	}
 	t.Render()
-	_, err := fmt.Fprintln(out, strings.TrimSpace("reached counts runs of the playbook; done after is the median from the start of the run; lost work is what people lost to the step's actions in all trials"))
+	_, err := fmt.Fprintln(
+		out,
+		strings.TrimSpace(
+			"reached counts runs of the playbook; done after is the median from the start of the run; lost work is what people lost to the step's actions in all trials",
+		),
+	)
 	return err
 }

@@ -15,7 +15,10 @@ import (
 )
 
 func techniqueCommand() *cobra.Command {
-	c := &cobra.Command{Use: "technique", Short: "List and show the attackers' techniques, their telemetry and the rules that see them"}
+	c := &cobra.Command{
+		Use:   "technique",
+		Short: "List and show the attackers' techniques, their telemetry and the rules that see them",
+	}
 	c.AddCommand(techniqueList(), techniqueShow())
 	return c
 }
@@ -71,11 +74,18 @@ func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error)
 			known = append(known, name)
 		}
 		slices.Sort(known)
-		return nil, fmt.Errorf("--tactic: no technique has the tactic %q; there are: %s", tactic, strings.Join(known, ", "))
+		return nil, fmt.Errorf(
+			"--tactic: no technique has the tactic %q; there are: %s",
+			tactic,
+			strings.Join(known, ", "),
+		)
 	}
 	for _, id := range ids {
 		if technique.Find(id) == nil {
-			return nil, fmt.Errorf("the library has no technique %q; 'hemostat technique list' shows those that it has", id)
+			return nil, fmt.Errorf(
+				"the library has no technique %q; 'hemostat technique list' shows those that it has",
+				id,
+			)
 		}
 	}
 	covered, err := coverage.Of(v, chosen)
@@ -92,10 +102,26 @@ func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error)
 	rows := []techniqueRow{}
 	for _, c := range covered {
 		t := c.Technique
-		r := techniqueRow{ID: t.ID, Name: t.Name, Tactic: t.Tactic, Platforms: t.Platforms, Needs: t.Needs, Effect: t.Effect, Achieves: t.Achieves,
-			Takes: t.Takes.String(), Success: t.Success, Telemetry: t.Telemetry, Rules: rules(c.Rules()), Blind: append([]string{}, c.Blind()...), coverage: c}
+		r := techniqueRow{
+			ID:        t.ID,
+			Name:      t.Name,
+			Tactic:    t.Tactic,
+			Platforms: t.Platforms,
+			Needs:     t.Needs,
+			Effect:    t.Effect,
+			Achieves:  t.Achieves,
+			Takes:     t.Takes.String(),
+			Success:   t.Success,
+			Telemetry: t.Telemetry,
+			Rules:     rules(c.Rules()),
+			Blind:     append([]string{}, c.Blind()...),
+			coverage:  c,
+		}
 		for _, tool := range c.Tools {
-			r.Tools = append(r.Tools, techniqueTool{tool.Tool, tool.Events, append([]string{}, tool.Sources...), rules(tool.Rules)})
+			r.Tools = append(
+				r.Tools,
+				techniqueTool{tool.Tool, tool.Events, append([]string{}, tool.Sources...), rules(tool.Rules)},
+			)
 		}
 		rows = append(rows, r)
 	}
@@ -120,8 +146,23 @@ blind spot.`,
 			if asJSON {
 				return printJSON(c.OutOrStdout(), rows)
 			}
-			t := newTable(c.OutOrStdout(), "id", "name", "tactic", "telemetry", "tools seen", "rule of the highest level")
-			t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft}, {Number: 4, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft}, {Number: 5, Align: text.AlignRight}, {Number: 6, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft}})
+			t := newTable(
+				c.OutOrStdout(),
+				"id",
+				"name",
+				"tactic",
+				"telemetry",
+				"tools seen",
+				"rule of the highest level",
+			)
+			t.SetColumnConfigs(
+				[]table.ColumnConfig{
+					{Number: 2, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft},
+					{Number: 4, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft},
+					{Number: 5, Align: text.AlignRight},
+					{Number: 6, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft},
+				},
+			)
 			blind := 0
 			for _, r := range rows {
 				rule := "-"
@@ -131,10 +172,24 @@ blind spot.`,
 				if len(r.Blind) == len(r.Tools) {
 					blind++
 				}
-				t.AppendRow(table.Row{r.ID, r.Name, r.Tactic, strings.Join(r.Telemetry, ", "), fmt.Sprintf("%d of %d", len(r.Tools)-len(r.Blind), len(r.Tools)), rule})
+				t.AppendRow(
+					table.Row{
+						r.ID,
+						r.Name,
+						r.Tactic,
+						strings.Join(r.Telemetry, ", "),
+						fmt.Sprintf("%d of %d", len(r.Tools)-len(r.Blind), len(r.Tools)),
+						rule,
+					},
+				)
 			}
 			t.Render()
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%d techniques; %d are seen by no rule at all; 'hemostat technique show ID' tells more\n", len(rows), blind)
+			_, err = fmt.Fprintf(
+				c.OutOrStdout(),
+				"%d techniques; %d are seen by no rule at all; 'hemostat technique show ID' tells more\n",
+				len(rows),
+				blind,
+			)
 			return err
 		},
 	}

@@ -43,7 +43,11 @@ func variantCommand() *cobra.Command {
 				return err
 			}
 			if !inside {
-				return fmt.Errorf("%s is a file; embedded: default, %s", args[0], strings.Join(defence.EmbeddedNames(), ", "))
+				return fmt.Errorf(
+					"%s is a file; embedded: default, %s",
+					args[0],
+					strings.Join(defence.EmbeddedNames(), ", "),
+				)
 			}
 			_, err = c.OutOrStdout().Write(data)
 			return err

@@ -40,7 +40,18 @@ func EntitiesOf(e *event.Event, v *inventory.Inventory) Entities {
 		}
 		return ""
 	}
-	x := Entities{Host: e.Host, User: shortUser(first(event.TargetUserName, event.User, event.SubjectUserName, event.KerberosClient, event.ClientServerUsername))}
+	x := Entities{
+		Host: e.Host,
+		User: shortUser(
+			first(
+				event.TargetUserName,
+				event.User,
+				event.SubjectUserName,
+				event.KerberosClient,
+				event.ClientServerUsername,
+			),
+		),
+	}
 	if strings.HasPrefix(e.Value(event.TargetUserName), "S-1-") || strings.HasSuffix(x.User, "$") {
 		x.User = ""
 	}

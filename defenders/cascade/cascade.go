@@ -148,7 +148,14 @@ func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decis
 		return Decision{}, false
 	}
 	z.level, z.until = level, now+c.options.Hold
-	return Decision{Zone: a.Zone, Level: level, Evidence: z.evidence, Host: a.Host, Next: c.expected(a.Zone), Hold: c.options.Hold}, true
+	return Decision{
+		Zone:     a.Zone,
+		Level:    level,
+		Evidence: z.evidence,
+		Host:     a.Host,
+		Next:     c.expected(a.Zone),
+		Hold:     c.options.Hold,
+	}, true
 }
 
 // events are the thresholds that a zone's evidence has reached.

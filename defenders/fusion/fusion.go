@@ -62,9 +62,23 @@ func New(o Options) (*Fusion, error) {
 	f := &Fusion{options: o, cache: map[Indicator]cachedLookup{}, breakers: map[string]*breaker{}}
 	if o.Registry != nil {
 		f.metrics = &metrics{
-			enrichments: prometheus.NewCounter(prometheus.CounterOpts{Name: "threat_enrichments_total", Help: "Alerts enriched."}),
-			score:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "threat_correlation_score", Help: "Score of the incident that an alert joined.", Buckets: prometheus.LinearBuckets(0.1, 0.1, 10)}),
-			queries:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "threat_intel_source_queries_total", Help: "Questions to threat-intelligence sources; status is hit, miss, cached, error, or open when the source has failed too often to be asked."}, []string{"source", "status"}),
+			enrichments: prometheus.NewCounter(
+				prometheus.CounterOpts{Name: "threat_enrichments_total", Help: "Alerts enriched."},
+			),
+			score: prometheus.NewHistogram(
+				prometheus.HistogramOpts{
+					Name:    "threat_correlation_score",
+					Help:    "Score of the incident that an alert joined.",
+					Buckets: prometheus.LinearBuckets(0.1, 0.1, 10),
+				},
+			),
+			queries: prometheus.NewCounterVec(
+				prometheus.CounterOpts{
+					Name: "threat_intel_source_queries_total",
+					Help: "Questions to threat-intelligence sources; status is hit, miss, cached, error, or open when the source has failed too often to be asked.",
+				},
+				[]string{"source", "status"},
+			),
 		}
 		for _, c := range []prometheus.Collector{f.metrics.enrichments, f.metrics.score, f.metrics.queries} {
 			if err := o.Registry.Register(c); err != nil {

@@ -110,11 +110,23 @@ func New(o Options, r Responder) (*Lifecycle, error) {
 	o.Window = cmp.Or(o.Window, 90*time.Minute)
 	o.Restoration.Quiet = cmp.Or(o.Restoration.Quiet, 45*time.Minute)
 	o.Restoration.Check = cmp.Or(o.Restoration.Check, 5*time.Minute)
-	l := &Lifecycle{options: o, responder: r, cascade: cascade.New(o.Cascade, o.Inventory), open: map[int]*tracked{}, byKey: map[string]*tracked{},
-		merged: map[int]int{}, stages: map[stageKey][]*StageTime{}}
+	l := &Lifecycle{
+		options:   o,
+		responder: r,
+		cascade:   cascade.New(o.Cascade, o.Inventory),
+		open:      map[int]*tracked{},
+		byKey:     map[string]*tracked{},
+		merged:    map[int]int{},
+		stages:    map[stageKey][]*StageTime{},
+	}
 	if o.Registry != nil {
-		l.coherence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "response_coherence_seconds", Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
-			Help: "Time from an incident's detection to the first action in effect, or approval request; the goal is under 5 s."})
+		l.coherence = prometheus.NewHistogram(
+			prometheus.HistogramOpts{
+				Name:    "response_coherence_seconds",
+				Buckets: prometheus.ExponentialBuckets(0.5, 2, 12),
+				Help:    "Time from an incident's detection to the first action in effect, or approval request; the goal is under 5 s.",
+			},
+		)
 		if err := o.Registry.Register(l.coherence); err != nil {
 			return nil, fmt.Errorf("incident metrics: %w", err)
 		}
@@ -588,7 +600,11 @@ func (l *Lifecycle) closeStageFrom(id int, name stage.Name, started *time.Durati
 
 // cascadeOrder is what a zone's reaction asks the response for.
 func cascadeOrder(in *Incident, d cascade.Decision) Order {
-	o := Order{Incident: in, Origin: action.FromCascade, About: fmt.Sprintf("host=%s next=%s zone=%s", d.Host, d.Next, d.Zone)}
+	o := Order{
+		Incident: in,
+		Origin:   action.FromCascade,
+		About:    fmt.Sprintf("host=%s next=%s zone=%s", d.Host, d.Next, d.Zone),
+	}
 	at := func(kind action.Kind, target action.TargetKind, value string) action.Request {
 		return action.Request{Kind: kind, Target: action.Target{Kind: target, Value: value}}
 	}
@@ -614,29 +630,57 @@ func cascadeOrder(in *Incident, d cascade.Decision) Order {
 		}
 	case cascade.Isolated:
 		o.Name, o.Key = cascadeIsolate, d.Zone
-		o.Steps = []OrderStep{{ID: "isolate", Requests: []action.Request{at(action.IsolateZone, action.Zone, d.Zone)}, Risk: action.High, TTL: d.Hold,
-			Approval: &Approval{Timeout: 10 * time.Minute}}}
+		o.Steps = []OrderStep{
+			{
+				ID:       "isolate",
+				Requests: []action.Request{at(action.IsolateZone, action.Zone, d.Zone)},
+				Risk:     action.High,
+				TTL:      d.Hold,
+				Approval: &Approval{Timeout: 10 * time.Minute},
+			},
+		}
 	}
 	return o
 }
 
 // releaseOrder asks whether what was done may be undone.
 func releaseOrder(in *Incident, hosts []string, noApproval bool) Order {
-	request := action.Request{Kind: action.ReleaseContainment, Target: action.Target{Kind: action.Hosts, Value: strings.Join(hosts, ",")}}
+	request := action.Request{
+		Kind:   action.ReleaseContainment,
+		Target: action.Target{Kind: action.Hosts, Value: strings.Join(hosts, ",")},
+	}
 	step := OrderStep{ID: "release", Requests: []action.Request{request}, Risk: action.Medium}
 	if !noApproval {
 		step.Approval = &Approval{Timeout: 20 * time.Minute, EscalateTo: approval.Tier2}
 	}
-	return Order{Incident: in, Origin: action.FromRestoration, Name: restoration, Key: fmt.Sprint(in.ID), About: about(in, hosts), Deadline: 12 * time.Hour, Steps: []OrderStep{step}}
+	return Order{
+		Incident: in,
+		Origin:   action.FromRestoration,
+		Name:     restoration,
+		Key:      fmt.Sprint(in.ID),
+		About:    about(in, hosts),
+		Deadline: 12 * time.Hour,
+		Steps:    []OrderStep{step},
+	}
 }
 
 // rebuildOrder restores hosts from their images.
 func rebuildOrder(in *Incident, hosts []string) Order {
 	step := OrderStep{ID: "rebuild", Risk: action.Medium, Width: 4, Timeout: 6 * time.Hour}
 	for _, h := range hosts {
-		step.Requests = append(step.Requests, action.Request{Kind: action.RestoreFromBackup, Target: action.Target{Kind: action.Host, Value: h}})
+		step.Requests = append(
+			step.Requests,
+			action.Request{Kind: action.RestoreFromBackup, Target: action.Target{Kind: action.Host, Value: h}},
+		)
 	}
-	return Order{Incident: in, Origin: action.FromRebuild, Name: rebuild, Key: fmt.Sprint(in.ID), About: about(in, hosts), Steps: []OrderStep{step}}
+	return Order{
+		Incident: in,
+		Origin:   action.FromRebuild,
+		Name:     rebuild,
+		Key:      fmt.Sprint(in.ID),
+		About:    about(in, hosts),
+		Steps:    []OrderStep{step},
+	}
 }
 
 func about(in *Incident, hosts []string) string {

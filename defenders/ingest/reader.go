@@ -109,7 +109,13 @@ func ReadFile(ctx context.Context, name string, o Options, emit func(*event.Even
 }
 
 // readContainer unpacks gzip and zip, known by their first bytes.
-func readContainer(ctx context.Context, name string, f *os.File, o Options, emit func(*event.Event) error) (Summary, error) {
+func readContainer(
+	ctx context.Context,
+	name string,
+	f *os.File,
+	o Options,
+	emit func(*event.Event) error,
+) (Summary, error) {
 	in := bufio.NewReaderSize(f, 256<<10)
 	head, err := in.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -150,7 +156,14 @@ func spool(f *os.File, in io.Reader) (_ io.ReaderAt, size int64, remove func(), 
 	return temporary, size, remove, nil
 }
 
-func readZip(ctx context.Context, name string, f *os.File, in io.Reader, o Options, emit func(*event.Event) error) (Summary, error) {
+func readZip(
+	ctx context.Context,
+	name string,
+	f *os.File,
+	in io.Reader,
+	o Options,
+	emit func(*event.Event) error,
+) (Summary, error) {
 	content, size, remove, err := spool(f, in)
 	if err != nil {
 		return Summary{}, fmt.Errorf("log %s: %w", name, err)
@@ -220,7 +233,10 @@ func Read(ctx context.Context, name string, r io.Reader, o Options, emit func(*e
 			if len(bytes.TrimSpace(head)) == 0 {
 				return Summary{}, nil
 			}
-			return Summary{}, &badLogError{name, "its format is not recognised; name one with --format: " + strings.Join(Formats[1:], ", ")}
+			return Summary{}, &badLogError{
+				name,
+				"its format is not recognised; name one with --format: " + strings.Join(Formats[1:], ", "),
+			}
 		}
 	}
 	d := newDecoder(format, name)
@@ -297,7 +313,8 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 func pretty(in *bufio.Reader) bool {
 	head, _ := in.Peek(64)
 	head = bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n")
-	return bytes.HasPrefix(head, []byte("{\n")) || bytes.HasPrefix(head, []byte("{\r\n")) || bytes.HasPrefix(head, []byte("["))
+	return bytes.HasPrefix(head, []byte("{\n")) || bytes.HasPrefix(head, []byte("{\r\n")) ||
+		bytes.HasPrefix(head, []byte("["))
 }
 
 func newDecoder(format, name string) decoder {
@@ -332,7 +349,9 @@ func sniff(head []byte) string {
 				return "zeek"
 			case bytes.Contains(all, []byte(`"logsource"`)) && bytes.Contains(all, []byte(`"fields"`)):
 				return "ndjson"
-			case bytes.Contains(all, []byte(`"EventID"`)), bytes.Contains(all, []byte(`"winlog"`)), bytes.Contains(all, []byte(`"Event"`)):
+			case bytes.Contains(all, []byte(`"EventID"`)),
+				bytes.Contains(all, []byte(`"winlog"`)),
+				bytes.Contains(all, []byte(`"Event"`)):
 				return "winlog"
 			}
 			return ""

@@ -192,7 +192,12 @@ func jsonText(arena *event.Arena, v *fastjson.Value) (string, bool) {
 	return "", false
 }
 
-var timeLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05"}
+var timeLayouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05",
+}
 
 // textTime reads a time as nanoseconds since the Unix epoch, 0 when it is none.
 func textTime(s string) time.Duration {

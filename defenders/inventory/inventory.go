@@ -38,7 +38,14 @@ type Inventory struct {
 
 // New indexes an asset register.
 func New(hosts []Host, accounts []Account) *Inventory {
-	v := &Inventory{Hosts: hosts, Accounts: accounts, byName: map[string]*Host{}, byIP: map[string]*Host{}, byAccount: map[string]*Account{}, worth: map[string]float64{}}
+	v := &Inventory{
+		Hosts:     hosts,
+		Accounts:  accounts,
+		byName:    map[string]*Host{},
+		byIP:      map[string]*Host{},
+		byAccount: map[string]*Account{},
+		worth:     map[string]float64{},
+	}
 	for i := range hosts {
 		h := &hosts[i]
 		v.byName[strings.ToUpper(h.Name)] = h

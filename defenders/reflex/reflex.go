@@ -115,7 +115,13 @@ func (r *Reflex) countFailure(now time.Duration, e *event.Event, from string, re
 	report(detect.Finding{
 		RuleID: "reflex.password_failures", Title: "Repeated Failed Logons", Techniques: []string{"T1110"},
 		Severity: severity.Low, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
-		Reaction: r.reaction(action.Request{Kind: action.RateLimit, Target: action.Target{Kind: action.Address, Value: from}, Rate: r.options.Limit}),
+		Reaction: r.reaction(
+			action.Request{
+				Kind:   action.RateLimit,
+				Target: action.Target{Kind: action.Address, Value: from},
+				Rate:   r.options.Limit,
+			},
+		),
 	})
 }
 
@@ -160,8 +166,17 @@ func (r *Reflex) matchIndicators(now time.Duration, e *event.Event, report detec
 		if f == event.ServerName {
 			request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}
 		}
-		report(detect.Finding{RuleID: "reflex.known_bad", Title: "Connection To Known-Malicious Indicator", Techniques: []string{"T1071"},
-			Severity: severity.Low, Confidence: 0.85, Evidence: []uint64{e.ID}, Reaction: r.reaction(request)})
+		report(
+			detect.Finding{
+				RuleID:     "reflex.known_bad",
+				Title:      "Connection To Known-Malicious Indicator",
+				Techniques: []string{"T1071"},
+				Severity:   severity.Low,
+				Confidence: 0.85,
+				Evidence:   []uint64{e.ID},
+				Reaction:   r.reaction(request),
+			},
+		)
 		return
 	}
 }

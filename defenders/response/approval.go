@@ -54,7 +54,14 @@ func (e *Engine) ask(now time.Duration, n *node) {
 	if w := e.sameRequest(n); w != nil {
 		w.followers = append(w.followers, n)
 		n.follows = w
-		e.auditStep(now, n, AuditEntry{What: "approval_shared", Detail: fmt.Sprintf("%s/%s asks the same already", w.record.Playbook, w.record.Step)})
+		e.auditStep(
+			now,
+			n,
+			AuditEntry{
+				What:   "approval_shared",
+				Detail: fmt.Sprintf("%s/%s asks the same already", w.record.Playbook, w.record.Step),
+			},
+		)
 		return
 	}
 	role := approval.Tier1
@@ -109,28 +116,65 @@ func (e *Engine) open(now time.Duration, n *node, role approval.Role, escalated 
 		timeout = s.HOTL.Timeout
 	}
 	e.nextApproval++
-	record := &ApprovalRecord{ID: e.nextApproval, Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: s.ID, Requests: requests,
-		Kind: s.Action, Target: strings.Join(targets, ","), Asked: now, Outcome: approval.Pending, Approver: string(role), Confidence: r.incident.Score, Disruption: disruption}
+	record := &ApprovalRecord{
+		ID:         e.nextApproval,
+		Run:        r.id,
+		Incident:   r.incident.ID,
+		Playbook:   r.playbook.ID,
+		Step:       s.ID,
+		Requests:   requests,
+		Kind:       s.Action,
+		Target:     strings.Join(targets, ","),
+		Asked:      now,
+		Outcome:    approval.Pending,
+		Approver:   string(role),
+		Confidence: r.incident.Score,
+		Disruption: disruption,
+	}
 	w := &approvalRequest{node: n, record: record, key: subject(n), escalated: escalated}
 	e.openRequests[record.ID] = w
 	e.requestsByKey[w.key] = w
 	n.asked = append(n.asked, w)
-	e.auditStep(now, n, AuditEntry{What: "approval_asked", Detail: r.redact(fmt.Sprintf("%s about %s of %s", role, s.Action, record.Target)), Evidence: shownEvidence(r, disruption)})
+	e.auditStep(
+		now,
+		n,
+		AuditEntry{
+			What:     "approval_asked",
+			Detail:   r.redact(fmt.Sprintf("%s about %s of %s", role, s.Action, record.Target)),
+			Evidence: shownEvidence(r, disruption),
+		},
+	)
 	e.setTimer(now+timeout, timer{kind: timerApproval, id: int64(record.ID)})
 	e.notifyApproval(e.options.Listener.ApprovalAsked, record)
 	if e.options.Approver == nil {
 		return
 	}
-	request := ApprovalRequest{ID: record.ID, Role: role, Kind: s.Action, Requests: requests, Risk: s.Risk, Confidence: r.incident.Score,
-		Disruption: disruption, Severity: r.incident.Severity, Deadline: now + timeout,
-		Key: r.playbook.ID + "/" + s.ID + "/" + record.Target + "/" + string(role)}
+	request := ApprovalRequest{
+		ID:         record.ID,
+		Role:       role,
+		Kind:       s.Action,
+		Requests:   requests,
+		Risk:       s.Risk,
+		Confidence: r.incident.Score,
+		Disruption: disruption,
+		Severity:   r.incident.Severity,
+		Deadline:   now + timeout,
+		Key:        r.playbook.ID + "/" + s.ID + "/" + record.Target + "/" + string(role),
+	}
 	e.call(func(now time.Duration) { e.options.Approver.Ask(now, request) })
 }
 
 // shownEvidence is what the approver was shown.
 func shownEvidence(r *run, disruption float64) string {
 	in := r.incident
-	return fmt.Sprintf("confidence %.2f, severity %s, %d alerts, techniques %s, predicted disruption %.1f", in.Score, in.Severity, in.Count, strings.Join(in.Techniques, " "), disruption)
+	return fmt.Sprintf(
+		"confidence %.2f, severity %s, %d alerts, techniques %s, predicted disruption %.1f",
+		in.Score,
+		in.Severity,
+		in.Count,
+		strings.Join(in.Techniques, " "),
+		disruption,
+	)
 }
 
 // Answer is a person's answer to an approval request. One that comes after the time is
@@ -159,8 +203,19 @@ func (e *Engine) logLate(now time.Duration, rec *ApprovalRecord, by string) {
 		rec.Outcome, rec.Answered, rec.Approver = approval.TooLate, &now, by
 	}
 	e.metrics.outcome(rec.Kind, approval.TooLate, now-rec.Asked)
-	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_too_late",
-		Status: string(approval.TooLate), Detail: by, Waited: now - rec.Asked})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:      rec.Run,
+			Incident: rec.Incident,
+			Playbook: rec.Playbook,
+			Step:     rec.Step,
+			What:     "approval_too_late",
+			Status:   string(approval.TooLate),
+			Detail:   by,
+			Waited:   now - rec.Asked,
+		},
+	)
 }
 
 // takeAnswer closes a request and carries its run on.
@@ -237,8 +292,19 @@ func (e *Engine) close(now time.Duration, w *approvalRequest, a answer) {
 	e.closedRequests.add(rec.ID, rec)
 	e.metrics.request(rec.Kind, a.outcome == approval.Approved)
 	e.metrics.outcome(rec.Kind, a.outcome, now-rec.Asked)
-	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: "approval_" + string(a.outcome),
-		Status: string(a.outcome), Detail: a.by, Waited: now - rec.Asked})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:      rec.Run,
+			Incident: rec.Incident,
+			Playbook: rec.Playbook,
+			Step:     rec.Step,
+			What:     "approval_" + string(a.outcome),
+			Status:   string(a.outcome),
+			Detail:   a.by,
+			Waited:   now - rec.Asked,
+		},
+	)
 	e.notifyApproval(e.options.Listener.ApprovalClosed, rec)
 }
 

@@ -100,8 +100,16 @@ func newEnv(a *alert.Alert, in *incident.Incident, criticality float64) env {
 			User: a.User, SourceIP: a.SourceIP, SourceHost: a.Source, Destination: a.Destination, Domain: a.Domain,
 			ProcessID: a.ProcessID, FileHash: a.FileHash, RuleID: a.RuleID, Criticality: criticality,
 		},
-		Fusion: fusionView{Confidence: in.Score, Alerts: in.Count, IntelHits: in.IntelHits, Hosts: in.Hosts, Accounts: in.Accounts, Sources: in.Sources, Techniques: in.Techniques},
-		Steps:  map[string]stepView{},
+		Fusion: fusionView{
+			Confidence: in.Score,
+			Alerts:     in.Count,
+			IntelHits:  in.IntelHits,
+			Hosts:      in.Hosts,
+			Accounts:   in.Accounts,
+			Sources:    in.Sources,
+			Techniques: in.Techniques,
+		},
+		Steps: map[string]stepView{},
 	}
 }
 

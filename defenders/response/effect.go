@@ -53,7 +53,10 @@ func (e *Engine) hold(now time.Duration, t *task) {
 // holderFor is the holder of an effect for a run's incident and playbook.
 func (e *Engine) holderFor(h *effect, r *run) *holder {
 	incident := r.incident.ID
-	at := slices.IndexFunc(h.holders, func(x *holder) bool { return x.run.incident.ID == incident && x.run.playbook.ID == r.playbook.ID })
+	at := slices.IndexFunc(
+		h.holders,
+		func(x *holder) bool { return x.run.incident.ID == incident && x.run.playbook.ID == r.playbook.ID },
+	)
 	if at < 0 {
 		x := &holder{run: r}
 		h.holders = append(h.holders, x)
@@ -77,7 +80,10 @@ func (e *Engine) releaseHold(now time.Duration, h *effect, x *holder, cause, why
 	h.holders = slices.DeleteFunc(h.holders, func(other *holder) bool { return other == x })
 	incident := x.run.incident.ID
 	if !slices.ContainsFunc(h.holders, func(other *holder) bool { return other.run.incident.ID == incident }) {
-		e.effectsByIncident[incident] = slices.DeleteFunc(e.effectsByIncident[incident], func(other *effect) bool { return other == h })
+		e.effectsByIncident[incident] = slices.DeleteFunc(
+			e.effectsByIncident[incident],
+			func(other *effect) bool { return other == h },
+		)
 		if len(e.effectsByIncident[incident]) == 0 {
 			delete(e.effectsByIncident, incident)
 		}
@@ -106,8 +112,18 @@ func (e *Engine) undo(now time.Duration, rec *ActionRecord, cause, why string) {
 	}
 	rec.Undone = &now
 	e.metrics.undo(rec.Request.Kind, cause)
-	e.audit(now, AuditEntry{Run: rec.Run, Incident: rec.Incident, Playbook: rec.Playbook, Step: rec.Step, What: what, Status: cause,
-		Detail: strings.TrimSpace(string(rec.Request.Kind) + " " + rec.Target + ": " + why)})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:      rec.Run,
+			Incident: rec.Incident,
+			Playbook: rec.Playbook,
+			Step:     rec.Step,
+			What:     what,
+			Status:   cause,
+			Detail:   strings.TrimSpace(string(rec.Request.Kind) + " " + rec.Target + ": " + why),
+		},
+	)
 }
 
 // compensate undoes what a run has put in force, the latest first.

@@ -307,13 +307,34 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 	}
 	e.lastStart[key] = now
 	e.nextRun++
-	r := &run{id: e.nextRun, playbook: p, incident: in, origin: q.Origin, env: q.Env, inputs: q.Inputs, about: q.about, started: now, key: key, status: action.Succeeded, severity: in.Severity}
+	r := &run{
+		id:       e.nextRun,
+		playbook: p,
+		incident: in,
+		origin:   q.Origin,
+		env:      q.Env,
+		inputs:   q.Inputs,
+		about:    q.about,
+		started:  now,
+		key:      key,
+		status:   action.Succeeded,
+		severity: in.Severity,
+	}
 	r.env.Steps = map[string]stepView{}
 	r.root = &node{run: r, children: r.buildTree(p.Steps)}
 	e.running[key] = r
 	e.runsByIncident[in.ID]++
 	if e.runCount >= e.options.Policy.MaxRuns {
-		e.audit(now, AuditEntry{Run: r.id, Incident: in.ID, Playbook: p.ID, What: "run_queued", Detail: fmt.Sprintf("%d runs go on", e.runCount)})
+		e.audit(
+			now,
+			AuditEntry{
+				Run:      r.id,
+				Incident: in.ID,
+				Playbook: p.ID,
+				What:     "run_queued",
+				Detail:   fmt.Sprintf("%d runs go on", e.runCount),
+			},
+		)
 		e.waitingRuns[r.severity] = append(e.waitingRuns[r.severity], r)
 		return
 	}
@@ -329,7 +350,16 @@ func (e *Engine) admitRate(now time.Duration, p *Playbook, in *incident.Incident
 	if len(recent) >= p.Limits.MaxPerHour {
 		e.recentStarts[p.ID] = recent
 		e.metrics.limited(p.ID, "max_per_hour")
-		e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: string(action.Limited), Detail: fmt.Sprintf("max_per_hour: it has started %d times within an hour", len(recent))})
+		e.audit(
+			now,
+			AuditEntry{
+				Incident: in.ID,
+				Playbook: p.ID,
+				What:     "limited",
+				Status:   string(action.Limited),
+				Detail:   fmt.Sprintf("max_per_hour: it has started %d times within an hour", len(recent)),
+			},
+		)
 		return false
 	}
 	e.recentStarts[p.ID] = append(recent, now)
@@ -339,7 +369,17 @@ func (e *Engine) admitRate(now time.Duration, p *Playbook, in *incident.Incident
 func (e *Engine) startRun(now time.Duration, r *run) {
 	e.runCount++
 	p := r.playbook
-	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: p.ID, What: "run_started", Detail: r.shownInputs(), PlaybookSHA256: p.Digest})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:            r.id,
+			Incident:       r.incident.ID,
+			Playbook:       p.ID,
+			What:           "run_started",
+			Detail:         r.shownInputs(),
+			PlaybookSHA256: p.Digest,
+		},
+	)
 	e.notifyRun(e.options.Listener.RunStarted, r)
 	deadline := p.Deadline
 	if deadline == 0 {
@@ -347,7 +387,9 @@ func (e *Engine) startRun(now time.Duration, r *run) {
 	}
 	e.setTimer(now+deadline, timer{kind: timerDeadline, run: r})
 	r.walkLeaves(func(n *node) {
-		if s := n.step; s.HOTL != nil && s.HOTL.Ask == "start" && !s.condSteps && e.needsApproval(s) && e.mayRun(&r.env, s) && e.resolve(now, n) {
+		if s := n.step; s.HOTL != nil && s.HOTL.Ask == "start" && !s.condSteps && e.needsApproval(s) &&
+			e.mayRun(&r.env, s) &&
+			e.resolve(now, n) {
 			e.ask(now, n)
 		}
 	})
@@ -366,17 +408,38 @@ func (e *Engine) logCooldown(now time.Duration, p *Playbook, in *incident.Incide
 		return
 	}
 	e.cooldownLogged[key] = e.lastStart[key]
-	e.audit(now, AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: string(action.Limited), Detail: why})
+	e.audit(
+		now,
+		AuditEntry{Incident: in.ID, Playbook: p.ID, What: "limited", Status: string(action.Limited), Detail: why},
+	)
 }
 
 // logLimit notes that a run has reached a limit.
 func (e *Engine) logLimit(now time.Duration, r *run, step, limit, why string) {
 	e.metrics.limited(r.playbook.ID, limit)
-	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, Step: step, What: "limited", Status: string(action.Limited), Detail: limit + ": " + why})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:      r.id,
+			Incident: r.incident.ID,
+			Playbook: r.playbook.ID,
+			Step:     step,
+			What:     "limited",
+			Status:   string(action.Limited),
+			Detail:   limit + ": " + why,
+		},
+	)
 }
 
 // Act carries out one action outside any playbook, such as a reflex.
-func (e *Engine) Act(now time.Duration, incident int, origin action.Origin, by string, request action.Request, ttl time.Duration) {
+func (e *Engine) Act(
+	now time.Duration,
+	incident int,
+	origin action.Origin,
+	by string,
+	request action.Request,
+	ttl time.Duration,
+) {
 	e.enqueue(transition{kind: actOnce, single: &singleAction{incident, origin, by, request, ttl}})
 	e.drain(now)
 }
@@ -391,7 +454,14 @@ type singleAction struct {
 }
 
 func (e *Engine) act(now time.Duration, a *singleAction) {
-	step := Step{ID: a.by, Action: a.request.Kind, TTL: a.ttl, Risk: action.Low, requests: []action.Request{a.request}, automatic: true}
+	step := Step{
+		ID:        a.by,
+		Action:    a.request.Kind,
+		TTL:       a.ttl,
+		Risk:      action.Low,
+		requests:  []action.Request{a.request},
+		automatic: true,
+	}
 	e.nextRun++
 	p := &Playbook{ID: a.by, Steps: []Step{step}}
 	r := &run{id: e.nextRun, playbook: p, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,

@@ -61,7 +61,10 @@ func load(fsys fs.FS, dir, shown string, decode Decoder) ([]*Playbook, error) {
 		}
 		for _, other := range books {
 			if other.ID == p.ID {
-				faults = append(faults, p.fault(p.line, p.column, "id", "the id %q is used by %s too", p.ID, other.File))
+				faults = append(
+					faults,
+					p.fault(p.line, p.column, "id", "the id %q is used by %s too", p.ID, other.File),
+				)
 			}
 		}
 		books = append(books, p)
@@ -116,17 +119,36 @@ func (c *checker) add(line, column int, where, format string, args ...any) {
 func (p *Playbook) check() []error {
 	c := &checker{Playbook: p, order: map[string]int{}, parents: map[string][]*Step{}}
 	if incident.IsReserved(p.ID) {
-		c.add(p.line, p.column, "id", "the id %q is reserved for what the program does of its own accord; choose another", p.ID)
+		c.add(
+			p.line,
+			p.column,
+			"id",
+			"the id %q is reserved for what the program does of its own accord; choose another",
+			p.ID,
+		)
 	}
 	for _, name := range p.Trigger.Any {
 		wanted := triggerTechniques(name)
 		p.techniques = append(p.techniques, wanted...)
 		if wanted == nil {
-			c.add(p.Trigger.line, p.Trigger.column, "trigger.any", "%q is no ATT&CK id and none of %s", name, strings.Join(triggerNames(), ", "))
+			c.add(
+				p.Trigger.line,
+				p.Trigger.column,
+				"trigger.any",
+				"%q is no ATT&CK id and none of %s",
+				name,
+				strings.Join(triggerNames(), ", "),
+			)
 		}
 	}
 	if p.Trigger.MinConfidence < 0 || p.Trigger.MinConfidence > 1 {
-		c.add(p.Trigger.line, p.Trigger.column, "trigger.min_confidence", "0 to 1 is accepted, not %g", p.Trigger.MinConfidence)
+		c.add(
+			p.Trigger.line,
+			p.Trigger.column,
+			"trigger.min_confidence",
+			"0 to 1 is accepted, not %g",
+			p.Trigger.MinConfidence,
+		)
 	}
 	var err error
 	if p.when, err = compile(p.Trigger.When); err != nil {
@@ -135,7 +157,14 @@ func (p *Playbook) check() []error {
 	for _, name := range slices.Sorted(maps.Keys(p.Inputs)) {
 		in := p.Inputs[name]
 		if in.From != "" && !knownPath(in.From) {
-			c.add(in.line, in.column, "inputs."+name+".from", "nothing is called %q; accepted: %s", in.From, strings.Join(paths(), ", "))
+			c.add(
+				in.line,
+				in.column,
+				"inputs."+name+".from",
+				"nothing is called %q; accepted: %s",
+				in.From,
+				strings.Join(paths(), ", "),
+			)
 		}
 		if in.From == "" && in.Default == "" {
 			c.add(in.line, in.column, "inputs."+name, "it has neither from nor default, so it can never have a value")
@@ -151,7 +180,14 @@ func (p *Playbook) check() []error {
 	}
 	for _, x := range p.Limits.Exempt {
 		if kind, _, tagged := strings.Cut(x, ":"); tagged && kind != "role" && kind != "zone" {
-			c.add(p.Limits.line, p.Limits.column, "limits.exempt", "%q is accepted as role:ROLE, zone:ZONE or a name, not %q", x, kind+":")
+			c.add(
+				p.Limits.line,
+				p.Limits.column,
+				"limits.exempt",
+				"%q is accepted as role:ROLE, zone:ZONE or a name, not %q",
+				x,
+				kind+":",
+			)
 		}
 	}
 	if p.Deadline < 0 {
@@ -337,7 +373,15 @@ func (c *checker) action(s *Step, where string) {
 	case s.Risk == "":
 		s.Risk = spec.Risk
 	case s.Risk.Rank() < spec.Risk.Rank():
-		c.add(s.line, s.column, where+".risk", "the risk of %s is %s; a playbook may raise it, not lower it to %s", s.Action, spec.Risk, s.Risk)
+		c.add(
+			s.line,
+			s.column,
+			where+".risk",
+			"the risk of %s is %s; a playbook may raise it, not lower it to %s",
+			s.Action,
+			spec.Risk,
+			s.Risk,
+		)
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.With)) {
 		c.parameter(s, spec, key, where+".with."+key)
@@ -368,7 +412,15 @@ func (c *checker) action(s *Step, where string) {
 		case spec.Observed == "":
 			c.add(s.line, s.column, where+".verify", "there is nothing to observe of %s", s.Action)
 		case v.Metric != "" && v.Metric != spec.Observed:
-			c.add(s.line, s.column, where+".verify.metric", "%s is observed by %s, not by %q", s.Action, spec.Observed, v.Metric)
+			c.add(
+				s.line,
+				s.column,
+				where+".verify.metric",
+				"%s is observed by %s, not by %q",
+				s.Action,
+				spec.Observed,
+				v.Metric,
+			)
 		case v.Within <= 0:
 			c.add(s.line, s.column, where+".verify.within", "a time above 0 is expected")
 		}
@@ -387,7 +439,15 @@ func (c *checker) parameter(s *Step, spec *action.Spec, name, where string) {
 	text := formatParam(value)
 	if strings.Contains(text, "${") {
 		if !slices.Contains(spec.ParamNames(), name) {
-			c.add(s.line, s.column, where, "%s takes no parameter %q; accepted: %s", s.Action, name, strings.Join(spec.ParamNames(), ", "))
+			c.add(
+				s.line,
+				s.column,
+				where,
+				"%s takes no parameter %q; accepted: %s",
+				s.Action,
+				name,
+				strings.Join(spec.ParamNames(), ", "),
+			)
 		}
 		return
 	}
@@ -461,7 +521,13 @@ func (c *checker) variables(s *Step, value any, where string) {
 		case ofStep:
 			c.earlier(s, id, where)
 		default:
-			c.add(s.line, s.column, where, "${%s} is neither an input nor a field of alert, fusion, estate or an earlier step", name)
+			c.add(
+				s.line,
+				s.column,
+				where,
+				"${%s} is neither an input nor a field of alert, fusion, estate or an earlier step",
+				name,
+			)
 		}
 	}
 }
@@ -496,10 +562,20 @@ var triggerSets = map[string][]string{
 	"web_shell":           {"T1505.003", "T1190"},
 	"kerberoasting":       {"T1558", "T1003.006"},
 	"command_and_control": {"T1071", "T1573", "T1572", "T1090", "T1219", "T1095", "T1102", "T1568"},
-	"cloud":               {"T1078.004", "T1621", "T1528", "T1098.003", "T1098.005", "T1114.003", "T1537", "T1550.001", "T1606"},
-	"insider":             {"T1052", "T1213", "T1039", "T1074", "T1005"},
-	"wiper":               {"T1485", "T1561", "T1529", "T1490", "T1070.001", "T1489"},
-	"miner":               {"T1496"},
+	"cloud": {
+		"T1078.004",
+		"T1621",
+		"T1528",
+		"T1098.003",
+		"T1098.005",
+		"T1114.003",
+		"T1537",
+		"T1550.001",
+		"T1606",
+	},
+	"insider": {"T1052", "T1213", "T1039", "T1074", "T1005"},
+	"wiper":   {"T1485", "T1561", "T1529", "T1490", "T1070.001", "T1489"},
+	"miner":   {"T1496"},
 }
 
 func triggerNames() []string { return slices.Sorted(maps.Keys(triggerSets)) }

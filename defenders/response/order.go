@@ -19,14 +19,30 @@ func (e *Engine) Execute(now time.Duration, o incident.Order) {
 }
 
 func orderStep(s incident.OrderStep) Step {
-	step := Step{ID: s.ID, Action: s.Requests[0].Kind, requests: s.Requests, Risk: s.Risk, TTL: s.TTL, MaxParallel: s.Width, Timeout: s.Timeout, OnFailure: "continue"}
+	step := Step{
+		ID:          s.ID,
+		Action:      s.Requests[0].Kind,
+		requests:    s.Requests,
+		Risk:        s.Risk,
+		TTL:         s.TTL,
+		MaxParallel: s.Width,
+		Timeout:     s.Timeout,
+		OnFailure:   "continue",
+	}
 	switch a := s.Approval; {
 	case a == nil:
 		step.automatic = true
 	case a.EscalateTo == "":
 		step.HOTL = &HOTL{Required: true, Ask: "reached", Timeout: a.Timeout, OnTimeout: "deny"}
 	default:
-		step.HOTL = &HOTL{Required: true, Ask: "reached", Timeout: a.Timeout, OnTimeout: "escalate", EscalateTo: a.EscalateTo, Then: "hold"}
+		step.HOTL = &HOTL{
+			Required:   true,
+			Ask:        "reached",
+			Timeout:    a.Timeout,
+			OnTimeout:  "escalate",
+			EscalateTo: a.EscalateTo,
+			Then:       "hold",
+		}
 	}
 	return step
 }

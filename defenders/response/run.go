@@ -152,7 +152,8 @@ func (e *Engine) advance(now time.Duration, r *run) {
 func (r *run) hasUnblocked() bool {
 	unblocked := false
 	r.walkLeaves(func(n *node) {
-		if n.status == action.Pending && !n.began && len(n.step.Needs) > 0 && r.checkNeeds(n.step) != needsWait && isReachable(r.root, n) {
+		if n.status == action.Pending && !n.began && len(n.step.Needs) > 0 && r.checkNeeds(n.step) != needsWait &&
+			isReachable(r.root, n) {
 			unblocked = true
 		}
 	})
@@ -340,7 +341,13 @@ func (e *Engine) notifyStep(n *node) {
 	if f == nil {
 		return
 	}
-	end := StepEnd{Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID, Origin: n.run.origin, Status: n.status}
+	end := StepEnd{
+		Incident: n.run.incident.ID,
+		Playbook: n.run.playbook.ID,
+		Step:     n.step.ID,
+		Origin:   n.run.origin,
+		Status:   n.status,
+	}
 	for _, t := range n.tasks {
 		end.Targets = append(end.Targets, t.target())
 	}
@@ -442,7 +449,8 @@ func (n *node) aggregateTasks() action.Status {
 			status = action.DryRun
 		}
 	}
-	if len(n.tasks) > 0 && !slices.ContainsFunc(n.tasks, func(t *task) bool { return t.record.Status != action.Limited }) {
+	if len(n.tasks) > 0 &&
+		!slices.ContainsFunc(n.tasks, func(t *task) bool { return t.record.Status != action.Limited }) {
 		return action.Limited
 	}
 	return status
@@ -463,7 +471,16 @@ func (e *Engine) finish(now time.Duration, r *run) {
 	}
 	if !r.origin.IsSingleAction() {
 		e.metrics.playbook(r.playbook.ID, r.status, now-r.started)
-		e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, What: "run_ended", Status: string(r.status)})
+		e.audit(
+			now,
+			AuditEntry{
+				Run:      r.id,
+				Incident: r.incident.ID,
+				Playbook: r.playbook.ID,
+				What:     "run_ended",
+				Status:   string(r.status),
+			},
+		)
 		e.notifyRun(e.options.Listener.RunEnded, r)
 	}
 	for e.runCount < e.options.Policy.MaxRuns {
@@ -481,7 +498,16 @@ func (e *Engine) expireRun(now time.Duration, r *run) {
 	if r.ended {
 		return
 	}
-	e.audit(now, AuditEntry{Run: r.id, Incident: r.incident.ID, Playbook: r.playbook.ID, What: "deadline", Detail: "the run has taken too long"})
+	e.audit(
+		now,
+		AuditEntry{
+			Run:      r.id,
+			Incident: r.incident.ID,
+			Playbook: r.playbook.ID,
+			What:     "deadline",
+			Detail:   "the run has taken too long",
+		},
+	)
 	r.stopped, r.overdue = true, true
 	if r.status == action.Succeeded {
 		r.status = action.Partial
@@ -531,7 +557,12 @@ func (e *Engine) resolve(now time.Duration, n *node) bool {
 	if limits.MaxDisruption > 0 && disruption > limits.MaxDisruption {
 		for _, t := range n.tasks {
 			if t.record == nil {
-				e.limitTask(now, t, "max_disruption", fmt.Sprintf("predicted disruption %.1f is above the limit %.1f", disruption, limits.MaxDisruption))
+				e.limitTask(
+					now,
+					t,
+					"max_disruption",
+					fmt.Sprintf("predicted disruption %.1f is above the limit %.1f", disruption, limits.MaxDisruption),
+				)
 			}
 		}
 		e.conclude(now, n, action.Limited)

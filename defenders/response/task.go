@@ -34,8 +34,18 @@ func (t *task) isLimited() bool { return t.record != nil && t.record.Status == a
 func (e *Engine) record(now time.Duration, t *task) *ActionRecord {
 	n := t.node
 	e.nextAction++
-	rec := &ActionRecord{ID: e.nextAction, Run: n.run.id, Incident: n.run.incident.ID, Playbook: n.run.playbook.ID, Step: n.step.ID,
-		Request: t.request, Target: t.target(), Status: action.Pending, Asked: now, Predicted: e.disruption(n.step, t.target())}
+	rec := &ActionRecord{
+		ID:        e.nextAction,
+		Run:       n.run.id,
+		Incident:  n.run.incident.ID,
+		Playbook:  n.run.playbook.ID,
+		Step:      n.step.ID,
+		Request:   t.request,
+		Target:    t.target(),
+		Status:    action.Pending,
+		Asked:     now,
+		Predicted: e.disruption(n.step, t.target()),
+	}
 	t.record = rec
 	if f := e.options.Listener.ActionRequested; f != nil {
 		f(now, rec)
@@ -121,7 +131,11 @@ func (e *Engine) attempt(now time.Duration, t *task) {
 		timeout = defaultTimeout
 	}
 	e.setTimer(now+timeout, timer{kind: timerAction, id: id, attempt: attempt})
-	request := ActionRequest{ID: id, Request: t.request, Attempt: fmt.Sprintf("%s/%s/%s/%d", t.record.Playbook, t.record.Step, t.target(), attempt)}
+	request := ActionRequest{
+		ID:      id,
+		Request: t.request,
+		Attempt: fmt.Sprintf("%s/%s/%s/%d", t.record.Playbook, t.record.Step, t.target(), attempt),
+	}
 	e.call(func(now time.Duration) {
 		panicked := guarded(func() { e.options.Actuator.Start(now, request) })
 		if panicked != "" && e.inFlight[id] == t && t.attempt == attempt {

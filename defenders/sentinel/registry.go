@@ -70,7 +70,10 @@ func Build(chosen []Chosen, env detect.Env) ([]Member, error) {
 		if err != nil {
 			return nil, fmt.Errorf("detector %s: %w", k.Name, err)
 		}
-		members = append(members, Member{Name: k.Name, Version: k.Version, Detector: d, Service: chosen[at].Kind.Service})
+		members = append(
+			members,
+			Member{Name: k.Name, Version: k.Version, Detector: d, Service: chosen[at].Kind.Service},
+		)
 	}
 	return members, nil
 }

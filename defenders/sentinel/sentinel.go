@@ -91,8 +91,20 @@ func New(o Options) (*Sentinel, error) {
 	}
 	if o.Registry != nil {
 		s.metrics = &metrics{
-			detections: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sentinel_detections_total", Help: "Alerts by severity; is_threat is true from severity medium on."}, []string{"severity", "is_threat"}),
-			latency:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sentinel_analysis_latency_seconds", Help: "Time from an event's arrival to the end of its analysis.", Buckets: prometheus.ExponentialBuckets(1e-5, 4, 12)}),
+			detections: prometheus.NewCounterVec(
+				prometheus.CounterOpts{
+					Name: "sentinel_detections_total",
+					Help: "Alerts by severity; is_threat is true from severity medium on.",
+				},
+				[]string{"severity", "is_threat"},
+			),
+			latency: prometheus.NewHistogram(
+				prometheus.HistogramOpts{
+					Name:    "sentinel_analysis_latency_seconds",
+					Help:    "Time from an event's arrival to the end of its analysis.",
+					Buckets: prometheus.ExponentialBuckets(1e-5, 4, 12),
+				},
+			),
 		}
 		for _, c := range []prometheus.Collector{s.metrics.detections, s.metrics.latency} {
 			if err := o.Registry.Register(c); err != nil {

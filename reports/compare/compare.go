@@ -143,13 +143,23 @@ func (r *Result) warn(baseline, candidate *Sample) {
 		r.warnf("%d trials have no counterpart in the other variant and are left out", left)
 	}
 	if baseline.Settings != candidate.Settings {
-		r.warnf("the variants set different things in the scenarios (%s; %s): pairs share their luck, but not the scenario", settingsOr(baseline.Settings), settingsOr(candidate.Settings))
+		r.warnf(
+			"the variants set different things in the scenarios (%s; %s): pairs share their luck, but not the scenario",
+			settingsOr(baseline.Settings),
+			settingsOr(candidate.Settings),
+		)
 	}
 	if baseline.Errors+candidate.Errors > 0 {
-		r.warnf("trials of status error are left out: %d of the baseline, %d of the candidate", baseline.Errors, candidate.Errors)
+		r.warnf(
+			"trials of status error are left out: %d of the baseline, %d of the candidate",
+			baseline.Errors,
+			candidate.Errors,
+		)
 	}
 	if baseline.Errors != candidate.Errors {
-		r.warnf("the two sides differ in errors, and what was left out may be what differs: mend the errors before you trust this table")
+		r.warnf(
+			"the two sides differ in errors, and what was left out may be what differs: mend the errors before you trust this table",
+		)
 	}
 	if r.Pairs < 10 {
 		r.warnf("only %d pairs: intervals are wide, and a test finds large effects only", r.Pairs)
@@ -181,7 +191,12 @@ func (r *Result) disagreements() {
 			}
 		}
 		if len(better) > 0 && len(worse) > 0 {
-			r.warnf("scenarios disagree on %s: better in %s, worse in %s; the row over all together hides that", m.Name, strings.Join(better, ", "), strings.Join(worse, ", "))
+			r.warnf(
+				"scenarios disagree on %s: better in %s, worse in %s; the row over all together hides that",
+				m.Name,
+				strings.Join(better, ", "),
+				strings.Join(worse, ", "),
+			)
 		}
 	}
 }
@@ -213,7 +228,10 @@ func (r *Row) rates(before, after []float64) {
 	}
 	n := len(before)
 	r.Baseline, r.Candidate = side(stats.Wilson(b, n, alpha), n), side(stats.Wilson(c, n, alpha), n)
-	d := stats.Newcombe(stats.Pairs{Both: both, Baseline: lost, Candidate: gained, Neither: n - both - gained - lost}, alpha)
+	d := stats.Newcombe(
+		stats.Pairs{Both: both, Baseline: lost, Candidate: gained, Neither: n - both - gained - lost},
+		alpha,
+	)
 	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
 	r.P = math.NaN()
 	if n > 0 {

@@ -111,7 +111,10 @@ func (r *Result) races() []curve {
 		}{{"detected_before_objective", causeDetected}, {"objective_before_detection", causeObjective}} {
 			curve := curve{variant, event.name, "aalen-johansen", nil}
 			for i, share := range stats.CumulativeIncidence(outcomes, event.cause, at) {
-				curve.Points = append(curve.Points, curvePoint{number(at[i]), number(share), number(math.NaN()), number(math.NaN())})
+				curve.Points = append(
+					curve.Points,
+					curvePoint{number(at[i]), number(share), number(math.NaN()), number(math.NaN())},
+				)
 			}
 			curves = append(curves, curve)
 		}
@@ -163,7 +166,10 @@ func (r *Result) pictures() ([]picture, error) {
 			var lines []pictureLine
 			for k, drawn := range ofEvent {
 				red, green, blue, _ := plotutil.Color(k).RGBA()
-				lines = append(lines, pictureLine{drawn.Variant, template.CSS(fmt.Sprintf("#%02x%02x%02x", red>>8, green>>8, blue>>8))}) //nolint:gosec // a number
+				lines = append(
+					lines,
+					pictureLine{drawn.Variant, template.CSS(fmt.Sprintf("#%02x%02x%02x", red>>8, green>>8, blue>>8))},
+				) //nolint:gosec // a number
 			}
 			pictures = append(pictures, picture{c.Event, lines, svg})
 		}
@@ -191,7 +197,13 @@ func drawCurves(curves []curve) (template.HTML, error) {
 			}
 			line = append(line, plotter.XY{X: x, Y: float64(point.Share)})
 			if !math.IsNaN(float64(point.Lo + point.Hi)) {
-				low, high = append(low, plotter.XY{X: x, Y: float64(point.Lo)}), append(high, plotter.XY{X: x, Y: float64(point.Hi)})
+				low, high = append(
+					low,
+					plotter.XY{X: x, Y: float64(point.Lo)},
+				), append(
+					high,
+					plotter.XY{X: x, Y: float64(point.Hi)},
+				)
 			}
 		}
 		if len(low) > 1 {

@@ -51,8 +51,20 @@ func jsonRows(rows []Row, subject func(*jsonRow) *string) []jsonRow {
 	out := make([]jsonRow, 0, len(rows))
 	s := func(x Side) jsonSide { return jsonSide{number(x.Value), number(x.Lo), number(x.Hi), x.N} }
 	for _, x := range rows {
-		row := jsonRow{Scenario: x.Scenario, Metric: x.Metric.Name, Baseline: s(x.Baseline), Candidate: s(x.Candidate), Difference: number(x.Difference),
-			Lo: number(x.Lo), Hi: number(x.Hi), P: number(x.P), PAdjusted: number(x.PAdjusted), Effect: number(x.Effect)}
+		row := jsonRow{
+			Scenario:   x.Scenario,
+			Metric:     x.Metric.Name,
+			Baseline:   s(x.Baseline),
+			Candidate:  s(x.Candidate),
+			Difference: number(x.Difference),
+			Lo: number(
+				x.Lo,
+			),
+			Hi:        number(x.Hi),
+			P:         number(x.P),
+			PAdjusted: number(x.PAdjusted),
+			Effect:    number(x.Effect),
+		}
 		if subject != nil {
 			*subject(&row) = x.Subject
 		}
@@ -85,7 +97,10 @@ func (r *Result) JSON() ([]byte, error) {
 		Warnings   []string       `json:"warnings"`
 	}{r.Baseline, r.Candidate, r.Options.Method, r.Options.Adjustment, r.Pairs, jsonRows(r.Rows, nil),
 		jsonRows(r.Techniques, func(x *jsonRow) *string { return &x.Technique }),
-		jsonRows(r.Detectors, func(x *jsonRow) *string { return &x.Detector }), r.curves(), rankings, warnings}, "", "  ")
+		jsonRows(
+			r.Detectors,
+			func(x *jsonRow) *string { return &x.Detector },
+		), r.curves(), rankings, warnings}, "", "  ")
 }
 
 // Part is one table of a comparison: the metrics, the techniques or the detectors.
@@ -117,7 +132,14 @@ func (r *Result) Parts() []Part {
 
 // Summary is what stands above the tables.
 func (r *Result) Summary() string {
-	return fmt.Sprintf("baseline %s, candidate %s, %d pairs; p is adjusted for all rows of a table (%s), ~ means that no difference was found; %s", r.Baseline, r.Candidate, r.Pairs, r.Options.Adjustment.authors(), r.Options.Method.explained())
+	return fmt.Sprintf(
+		"baseline %s, candidate %s, %d pairs; p is adjusted for all rows of a table (%s), ~ means that no difference was found; %s",
+		r.Baseline,
+		r.Candidate,
+		r.Pairs,
+		r.Options.Adjustment.authors(),
+		r.Options.Method.explained(),
+	)
 }
 
 // Table writes the comparison for people, aligned or as Markdown. A difference
@@ -182,7 +204,17 @@ func (p *Part) table(markdown bool) string {
 		if name = render.Inline(name); markdown {
 			name = render.Markdown(name)
 		}
-		t.AppendRow(table.Row{name, x.Metric.Name, x.Metric.Format(x.Baseline.Value), x.Metric.Format(x.Candidate.Value), x.Change(), x.Chance(), x.Baseline.N})
+		t.AppendRow(
+			table.Row{
+				name,
+				x.Metric.Name,
+				x.Metric.Format(x.Baseline.Value),
+				x.Metric.Format(x.Candidate.Value),
+				x.Change(),
+				x.Chance(),
+				x.Baseline.N,
+			},
+		)
 	}
 	if markdown {
 		return t.RenderMarkdown()

@@ -13,9 +13,11 @@ import (
 //go:embed compare.html
 var htmlText string
 
-var htmlBody = template.Must(template.New("compare").Funcs(template.FuncMap{"bar": bar, "last": func(rows []Row, i int) bool {
-	return i == 0 || rows[i-1].Name() != rows[i].Name()
-}}).Parse(htmlText))
+var htmlBody = template.Must(
+	template.New("compare").Funcs(template.FuncMap{"bar": bar, "last": func(rows []Row, i int) bool {
+		return i == 0 || rows[i-1].Name() != rows[i].Name()
+	}}).Parse(htmlText),
+)
 
 // HTML writes the comparison as a page of its own.
 func (r *Result) HTML(w io.Writer) error {
@@ -30,7 +32,11 @@ func (r *Result) HTML(w io.Writer) error {
 	}{r, pictures}); err != nil {
 		return err
 	}
-	return render.Page(w, r.Candidate+" against "+r.Baseline, template.HTML(body.String())) //nolint:gosec // written by the template above, which escapes
+	return render.Page(
+		w,
+		r.Candidate+" against "+r.Baseline,
+		template.HTML(body.String()),
+	) //nolint:gosec // written by the template above, which escapes
 }
 
 // interval is where a row's interval stands in its picture, in pixels.

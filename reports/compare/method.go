@@ -118,7 +118,16 @@ func valuesOf(pairs []pair, metric int) values {
 			v.strata = append(v.strata, n)
 		}
 		scenario = p.baseline.Scenario
-		v.before, v.after, v.horizon = append(v.before, b), append(v.after, c), append(v.horizon, float64(p.baseline.Horizon))
+		v.before, v.after, v.horizon = append(
+			v.before,
+			b,
+		), append(
+			v.after,
+			c,
+		), append(
+			v.horizon,
+			float64(p.baseline.Horizon),
+		)
 	}
 	v.strata = append(v.strata, len(v.before))
 	return v
@@ -246,7 +255,13 @@ func thinned(sample []float64) []float64 {
 func (r *Row) survival(v values) {
 	n := len(v.before)
 	before, after := observations(v.before, v.horizon), observations(v.after, v.horizon)
-	r.Baseline, r.Candidate = side(neverIfAbsent(stats.KaplanMeier(before).Median(alpha)), n), side(neverIfAbsent(stats.KaplanMeier(after).Median(alpha)), n)
+	r.Baseline, r.Candidate = side(
+		neverIfAbsent(stats.KaplanMeier(before).Median(alpha)),
+		n,
+	), side(
+		neverIfAbsent(stats.KaplanMeier(after).Median(alpha)),
+		n,
+	)
 	if n == 0 {
 		r.Difference, r.P = math.NaN(), math.NaN()
 		return
@@ -255,7 +270,10 @@ func (r *Row) survival(v values) {
 	r.Difference, r.Lo, r.Hi = d.Value, d.Lo, d.Hi
 	var groups []stats.Groups
 	v.eachStratum(func(before, after, horizon []float64) {
-		groups = append(groups, stats.Groups{Baseline: observations(before, horizon), Candidate: observations(after, horizon)})
+		groups = append(
+			groups,
+			stats.Groups{Baseline: observations(before, horizon), Candidate: observations(after, horizon)},
+		)
 	})
 	_, r.P = stats.LogRank(groups...)
 	r.Hazard = stats.Cox(alpha, groups...)

@@ -40,10 +40,54 @@ type Metric struct {
 // are marked as better when more or less, and behind the column named what is derived
 // from several. Times count from the attack's first event, in nanoseconds.
 var metrics = metricsOf(record.TrialColumns, []derived{
-	{"objective_reached", Metric{"detected_before_objective", Rate, record.Share, 1, 1, attacked(detectedInTime), "trials whose attack was detected before its goal, or without its reaching it"}},
-	{"alerts_false", Metric{"alerts_false_per_1000_benign", Count, record.Share, -1, 10, falsePerThousand, "false positives for 1,000 events of ordinary work"}},
-	{"alerts_false", Metric{"alerts_false_per_day", Count, record.Count, -1, 400, falsePerDay, "false positives in an analyst's day of eight hours"}},
-	{"approvals_asked", Metric{"approval_wait", Count, record.Seconds, -1, 86_400, approvalWait, "time that approval requests waited for their answers"}},
+	{
+		"objective_reached",
+		Metric{
+			"detected_before_objective",
+			Rate,
+			record.Share,
+			1,
+			1,
+			attacked(detectedInTime),
+			"trials whose attack was detected before its goal, or without its reaching it",
+		},
+	},
+	{
+		"alerts_false",
+		Metric{
+			"alerts_false_per_1000_benign",
+			Count,
+			record.Share,
+			-1,
+			10,
+			falsePerThousand,
+			"false positives for 1,000 events of ordinary work",
+		},
+	},
+	{
+		"alerts_false",
+		Metric{
+			"alerts_false_per_day",
+			Count,
+			record.Count,
+			-1,
+			400,
+			falsePerDay,
+			"false positives in an analyst's day of eight hours",
+		},
+	},
+	{
+		"approvals_asked",
+		Metric{
+			"approval_wait",
+			Count,
+			record.Seconds,
+			-1,
+			86_400,
+			approvalWait,
+			"time that approval requests waited for their answers",
+		},
+	},
 })
 
 // derived is a metric of several columns and the metric that it stands behind.

@@ -18,7 +18,13 @@ type Tallies map[Key]map[string]Tally
 // TechniqueDetected is the metric by which techniques are compared: whether the
 // first use in a trial was detected. Later uses depend on what the response did in
 // between, and so tell less of the detection.
-var TechniqueDetected = Metric{Name: "technique_detected", Kind: Rate, Better: 1, Bound: 1, Doc: "trials in which the first use of the technique was detected, of those in which it was used"}
+var TechniqueDetected = Metric{
+	Name:   "technique_detected",
+	Kind:   Rate,
+	Better: 1,
+	Bound:  1,
+	Doc:    "trials in which the first use of the technique was detected, of those in which it was used",
+}
 
 // DetectedTechniques tells of each technique that was carried out in a trial whether its first
 // use was detected.
@@ -36,7 +42,13 @@ func DetectedTechniques(steps []record.Step) map[string]bool {
 }
 
 var (
-	trueAlerts  = Metric{Name: "alerts_true", Kind: Count, Better: 1, Bound: 200, Doc: "alerts about an attack, a trial"}
+	trueAlerts = Metric{
+		Name:   "alerts_true",
+		Kind:   Count,
+		Better: 1,
+		Bound:  200,
+		Doc:    "alerts about an attack, a trial",
+	}
 	falseAlerts = Metric{Name: "alerts_false", Kind: Count, Better: -1, Bound: 200, Doc: "false alarms a trial"}
 )
 

@@ -139,7 +139,11 @@ func (w *Power) Table() string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	header := table.Row{"metric", "baseline", "effect", "pairs"}
-	columns := []table.ColumnConfig{{Number: 2, Align: text.AlignRight}, {Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}}
+	columns := []table.ColumnConfig{
+		{Number: 2, Align: text.AlignRight},
+		{Number: 3, Align: text.AlignRight},
+		{Number: 4, Align: text.AlignRight},
+	}
 	for i, n := range curveAt {
 		header = append(header, fmt.Sprint(n))
 		columns = append(columns, table.ColumnConfig{Number: 5 + i, Align: text.AlignRight})
@@ -170,7 +174,13 @@ func (w *Power) Table() string {
 		}
 		t.AppendRow(row)
 	}
-	return fmt.Sprintf("pairs of trials that find an effect with power %g at error rate %g (two-sided), and the power with so many pairs\n%s\n%sa pair is one trial of each side on the same day; a fixed number is asked for here, a gate stops earlier when it can\n", w.Target, w.Alpha, t.Render(), notes)
+	return fmt.Sprintf(
+		"pairs of trials that find an effect with power %g at error rate %g (two-sided), and the power with so many pairs\n%s\n%sa pair is one trial of each side on the same day; a fixed number is asked for here, a gate stops earlier when it can\n",
+		w.Target,
+		w.Alpha,
+		t.Render(),
+		notes,
+	)
 }
 
 // JSON is the table for other programs.
@@ -191,7 +201,16 @@ func (w *Power) JSON() ([]byte, error) {
 	}
 	rows := []row{}
 	for _, p := range w.Plans {
-		r := row{p.Pilot.Metric.Name, number(p.Pilot.Mean), number(p.Pilot.SD), number(p.Effect), number(math.Ceil(p.Pairs)), number(2 * math.Ceil(p.Pairs)), p.Pilot.Note, nil}
+		r := row{
+			p.Pilot.Metric.Name,
+			number(p.Pilot.Mean),
+			number(p.Pilot.SD),
+			number(p.Effect),
+			number(math.Ceil(p.Pairs)),
+			number(2 * math.Ceil(p.Pairs)),
+			p.Pilot.Note,
+			nil,
+		}
 		for _, n := range curveAt {
 			r.Curve = append(r.Curve, point{n, number(p.at(n, w.Alpha))})
 		}
@@ -230,7 +249,13 @@ func (w *Power) SVG(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		line.Color, line.Dashes, line.Width = plotutil.Color(drawn), plotutil.Dashes(drawn/len(plotutil.DefaultColors)), vg.Points(1.5)
+		line.Color, line.Dashes, line.Width = plotutil.Color(
+			drawn,
+		), plotutil.Dashes(
+			drawn/len(plotutil.DefaultColors),
+		), vg.Points(
+			1.5,
+		)
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("%s by %s", plan.Pilot.Metric.Name, plan.Pilot.Metric.Format(plan.Effect)), line)
 		drawn++

@@ -32,7 +32,13 @@ func (r Rankings) Add(detector string, confidence float64, isTrue bool) {
 // alertRanking is the area under the ROC curve of a detector's alerts: the chance that
 // a true alert has a higher confidence than a false positive. Alerts that never came are
 // not in it; technique_detected tells of those.
-var alertRanking = Metric{Name: "alert_ranking_auc", Kind: Rate, Better: 1, Bound: 1, Doc: "chance that a true alert has a higher confidence than a false positive (area under the ROC curve)"}
+var alertRanking = Metric{
+	Name:   "alert_ranking_auc",
+	Kind:   Rate,
+	Better: 1,
+	Bound:  1,
+	Doc:    "chance that a true alert has a higher confidence than a false positive (area under the ROC curve)",
+}
 
 // rankingCurve is how well the confidence of one detector's alerts tells true ones from
 // false positives. ROC has the share of false positives (x) against that of true alerts
@@ -59,7 +65,13 @@ func (r *Result) ByRanking(baseline, candidate Rankings) {
 		if math.IsNaN(before.Value + after.Value) {
 			continue
 		}
-		row := Row{Scenario: "*", Subject: detector, Metric: alertRanking, Baseline: side(before, len(b.True)), Candidate: side(after, len(c.True))}
+		row := Row{
+			Scenario:  "*",
+			Subject:   detector,
+			Metric:    alertRanking,
+			Baseline:  side(before, len(b.True)),
+			Candidate: side(after, len(c.True)),
+		}
 		row.independent(before, after)
 		r.Detectors = append(r.Detectors, row)
 	}
@@ -93,8 +105,11 @@ func rankingCurves(variant string, all Rankings) []rankingCurve {
 			continue // true alerts only, or false ones only
 		}
 		s := side(auc, len(a.True))
-		out = append(out, rankingCurve{variant, detector, len(a.True), jsonSide{number(s.Value), number(s.Lo), number(s.Hi), s.N},
-			points(stats.ROC(a.True, a.Confidence)), points(stats.PR(a.True, a.Confidence))})
+		out = append(
+			out,
+			rankingCurve{variant, detector, len(a.True), jsonSide{number(s.Value), number(s.Lo), number(s.Hi), s.N},
+				points(stats.ROC(a.True, a.Confidence)), points(stats.PR(a.True, a.Confidence))},
+		)
 	}
 	return out
 }

@@ -44,7 +44,11 @@ type Sample struct {
 
 // NewSample makes a sample with room for so many trials.
 func NewSample(variant string, trials int) *Sample {
-	return &Sample{Variant: variant, trials: make([]observation, 0, trials), values: make([]float64, 0, trials*len(metrics))}
+	return &Sample{
+		Variant: variant,
+		trials:  make([]observation, 0, trials),
+		values:  make([]float64, 0, trials*len(metrics)),
+	}
 }
 
 // Len is the number of trials without those of status error.
@@ -58,7 +62,15 @@ func (s *Sample) Add(t *record.Trial, seed uint64, scenarioDigest string) error 
 	}
 	for _, c := range record.TrialColumns {
 		if v, _ := c.Number(t); c.Type == "REAL" && (math.IsNaN(v) || math.IsInf(v, 0)) {
-			return fmt.Errorf("trial %s (%s/%s/%d) has the %s %v, which is no number: its row is damaged, so remove it and run it again with --resume", t.TrialID, t.Scenario, t.Variant, t.Index, c.Name, v)
+			return fmt.Errorf(
+				"trial %s (%s/%s/%d) has the %s %v, which is no number: its row is damaged, so remove it and run it again with --resume",
+				t.TrialID,
+				t.Scenario,
+				t.Variant,
+				t.Index,
+				c.Name,
+				v,
+			)
 		}
 	}
 	from := len(s.values)
@@ -72,7 +84,16 @@ func (s *Sample) Add(t *record.Trial, seed uint64, scenarioDigest string) error 
 	if t.TimeToObjective != nil {
 		objective = float64(*t.TimeToObjective)
 	}
-	s.trials = append(s.trials, observation{Key{t.Scenario, seed, t.Index}, scenarioDigest, t.Horizon, objective, s.values[from:len(s.values):len(s.values)]})
+	s.trials = append(
+		s.trials,
+		observation{
+			Key{t.Scenario, seed, t.Index},
+			scenarioDigest,
+			t.Horizon,
+			objective,
+			s.values[from:len(s.values):len(s.values)],
+		},
+	)
 	return nil
 }
 
@@ -85,7 +106,13 @@ func (s *Sample) sort() error {
 	}
 	for i := 1; i < len(s.trials); i++ {
 		if k := s.trials[i].Key; k == s.trials[i-1].Key {
-			return fmt.Errorf("variant %q has several trials of %s, seed %d, index %d (other states of the scenario or the variant); they are one day and must not count twice: choose one run with --run", s.Variant, k.Scenario, k.Seed, k.Index)
+			return fmt.Errorf(
+				"variant %q has several trials of %s, seed %d, index %d (other states of the scenario or the variant); they are one day and must not count twice: choose one run with --run",
+				s.Variant,
+				k.Scenario,
+				k.Seed,
+				k.Index,
+			)
 		}
 	}
 	return nil
@@ -112,10 +139,22 @@ func match(baseline, candidate *Sample) ([]pair, error) {
 			j++
 		default:
 			if b.Horizon != c.Horizon {
-				return nil, fmt.Errorf("scenario %s has a horizon of %s in one variant and %s in the other; such trials cannot be compared", b.Scenario, duration(float64(b.Horizon)), duration(float64(c.Horizon)))
+				return nil, fmt.Errorf(
+					"scenario %s has a horizon of %s in one variant and %s in the other; such trials cannot be compared",
+					b.Scenario,
+					duration(float64(b.Horizon)),
+					duration(float64(c.Horizon)),
+				)
 			}
 			if b.ScenarioDigest != c.ScenarioDigest && baseline.Settings == candidate.Settings {
-				return nil, fmt.Errorf("scenario %s is not the same in %q and %q (digests %.12s and %.12s): their trials faced different days; run both against one state of it, or choose runs with --run", b.Scenario, baseline.Variant, candidate.Variant, b.ScenarioDigest, c.ScenarioDigest)
+				return nil, fmt.Errorf(
+					"scenario %s is not the same in %q and %q (digests %.12s and %.12s): their trials faced different days; run both against one state of it, or choose runs with --run",
+					b.Scenario,
+					baseline.Variant,
+					candidate.Variant,
+					b.ScenarioDigest,
+					c.ScenarioDigest,
+				)
 			}
 			pairs = append(pairs, pair{b, c})
 			i++
@@ -123,7 +162,13 @@ func match(baseline, candidate *Sample) ([]pair, error) {
 		}
 	}
 	if len(pairs) == 0 {
-		return nil, fmt.Errorf("variants %q and %q have no trial in common: the same scenarios, seed and indices are needed (%s against %s)", baseline.Variant, candidate.Variant, baseline.describe(), candidate.describe())
+		return nil, fmt.Errorf(
+			"variants %q and %q have no trial in common: the same scenarios, seed and indices are needed (%s against %s)",
+			baseline.Variant,
+			candidate.Variant,
+			baseline.describe(),
+			candidate.describe(),
+		)
 	}
 	return pairs, nil
 }

@@ -54,7 +54,15 @@ type part struct {
 }
 
 func newCheck(c *Check, alpha float64, checks int, scenarios []string, weights map[string]float64) *check {
-	x := &check{Check: c, metric: metric(c.Metric), alpha: passAlphaFraction * alpha, failAlpha: alpha / float64(checks), scenarios: scenarios, weights: weights, parts: map[string]*part{}}
+	x := &check{
+		Check:     c,
+		metric:    metric(c.Metric),
+		alpha:     passAlphaFraction * alpha,
+		failAlpha: alpha / float64(checks),
+		scenarios: scenarios,
+		weights:   weights,
+		parts:     map[string]*part{},
+	}
 	x.relative = c.relative(x.metric)
 	switch {
 	case c.EachScenario:
@@ -156,7 +164,16 @@ func (c *check) add(round []Pair) {
 	var values, scales, weights []float64
 	for i := range round {
 		if x, scale, applies := c.difference(&round[i]); applies {
-			values, scales, weights = append(values, x), append(scales, scale), append(weights, c.weights[round[i].Scenario])
+			values, scales, weights = append(
+				values,
+				x,
+			), append(
+				scales,
+				scale,
+			), append(
+				weights,
+				c.weights[round[i].Scenario],
+			)
 		}
 	}
 	if len(values) == 0 {
@@ -263,15 +280,28 @@ func (c *check) results() []CheckResult {
 	if len(out) == 0 {
 		r := c.result("", nil)
 		r.Verdict, r.N = Pass, len(c.parts)
-		r.Reason = fmt.Sprintf("none of %d techniques is detected less often by more than %s", len(c.parts), c.Margin.Text)
+		r.Reason = fmt.Sprintf(
+			"none of %d techniques is detected less often by more than %s",
+			len(c.parts),
+			c.Margin.Text,
+		)
 		out = append(out, r)
 	}
 	return out
 }
 
 func (c *check) result(name string, p *part) CheckResult {
-	r := CheckResult{Metric: c.Metric, Scenario: "*", Kind: "margin", Margin: c.Margin.Value, Relative: c.relative, Veto: c.Veto,
-		Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+	r := CheckResult{
+		Metric:   c.Metric,
+		Scenario: "*",
+		Kind:     "margin",
+		Margin:   c.Margin.Value,
+		Relative: c.relative,
+		Veto:     c.Veto,
+		Estimate: math.NaN(),
+		Lo:       math.NaN(),
+		Hi:       math.NaN(),
+	}
 	switch {
 	case c.Gain.given():
 		r.Kind, r.Margin = "gain", c.Gain.Value
@@ -321,7 +351,16 @@ func (c *check) reason(r *CheckResult) string {
 	if r.Kind == "floor" {
 		verb = "is"
 	}
-	estimate := fmt.Sprintf("%s %s %s %s [%s, %s] in %d pairs", c.Metric, where, verb, show(r.Estimate), show(r.Lo), show(r.Hi), r.N)
+	estimate := fmt.Sprintf(
+		"%s %s %s %s [%s, %s] in %d pairs",
+		c.Metric,
+		where,
+		verb,
+		show(r.Estimate),
+		show(r.Lo),
+		show(r.Hi),
+		r.N,
+	)
 	limit := value(r.Margin)
 	switch r.Kind {
 	case "gain":

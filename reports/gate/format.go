@@ -49,11 +49,31 @@ type jsonTechnique struct {
 func (r *Result) JSON() ([]byte, error) {
 	checks, techniques := []jsonCheck{}, []jsonTechnique{}
 	for _, c := range r.Checks {
-		checks = append(checks, jsonCheck{c.Metric, c.Scenario, c.Technique, c.Kind, c.Margin, c.Relative, c.Veto, number(c.Estimate), number(c.Lo), number(c.Hi), c.N, c.Verdict, c.Reason})
+		checks = append(
+			checks,
+			jsonCheck{
+				c.Metric,
+				c.Scenario,
+				c.Technique,
+				c.Kind,
+				c.Margin,
+				c.Relative,
+				c.Veto,
+				number(c.Estimate),
+				number(c.Lo),
+				number(c.Hi),
+				c.N,
+				c.Verdict,
+				c.Reason,
+			},
+		)
 	}
 	for _, t := range r.Techniques {
 		n := float64(t.Trials)
-		techniques = append(techniques, jsonTechnique{t.Technique, float64(t.Baseline) / n, float64(t.Candidate) / n, t.Trials, t.Certain})
+		techniques = append(
+			techniques,
+			jsonTechnique{t.Technique, float64(t.Baseline) / n, float64(t.Candidate) / n, t.Trials, t.Certain},
+		)
 	}
 	return json.MarshalIndent(struct {
 		Verdict    string            `json:"verdict"`
@@ -80,7 +100,14 @@ var signs = map[string]string{Pass: "✓", Fail: "✗", Inconclusive: "?"}
 // Text writes the verdict for people.
 func (r *Result) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s against %s, policy %s\n", strings.ToUpper(r.Verdict), render.Inline(r.Candidate), render.Inline(r.Baseline), render.Inline(r.Policy.Name))
+	fmt.Fprintf(
+		&b,
+		"%s: %s against %s, policy %s\n",
+		strings.ToUpper(r.Verdict),
+		render.Inline(r.Candidate),
+		render.Inline(r.Baseline),
+		render.Inline(r.Policy.Name),
+	)
 	for _, c := range r.Checks {
 		fmt.Fprintf(&b, "  %s %s\n", signs[c.Verdict], render.Inline(c.Reason))
 	}
@@ -120,7 +147,18 @@ func (r *Result) techniqueLines() []string {
 		if t.Certain {
 			certain = ", which is certain"
 		}
-		lines = append(lines, fmt.Sprintf("technique %s is detected %s often: %.0f %% → %.0f %% of %d trials%s", t.Technique, word, 100*before, 100*after, t.Trials, certain))
+		lines = append(
+			lines,
+			fmt.Sprintf(
+				"technique %s is detected %s often: %.0f %% → %.0f %% of %d trials%s",
+				t.Technique,
+				word,
+				100*before,
+				100*after,
+				t.Trials,
+				certain,
+			),
+		)
 	}
 	return lines
 }
@@ -131,8 +169,20 @@ func (r *Result) repeat() string {
 	for _, s := range r.Provenance.Seeds {
 		seeds = append(seeds, fmt.Sprint(s))
 	}
-	return fmt.Sprintf("%d trials in %d rounds of %s; seed %s, alpha %g, policy %.12s, baseline %.12s, candidate %.12s", r.TrialsUsed, r.Rounds, strings.Join(r.Scenarios, ", "),
-		strings.Join(seeds, ", "), r.Policy.Alpha, r.Provenance.Digests["policy"], r.Provenance.Digests["baseline"], r.Provenance.Digests["candidate"])
+	return fmt.Sprintf(
+		"%d trials in %d rounds of %s; seed %s, alpha %g, policy %.12s, baseline %.12s, candidate %.12s",
+		r.TrialsUsed,
+		r.Rounds,
+		strings.Join(r.Scenarios, ", "),
+		strings.Join(
+			seeds,
+			", ",
+		),
+		r.Policy.Alpha,
+		r.Provenance.Digests["policy"],
+		r.Provenance.Digests["baseline"],
+		r.Provenance.Digests["candidate"],
+	)
 }
 
 // Markdown writes the verdict for a pull request.
@@ -169,7 +219,12 @@ func (r *Result) Markdown() string {
 	for _, name := range slices.Sorted(maps.Keys(r.Provenance.Digests)) {
 		fmt.Fprintf(&b, "- %s %s\n", render.Markdown(name), render.MarkdownCode(r.Provenance.Digests[name]))
 	}
-	fmt.Fprintf(&b, "- made by %s and %s\n\n</details>\n", render.MarkdownCode(r.Provenance.Engines[0]), render.MarkdownCode(r.Provenance.Engines[1]))
+	fmt.Fprintf(
+		&b,
+		"- made by %s and %s\n\n</details>\n",
+		render.MarkdownCode(r.Provenance.Engines[0]),
+		render.MarkdownCode(r.Provenance.Engines[1]),
+	)
 	return b.String()
 }
 

@@ -119,7 +119,12 @@ func newGate(p *Policy, scenarios []string) (*gate, error) {
 	if len(scenarios) == 0 {
 		return nil, fmt.Errorf("a gate needs at least one scenario")
 	}
-	g := &gate{policy: p, scenarios: scenarios, result: &Result{Policy: p, Scenarios: scenarios}, detected: map[string]*TechniqueChange{}}
+	g := &gate{
+		policy:    p,
+		scenarios: scenarios,
+		result:    &Result{Policy: p, Scenarios: scenarios},
+		detected:  map[string]*TechniqueChange{},
+	}
 	weights := meanOne(p.Weights, scenarios)
 	for i := range p.Checks {
 		g.checks = append(g.checks, newCheck(&p.Checks[i], p.Alpha, len(p.Checks), scenarios, weights))
@@ -158,7 +163,13 @@ func (g *gate) add(round []Pair) error {
 				broken = true
 				r.Errors[side]++
 				if r.FirstError == "" {
-					r.FirstError = fmt.Sprintf("%s/%s/%d: %s", p.Scenario, []string{"baseline", "candidate"}[side], p.Index, x.Trial.Error)
+					r.FirstError = fmt.Sprintf(
+						"%s/%s/%d: %s",
+						p.Scenario,
+						[]string{"baseline", "candidate"}[side],
+						p.Index,
+						x.Trial.Error,
+					)
 				}
 			}
 		}
@@ -169,7 +180,10 @@ func (g *gate) add(round []Pair) error {
 	for i := range round {
 		p := &round[i]
 		if b, c := p.Baseline.Trial.Horizon, p.Candidate.Trial.Horizon; b != c {
-			return fmt.Errorf("scenario %s has another horizon for the baseline than for the candidate; such trials cannot be compared", p.Scenario)
+			return fmt.Errorf(
+				"scenario %s has another horizon for the baseline than for the candidate; such trials cannot be compared",
+				p.Scenario,
+			)
 		}
 		for technique, b := range p.Baseline.Detected {
 			c, met := p.Candidate.Detected[technique]
@@ -227,7 +241,10 @@ func (g *gate) decide(over bool) bool {
 		}
 	}
 	if r.Verdict == Pass {
-		r.Reasons = append(r.Reasons, fmt.Sprintf("every check is met at error rate %g after %d trials", g.policy.Alpha, r.TrialsUsed))
+		r.Reasons = append(
+			r.Reasons,
+			fmt.Sprintf("every check is met at error rate %g after %d trials", g.policy.Alpha, r.TrialsUsed),
+		)
 	}
 	return true
 }
@@ -238,7 +255,12 @@ func (g *gate) errors() {
 	if r.Errors == [2]int{} {
 		return
 	}
-	what := fmt.Sprintf("%d trials of the baseline and %d of the candidate ended in errors (the first: %s); their rounds are left out", r.Errors[0], r.Errors[1], r.FirstError)
+	what := fmt.Sprintf(
+		"%d trials of the baseline and %d of the candidate ended in errors (the first: %s); their rounds are left out",
+		r.Errors[0],
+		r.Errors[1],
+		r.FirstError,
+	)
 	differ := r.Errors[0] != r.Errors[1] || r.Errors[0]+r.Errors[1] == r.TrialsUsed
 	switch {
 	case !differ || g.policy.Errors == "ignore":

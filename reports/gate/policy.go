@@ -76,7 +76,10 @@ func (a *Amount) UnmarshalText(text []byte) error {
 	number, percent := strings.CutSuffix(a.Text, "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return fmt.Errorf("a number such as 0.03, a share such as 3 %%, or a duration such as 10m is expected, not %q", a.Text)
+		return fmt.Errorf(
+			"a number such as 0.03, a share such as 3 %%, or a duration such as 10m is expected, not %q",
+			a.Text,
+		)
 	}
 	a.Value, a.Percent = v, percent
 	if percent {
@@ -121,7 +124,13 @@ func Parse(file string, data []byte) (*Policy, error) {
 		fault("alpha", "an error rate from 0.000001 to 0.5 is expected, not %g", p.Alpha)
 	}
 	if t := p.Trials; t.Min < 2 || t.Max < t.Min || t.Batch < 2 {
-		fault("trials", "min and batch of at least 2 and a max of at least min are expected, not {min: %d, max: %d, batch: %d}", t.Min, t.Max, t.Batch)
+		fault(
+			"trials",
+			"min and batch of at least 2 and a max of at least min are expected, not {min: %d, max: %d, batch: %d}",
+			t.Min,
+			t.Max,
+			t.Batch,
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Weights)) {
 		if w := p.Weights[name]; !(w > 0) || w > 1000 {
@@ -182,7 +191,10 @@ func (p *Policy) Names(scenarios []string) error {
 	var faults strictyaml.Faults
 	known := func(pos strictyaml.Pos, path, name string) {
 		if name != "" && !slices.Contains(scenarios, name) {
-			faults = append(faults, pos.Fault(path, "%s is none of the scenarios of this gate: %s", name, strings.Join(scenarios, ", ")))
+			faults = append(
+				faults,
+				pos.Fault(path, "%s is none of the scenarios of this gate: %s", name, strings.Join(scenarios, ", ")),
+			)
 		}
 	}
 	for i, c := range p.Checks {
@@ -197,7 +209,12 @@ func (p *Policy) Names(scenarios []string) error {
 func (c *Check) check(fault func(path, format string, args ...any)) {
 	m := metric(c.Metric)
 	if m == nil {
-		fault("metric", "unknown metric %q; accepted: %s", c.Metric, strings.Join(append(compare.MetricNames(), compare.TechniqueDetected.Name), ", "))
+		fault(
+			"metric",
+			"unknown metric %q; accepted: %s",
+			c.Metric,
+			strings.Join(append(compare.MetricNames(), compare.TechniqueDetected.Name), ", "),
+		)
 		return
 	}
 	given := 0
@@ -210,7 +227,12 @@ func (c *Check) check(fault func(path, format string, args ...any)) {
 		}
 		given++
 		if x.path != "floor" && !(x.amount.Value > 0) {
-			fault(x.path, "a positive amount is expected, whichever direction is better for %s, not %s", c.Metric, x.amount.Text)
+			fault(
+				x.path,
+				"a positive amount is expected, whichever direction is better for %s, not %s",
+				c.Metric,
+				x.amount.Text,
+			)
 		}
 		c.bounds(x.path, x.amount, m, fault)
 	}
@@ -246,7 +268,15 @@ func (c *Check) bounds(path string, a Amount, m *compare.Metric, fault func(path
 		fault(path, "at most 1000 %% is accepted, not %s", a.Text)
 	case relative || bound == 0:
 	case a.Value < 0 || a.Value > bound || path != "floor" && a.Value >= bound:
-		fault(path, "%s lies between 0 and %s, so %s cannot be its %s; write for example %s", m.Name, m.Format(bound), a.Text, path, example(m))
+		fault(
+			path,
+			"%s lies between 0 and %s, so %s cannot be its %s; write for example %s",
+			m.Name,
+			m.Format(bound),
+			a.Text,
+			path,
+			example(m),
+		)
 	}
 	if m.Kind == compare.Time && !a.Percent && a.Value > 0 && a.Value < float64(time.Millisecond) {
 		fault(path, "a duration such as 10m or a share such as 10 %% is expected for a time, not %s", a.Text)

@@ -37,7 +37,8 @@ func escape(s string, kept rune) string {
 // unsafe tells control characters, the invisible ones that reorder text, and broken
 // encoding from what may be printed.
 func unsafe(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) ||
+		r == unicode.ReplacementChar
 }
 
 // markdownSpecial are the characters that mean something in GitHub's Markdown

@@ -54,7 +54,10 @@ func verdict(t *record.Trial) string {
 				s += ", although first detected after " + since(a.Started, a.Detected)
 			}
 		case record.OutcomeContained:
-			s += "was contained: nothing went through any more " + since(a.Started, a.Contained) + " after the first step"
+			s += "was contained: nothing went through any more " + since(
+				a.Started,
+				a.Contained,
+			) + " after the first step"
 		case record.OutcomeFailed:
 			s += "gave up without the defence having stopped the last attempts (" + a.EndReason + ")"
 		default:
@@ -101,7 +104,15 @@ func lines(t *record.Trial) []line {
 	}
 	for _, s := range t.Stages {
 		if stage.Name(s.Stage) == stage.Restoration && s.Ended != nil {
-			out = append(out, line{*s.Ended, 6, "restore", fmt.Sprintf("incident %d is quiet; what was done for it is taken back", s.Incident)})
+			out = append(
+				out,
+				line{
+					*s.Ended,
+					6,
+					"restore",
+					fmt.Sprintf("incident %d is quiet; what was done for it is taken back", s.Incident),
+				},
+			)
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool {
@@ -165,20 +176,53 @@ func alerts(t *record.Trial) []line {
 		if a.Attack == 0 {
 			g := group{a.Title, a.Time / int64(time.Hour)}
 			if at, ok := quiet[g]; ok {
-				out[at].text = strings.TrimSuffix(out[at].text, "; and more of the same this hour") + "; and more of the same this hour"
+				out[at].text = strings.TrimSuffix(
+					out[at].text,
+					"; and more of the same this hour",
+				) + "; and more of the same this hour"
 				continue
 			}
 			quiet[g] = len(out)
-			out = append(out, line{a.Time, 2, "alert", fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title, strings.TrimSpace(about))})
+			out = append(
+				out,
+				line{
+					a.Time,
+					2,
+					"alert",
+					fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title, strings.TrimSpace(about)),
+				},
+			)
 			continue
 		}
-		out = append(out, line{a.Time, 1, "ALERT", fmt.Sprintf("%s: %s (%s) — %s after the event; incident %d", a.Severity, a.Title, strings.TrimSpace(about), spoken(time.Duration(a.Time-a.EventTime)), a.Incident)})
+		out = append(
+			out,
+			line{
+				a.Time,
+				1,
+				"ALERT",
+				fmt.Sprintf(
+					"%s: %s (%s) — %s after the event; incident %d",
+					a.Severity,
+					a.Title,
+					strings.TrimSpace(about),
+					spoken(time.Duration(a.Time-a.EventTime)),
+					a.Incident,
+				),
+			},
+		)
 	}
 	return out
 }
 
 func approval(a *record.Approval) []line {
-	question := fmt.Sprintf("may %s be done to %s? (%s/%s, incident %d)", a.Action, orNobody(a.Target), a.Playbook, a.Step, a.Incident)
+	question := fmt.Sprintf(
+		"may %s be done to %s? (%s/%s, incident %d)",
+		a.Action,
+		orNobody(a.Target),
+		a.Playbook,
+		a.Step,
+		a.Incident,
+	)
 	out := []line{{a.Asked, 3, "asks", question}}
 	about := fmt.Sprintf("%s on %s", a.Action, orNobody(a.Target))
 	switch {
@@ -188,15 +232,51 @@ func approval(a *record.Approval) []line {
 		if (a.Outcome == "approved") != a.Just {
 			verdict += ", which was wrong,"
 		}
-		out = append(out, line{*a.Closed, 4, "answer", fmt.Sprintf("%s to %s, from %s after %s", verdict, about, a.Approver, spoken(time.Duration(*a.Closed-a.Asked)))})
+		out = append(
+			out,
+			line{
+				*a.Closed,
+				4,
+				"answer",
+				fmt.Sprintf(
+					"%s to %s, from %s after %s",
+					verdict,
+					about,
+					a.Approver,
+					spoken(time.Duration(*a.Closed-a.Asked)),
+				),
+			},
+		)
 	case a.Outcome == "withdrawn":
-		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("about %s nobody needs to answer any more: withdrawn", about)})
+		out = append(
+			out,
+			line{*a.Closed, 2, "answer", fmt.Sprintf("about %s nobody needs to answer any more: withdrawn", about)},
+		)
 	case a.Outcome == "escalated":
-		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: escalated", about)})
+		out = append(
+			out,
+			line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: escalated", about)},
+		)
 	default:
-		out = append(out, line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: timed out", about)})
+		out = append(
+			out,
+			line{*a.Closed, 2, "answer", fmt.Sprintf("nobody answered in time about %s: timed out", about)},
+		)
 		if a.Answered != nil {
-			out = append(out, line{*a.Answered, 4, "late", fmt.Sprintf("%s answers about %s, after %s: too late", a.Approver, about, spoken(time.Duration(*a.Answered-a.Asked)))})
+			out = append(
+				out,
+				line{
+					*a.Answered,
+					4,
+					"late",
+					fmt.Sprintf(
+						"%s answers about %s, after %s: too late",
+						a.Approver,
+						about,
+						spoken(time.Duration(*a.Answered-a.Asked)),
+					),
+				},
+			)
 		}
 	}
 	return out
@@ -215,23 +295,47 @@ func action(a *record.Action) []line {
 	}
 	text := fmt.Sprintf("action %d, %s on %s: %s", a.Action, a.Kind, orNobody(a.Target), a.Detail)
 	if a.Status != "succeeded" {
-		text = fmt.Sprintf("action %d, %s on %s %s: %s", a.Action, a.Kind, orNobody(a.Target), strings.ReplaceAll(a.Status, "_", " "), a.Detail)
+		text = fmt.Sprintf(
+			"action %d, %s on %s %s: %s",
+			a.Action,
+			a.Kind,
+			orNobody(a.Target),
+			strings.ReplaceAll(a.Status, "_", " "),
+			a.Detail,
+		)
 	}
 	if a.OnBenign {
 		text += " — aimed at the innocent"
 	}
 	out := []line{{*a.Ended, 5, "acts", text}}
 	if a.Undone != nil {
-		out = append(out, line{*a.Undone, 7, "undoes", fmt.Sprintf("action %d, %s on %s", a.Action, a.Kind, orNobody(a.Target))})
+		out = append(
+			out,
+			line{*a.Undone, 7, "undoes", fmt.Sprintf("action %d, %s on %s", a.Action, a.Kind, orNobody(a.Target))},
+		)
 	}
 	return out
 }
 
 func ending(t *record.Trial) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d events reached the sensors, %d of them malicious. %d alerts, %d false. %d actions, %d on the innocent. %d approvals asked.\n",
-		t.EventsTotal, t.EventsMalicious, t.AlertsTotal, t.AlertsFalse, t.ActionsTotal, t.ActionsOnBenign, t.ApprovalsAsked)
-	fmt.Fprintf(&b, "People lost %s of work to the defence. Score %.1f of 100.\n", spoken(time.Duration(t.CollateralSeconds*1e9)), t.Score)
+	fmt.Fprintf(
+		&b,
+		"%d events reached the sensors, %d of them malicious. %d alerts, %d false. %d actions, %d on the innocent. %d approvals asked.\n",
+		t.EventsTotal,
+		t.EventsMalicious,
+		t.AlertsTotal,
+		t.AlertsFalse,
+		t.ActionsTotal,
+		t.ActionsOnBenign,
+		t.ApprovalsAsked,
+	)
+	fmt.Fprintf(
+		&b,
+		"People lost %s of work to the defence. Score %.1f of 100.\n",
+		spoken(time.Duration(t.CollateralSeconds*1e9)),
+		t.Score,
+	)
 	for _, a := range t.Attacks {
 		var parts []string
 		for _, p := range []struct {
@@ -243,7 +347,13 @@ func ending(t *record.Trial) string {
 				parts = append(parts, p.name+" "+strings.TrimSpace(stamp(*p.at)))
 			}
 		}
-		fmt.Fprintf(&b, "Clock of %s: %s. End: %s.\n", a.Name, strings.Join(parts, ", "), orElse(a.EndReason, "the horizon"))
+		fmt.Fprintf(
+			&b,
+			"Clock of %s: %s. End: %s.\n",
+			a.Name,
+			strings.Join(parts, ", "),
+			orElse(a.EndReason, "the horizon"),
+		)
 	}
 	return b.String()
 }

@@ -75,7 +75,9 @@ func AUC(hostile []bool, score []float64, alpha float64) Interval {
 	if p == nil {
 		return nothing()
 	}
-	se := math.Sqrt(covariance(p.hits, p.hits)/float64(len(p.hits)) + covariance(p.quiet, p.quiet)/float64(len(p.quiet)))
+	se := math.Sqrt(
+		covariance(p.hits, p.hits)/float64(len(p.hits)) + covariance(p.quiet, p.quiet)/float64(len(p.quiet)),
+	)
 	z := normalQuantile(alpha)
 	return Interval{p.auc, max(0, p.auc-z*se), min(1, p.auc+z*se)}
 }

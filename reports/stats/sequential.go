@@ -50,7 +50,13 @@ const (
 // quickest to see a mean above the threshold when the truth is about aim above it,
 // and one below when it is half as much again below.
 func NewSequential(threshold, lo, hi, aim float64) *Sequential {
-	return &Sequential{threshold: threshold, lo: lo, hi: hi, above: bettor{direction: 1, aim: aim}, below: bettor{direction: -1, aim: boldness * aim}}
+	return &Sequential{
+		threshold: threshold,
+		lo:        lo,
+		hi:        hi,
+		above:     bettor{direction: 1, aim: aim},
+		below:     bettor{direction: -1, aim: boldness * aim},
+	}
 }
 
 // Add takes a round in: the values of all strata. For a weighted mean each is

@@ -43,17 +43,41 @@ func (db *DB) explain(err error) error {
 	case e.Code == sqlite3.ErrFull, e.SystemErrno == syscall.ENOSPC, e.SystemErrno == syscall.EDQUOT:
 		return unavailable(fmt.Sprintf("database %s: the disk is full; make room, and go on with --resume", db.path))
 	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
-		return unavailable(fmt.Sprintf("database %s: another program holds it (%s); end that program, and go on with --resume", db.path, e.Error()))
+		return unavailable(
+			fmt.Sprintf(
+				"database %s: another program holds it (%s); end that program, and go on with --resume",
+				db.path,
+				e.Error(),
+			),
+		)
 	case e.Code == sqlite3.ErrNotADB:
 		return fmt.Errorf("%s is no SQLite database", db.path)
 	case e.Code == sqlite3.ErrCorrupt:
-		return fmt.Errorf("database %s is damaged (%s); 'sqlite3 %s .recover' may save part of it", db.path, e.Error(), db.path)
-	case e.Code == sqlite3.ErrReadonly, e.SystemErrno == syscall.EACCES, e.SystemErrno == syscall.EROFS, e.SystemErrno == syscall.EPERM:
-		return marked{fmt.Sprintf("database %s cannot be written: the file or its folder is read-only", db.path), errNoSharedMemory}
+		return fmt.Errorf(
+			"database %s is damaged (%s); 'sqlite3 %s .recover' may save part of it",
+			db.path,
+			e.Error(),
+			db.path,
+		)
+	case e.Code == sqlite3.ErrReadonly,
+		e.SystemErrno == syscall.EACCES,
+		e.SystemErrno == syscall.EROFS,
+		e.SystemErrno == syscall.EPERM:
+		return marked{
+			fmt.Sprintf("database %s cannot be written: the file or its folder is read-only", db.path),
+			errNoSharedMemory,
+		}
 	case e.Code == sqlite3.ErrCantOpen:
-		return marked{fmt.Sprintf("database %s cannot be opened: do its folder and the right to write there exist?", db.path), errNoSharedMemory}
+		return marked{
+			fmt.Sprintf("database %s cannot be opened: do its folder and the right to write there exist?", db.path),
+			errNoSharedMemory,
+		}
 	case e.Code == sqlite3.ErrIoErr && e.ExtendedCode == sqlite3.ErrIoErrShortRead:
-		return fmt.Errorf("database %s is damaged: it is shorter than it says; 'sqlite3 %s .recover' may save part of it", db.path, db.path)
+		return fmt.Errorf(
+			"database %s is damaged: it is shorter than it says; 'sqlite3 %s .recover' may save part of it",
+			db.path,
+			db.path,
+		)
 	case e.Code == sqlite3.ErrIoErr:
 		return fmt.Errorf("database %s: the disk or file system reports an error (%s)", db.path, e.Error())
 	case e.Code == sqlite3.ErrError && strings.Contains(e.Error(), "no such"):

@@ -40,7 +40,10 @@ func (f Filter) where() (string, []any) {
 // index.
 func (db *DB) Trials(filter Filter, f func(*record.Trial) error) error {
 	where, args := filter.where()
-	rows, err := db.sql.QueryContext(db.ctx, "SELECT "+trialNames+" FROM trials WHERE "+where+" ORDER BY scenario, variant, trial_index, trial_id", args...)
+	rows, err := db.sql.QueryContext(
+		db.ctx,
+		"SELECT "+trialNames+" FROM trials WHERE "+where+" ORDER BY scenario, variant, trial_index, trial_id",
+		args...)
 	if err != nil {
 		return db.explain(err)
 	}
@@ -68,7 +71,10 @@ type Outcome struct {
 // The outcome is valid until f returns.
 func (db *DB) Outcomes(filter Filter, f func(*Outcome) error) error {
 	where, args := filter.where()
-	rows, err := db.sql.QueryContext(db.ctx, "SELECT seed, scenario_digest, variant_digest, "+trialNames+" FROM trials WHERE "+where+" ORDER BY scenario, seed, trial_index, trial_id", args...)
+	rows, err := db.sql.QueryContext(
+		db.ctx,
+		"SELECT seed, scenario_digest, variant_digest, "+trialNames+" FROM trials WHERE "+where+" ORDER BY scenario, seed, trial_index, trial_id",
+		args...)
 	if err != nil {
 		return db.explain(err)
 	}
@@ -123,18 +129,34 @@ type Tally struct {
 // tally of nothing.
 func (db *DB) TechniqueTallies(filter Filter, every int, f func(Tally)) error {
 	// SQLite takes the columns beside min() from the row that has the minimum.
-	return db.tallies("technique, count(d.trial_id)>0, detected_at IS NOT NULL, min(started)", "steps d ON d.trial_id=t.trial_id AND d.ended>d.started", filter, every, f)
+	return db.tallies(
+		"technique, count(d.trial_id)>0, detected_at IS NOT NULL, min(started)",
+		"steps d ON d.trial_id=t.trial_id AND d.ended>d.started",
+		filter,
+		every,
+		f,
+	)
 }
 
 // DetectorTallies calls f with the alerts of each detector in each trial, and how
 // many of them were true.
 func (db *DB) DetectorTallies(filter Filter, every int, f func(Tally)) error {
-	return db.tallies("detector, count(d.trial_id), coalesce(sum(attack<>0),0), 0", "alerts d ON d.trial_id=t.trial_id", filter, every, f)
+	return db.tallies(
+		"detector, count(d.trial_id), coalesce(sum(attack<>0),0), 0",
+		"alerts d ON d.trial_id=t.trial_id",
+		filter,
+		every,
+		f,
+	)
 }
 
 // AlertConfidences calls f with the detector and confidence of each alert of every n-th
 // index, and whether it was true, in the order of trials.
-func (db *DB) AlertConfidences(filter Filter, every int, f func(detector string, confidence float64, isTrue bool)) error {
+func (db *DB) AlertConfidences(
+	filter Filter,
+	every int,
+	f func(detector string, confidence float64, isTrue bool),
+) error {
 	where, args := filter.where()
 	rows, err := db.sql.QueryContext(db.ctx, `SELECT a.detector, a.confidence, a.attack<>0
  FROM (SELECT trial_id, scenario, seed, trial_index FROM trials WHERE status='ok' AND `+where+` AND trial_index % ? = 0) t
@@ -182,7 +204,9 @@ func (db *DB) tallies(what, joined string, filter Filter, every int, f func(Tall
 // Engines lists the versions of the program that made the trials that fit.
 func (db *DB) Engines(filter Filter) ([]string, error) {
 	where, args := filter.where()
-	return db.texts("SELECT DISTINCT r.tool_version||' '||r.git_commit||' '||r.architecture FROM (SELECT DISTINCT run_id FROM trials WHERE "+where+") JOIN runs r USING (run_id) ORDER BY 1", args...)
+	return db.texts(
+		"SELECT DISTINCT r.tool_version||' '||r.git_commit||' '||r.architecture FROM (SELECT DISTINCT run_id FROM trials WHERE "+where+") JOIN runs r USING (run_id) ORDER BY 1",
+		args...)
 }
 
 // ScenarioText is the text of a scenario as it was run.
@@ -234,7 +258,11 @@ type KeptEvent struct {
 // Events calls f for each event of a trial that was kept, in the order in which
 // sensors delivered them.
 func (db *DB) Events(trialID string, f func(KeptEvent) error) error {
-	rows, err := db.sql.QueryContext(db.ctx, "SELECT json, attack, step FROM events WHERE trial_id=? ORDER BY observed, event_id", trialID)
+	rows, err := db.sql.QueryContext(
+		db.ctx,
+		"SELECT json, attack, step FROM events WHERE trial_id=? ORDER BY observed, event_id",
+		trialID,
+	)
 	if err != nil {
 		return db.explain(err)
 	}
@@ -270,7 +298,12 @@ func (db *DB) Trial(name string) (*record.Trial, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%w as %q in %s; name a trial_id, or SCENARIO/INDEX such as ransomware/3", errNoTrial, name, db.path)
+		return nil, fmt.Errorf(
+			"%w as %q in %s; name a trial_id, or SCENARIO/INDEX such as ransomware/3",
+			errNoTrial,
+			name,
+			db.path,
+		)
 	}
 	if len(found) > 1 && !strings.Contains(name, "/") && found[0].TrialID != name {
 		return nil, fmt.Errorf("%q is the beginning of several trial ids in %s; give more of it", name, db.path)
@@ -308,7 +341,11 @@ func (db *DB) details(t *record.Trial) error {
 }
 
 func (db *DB) readTable(table table, t *record.Trial) error {
-	rows, err := db.sql.QueryContext(db.ctx, "SELECT "+columnNames(table.columns())+" FROM "+table.title()+" WHERE trial_id=? ORDER BY "+table.order(), t.TrialID)
+	rows, err := db.sql.QueryContext(
+		db.ctx,
+		"SELECT "+columnNames(table.columns())+" FROM "+table.title()+" WHERE trial_id=? ORDER BY "+table.order(),
+		t.TrialID,
+	)
 	if err != nil {
 		return db.explain(err)
 	}

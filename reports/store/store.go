@@ -36,7 +36,13 @@ func Create(ctx context.Context, path string) (*DB, error) {
 		return nil, err
 	}
 	// A signal must not leave half of the tables behind.
-	db, err := connectWriter(context.WithoutCancel(ctx), path, "mode=rwc&_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_txlock=immediate&_busy_timeout="+fmt.Sprint(writerPatience.Milliseconds()))
+	db, err := connectWriter(
+		context.WithoutCancel(ctx),
+		path,
+		"mode=rwc&_journal_mode=WAL&_synchronous=NORMAL&_foreign_keys=on&_txlock=immediate&_busy_timeout="+fmt.Sprint(
+			writerPatience.Milliseconds(),
+		),
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +104,11 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	// A database in WAL mode needs a file for shared memory beside it, unless nobody
 	// can write (SQLite, "Write-Ahead Logging", section 5).
 	if wal, walErr := os.Stat(path + "-wal"); walErr == nil && wal.Size() > 0 {
-		return nil, fmt.Errorf("database %s has changes in %s-wal, and its folder cannot be written; copy both files to a folder where you may write", path, path)
+		return nil, fmt.Errorf(
+			"database %s has changes in %s-wal, and its folder cannot be written; copy both files to a folder where you may write",
+			path,
+			path,
+		)
 	}
 	return openReader(ctx, path, "mode=ro&immutable=1"+patience)
 }
@@ -174,7 +184,22 @@ func (db *DB) version() (int64, error) {
 }
 
 // ownTables are the tables of a database of this program.
-var ownTables = []string{"goose_db_version", "runs", "scenarios", "variants", "trials", "attacks", "steps", "alerts", "approvals", "actions", "stages", "audit", "cost", "events"}
+var ownTables = []string{
+	"goose_db_version",
+	"runs",
+	"scenarios",
+	"variants",
+	"trials",
+	"attacks",
+	"steps",
+	"alerts",
+	"approvals",
+	"actions",
+	"stages",
+	"audit",
+	"cost",
+	"events",
+}
 
 // errHalfMade marks a file with a part of the tables: another process is making them
 // now, or was interrupted while it did.
@@ -195,20 +220,36 @@ func (db *DB) checkVersion() error {
 	case version > known:
 		return db.tooNew(version, known)
 	case version < known:
-		return fmt.Errorf("database %s was written by an older version of hemostat (schema %d, this program has %d); 'hemostat run --db %s' brings it up to date", db.path, version, known, db.path)
+		return fmt.Errorf(
+			"database %s was written by an older version of hemostat (schema %d, this program has %d); 'hemostat run --db %s' brings it up to date",
+			db.path,
+			version,
+			known,
+			db.path,
+		)
 	}
 	lacking, err := db.lackingColumns()
 	if err != nil {
 		return err
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("database %s was written by an older version of hemostat (it lacks %s); 'hemostat run --db %s' brings it up to date", db.path, lacking[0], db.path)
+		return fmt.Errorf(
+			"database %s was written by an older version of hemostat (it lacks %s); 'hemostat run --db %s' brings it up to date",
+			db.path,
+			lacking[0],
+			db.path,
+		)
 	}
 	return nil
 }
 
 func (db *DB) tooNew(version, known int64) error {
-	return fmt.Errorf("database %s was written by a newer version of hemostat (schema %d, this program knows up to %d); use that version, or another file", db.path, version, known)
+	return fmt.Errorf(
+		"database %s was written by a newer version of hemostat (schema %d, this program knows up to %d); use that version, or another file",
+		db.path,
+		version,
+		known,
+	)
 }
 
 const (
@@ -280,7 +321,10 @@ func (db *DB) Close() error { return db.sql.Close() }
 func (db *DB) checkFile() error {
 	now, err := os.Stat(db.path)
 	if err != nil || !os.SameFile(db.opened, now) {
-		return fmt.Errorf("database %s was removed or replaced while it was written to; what was recorded since is lost", db.path)
+		return fmt.Errorf(
+			"database %s was removed or replaced while it was written to; what was recorded since is lost",
+			db.path,
+		)
 	}
 	return nil
 }

@@ -162,7 +162,14 @@ func (db *DB) eachLacking(f func(table string, c record.Column) error) error {
 					return err
 				}
 			case kind != c.Type:
-				return fmt.Errorf("database %s: column %s.%s has the type %s, and %s is expected; it was not made by this version of hemostat", db.path, d.table, c.Name, kind, c.Type)
+				return fmt.Errorf(
+					"database %s: column %s.%s has the type %s, and %s is expected; it was not made by this version of hemostat",
+					db.path,
+					d.table,
+					c.Name,
+					kind,
+					c.Type,
+				)
 			}
 		}
 	}

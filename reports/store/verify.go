@@ -11,7 +11,9 @@ import (
 // Wall-clock cost and kept events are in no digest.
 func (db *DB) Verify(filter Filter, f func(t *record.Trial, fault string) error) error {
 	where, args := filter.where()
-	ids, err := db.texts("SELECT trial_id FROM trials WHERE "+where+" ORDER BY scenario, variant, trial_index, trial_id", args...)
+	ids, err := db.texts(
+		"SELECT trial_id FROM trials WHERE "+where+" ORDER BY scenario, variant, trial_index, trial_id",
+		args...)
 	if err != nil {
 		return err
 	}
@@ -51,7 +53,11 @@ func (db *DB) verifyTrial(t *record.Trial) (fault string, err error) {
 		return "", err
 	}
 	if t.Digest != recorded {
-		return fmt.Sprintf("its rows have the digest %.16s, and %.16s was recorded: rows were changed, removed or added", t.Digest, recorded), nil
+		return fmt.Sprintf(
+			"its rows have the digest %.16s, and %.16s was recorded: rows were changed, removed or added",
+			t.Digest,
+			recorded,
+		), nil
 	}
 	return "", nil
 }

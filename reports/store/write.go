@@ -21,8 +21,16 @@ type Named struct{ Name, Digest, Text string }
 // Begin records the start of a run and the scenarios and variants it uses.
 func (db *DB) Begin(r Run, scenarios, variants []Named) error {
 	return db.transaction(func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT INTO runs (run_id,created_at,tool_version,git_commit,architecture,seed,plan_digest,status) VALUES (?,?,?,?,?,?,?,'running')",
-			r.ID, r.CreatedAt, r.ToolVersion, r.GitCommit, r.Architecture, int64(r.Seed), r.PlanDigest)
+		_, err := tx.Exec(
+			"INSERT INTO runs (run_id,created_at,tool_version,git_commit,architecture,seed,plan_digest,status) VALUES (?,?,?,?,?,?,?,'running')",
+			r.ID,
+			r.CreatedAt,
+			r.ToolVersion,
+			r.GitCommit,
+			r.Architecture,
+			int64(r.Seed),
+			r.PlanDigest,
+		)
 		if err != nil {
 			return err
 		}
@@ -46,7 +54,11 @@ func (db *DB) Finish(run, status string) error {
 	if err := db.checkFile(); err != nil {
 		return err
 	}
-	_, err := db.sql.Exec("UPDATE runs SET status=? WHERE run_id=?", status, run) // also when the command was interrupted
+	_, err := db.sql.Exec(
+		"UPDATE runs SET status=? WHERE run_id=?",
+		status,
+		run,
+	) // also when the command was interrupted
 	return db.explain(err)
 }
 
@@ -56,7 +68,10 @@ func (r Run) Engine() string { return r.ToolVersion + " " + r.GitCommit + " " + 
 // Recorded lists the ids of the trials that are in the database and in order; of
 // one engine only, unless it is "".
 func (db *DB) Recorded(engine string) (map[string]bool, error) {
-	ids, err := db.texts("SELECT trial_id FROM trials JOIN runs r USING (run_id) WHERE trials.status='ok' AND (?1='' OR r.tool_version||' '||r.git_commit||' '||r.architecture=?1)", engine)
+	ids, err := db.texts(
+		"SELECT trial_id FROM trials JOIN runs r USING (run_id) WHERE trials.status='ok' AND (?1='' OR r.tool_version||' '||r.git_commit||' '||r.architecture=?1)",
+		engine,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +117,13 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 		}
 		for _, table := range append(detailTables[:len(detailTables):len(detailTables)], costTable) {
 			prefix, columns := insertInto(table)
-			err := insertRows(tx, prefix, columns, table.count(t), func(args []any, i int) ([]any, error) { return table.values(args, t, i) })
+			err := insertRows(
+				tx,
+				prefix,
+				columns,
+				table.count(t),
+				func(args []any, i int) ([]any, error) { return table.values(args, t, i) },
+			)
 			if err != nil {
 				return err
 			}
@@ -113,11 +134,26 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 
 func putEvents(tx *sql.Tx, t *record.Trial) error {
 	var text []byte
-	return insertRows(tx, "INSERT INTO events (trial_id,event_id,time,observed,attack,step,json) VALUES ", 7, len(t.Events), func(args []any, i int) ([]any, error) {
-		e := &t.Events[i]
-		text = e.Event.AppendJSON(text[:0])
-		return append(args, t.TrialID, int64(e.Event.ID), int64(e.Event.Time), int64(e.Event.Observed), e.Attack, e.Step, string(text)), nil
-	})
+	return insertRows(
+		tx,
+		"INSERT INTO events (trial_id,event_id,time,observed,attack,step,json) VALUES ",
+		7,
+		len(t.Events),
+		func(args []any, i int) ([]any, error) {
+			e := &t.Events[i]
+			text = e.Event.AppendJSON(text[:0])
+			return append(
+				args,
+				t.TrialID,
+				int64(e.Event.ID),
+				int64(e.Event.Time),
+				int64(e.Event.Observed),
+				e.Attack,
+				e.Step,
+				string(text),
+			), nil
+		},
+	)
 }
 
 const rowsPerStatement = 100

@@ -96,7 +96,12 @@ func Of(v *defence.Variant, techniques []*technique.Technique) ([]Technique, err
 }
 
 // rehearse adds what one run on one platform leaves behind.
-func (seen *ToolCoverage) rehearse(spec *world.Spec, v *defence.Variant, t *technique.Technique, platform string) error {
+func (seen *ToolCoverage) rehearse(
+	spec *world.Spec,
+	v *defence.Variant,
+	t *technique.Technique,
+	platform string,
+) error {
 	ledger := truth.NewLedger()
 	epoch, err := scenarios.WeekTime("")
 	if err != nil {
@@ -106,7 +111,12 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, v *defence.Variant, t *tech
 	actor := w.NewActor("attacker")
 	actor.Label.Attack = 1
 	s := technique.NewState(w, actor, &world.AttackerAssets{})
-	s.Skill, s.Addresses, s.Domains = 1, []string{"203.0.113.1", "203.0.113.2"}, []technique.Domain{{Name: "cdn-sync7.example", Address: "203.0.113.9"}}
+	s.Skill, s.Addresses, s.Domains = 1, []string{
+		"203.0.113.1",
+		"203.0.113.2",
+	}, []technique.Domain{
+		{Name: "cdn-sync7.example", Address: "203.0.113.9"},
+	}
 	technique.Stage(s, t, platform)
 	members, err := v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
 	if err != nil {
@@ -137,6 +147,9 @@ func (seen *ToolCoverage) rehearse(spec *world.Spec, v *defence.Variant, t *tech
 		return failed
 	}
 	slices.Sort(seen.Sources)
-	slices.SortFunc(seen.Rules, func(a, b RuleHit) int { return cmp.Compare(sigma.LevelRank(b.Level), sigma.LevelRank(a.Level)) })
+	slices.SortFunc(
+		seen.Rules,
+		func(a, b RuleHit) int { return cmp.Compare(sigma.LevelRank(b.Level), sigma.LevelRank(a.Level)) },
+	)
 	return nil
 }

@@ -66,11 +66,22 @@ func (detectorFile) JSONSchema() map[string]any {
 	var forms []any
 	for _, k := range sentinel.Kinds() {
 		names = append(names, k.Name)
-		properties := map[string]any{"name": map[string]any{"const": k.Name, "description": k.Doc}, "service": strictyaml.SchemaOf(time.Duration(0))}
+		properties := map[string]any{
+			"name":    map[string]any{"const": k.Name, "description": k.Doc},
+			"service": strictyaml.SchemaOf(time.Duration(0)),
+		}
 		if k.Options != nil {
 			properties["options"] = strictyaml.SchemaOf(k.Options())
 		}
-		forms = append(forms, map[string]any{"type": "object", "additionalProperties": false, "required": []string{"name"}, "properties": properties})
+		forms = append(
+			forms,
+			map[string]any{
+				"type":                 "object",
+				"additionalProperties": false,
+				"required":             []string{"name"},
+				"properties":           properties,
+			},
+		)
 	}
 	return map[string]any{"anyOf": append([]any{map[string]any{"type": "string", "enum": names}}, forms...)}
 }

@@ -211,7 +211,22 @@ func Text(nameOrFile string) (data []byte, inside bool, err error) {
 const defaultText = "name: default\n"
 
 // variantKeys are the top-level keys that a setting for variants may begin with.
-var variantKeys = []string{"rules", "without_rules", "pipelines", "playbooks", "playbooks_over", "detectors", "hotl", "response", "cascade", "restoration", "reflex", "intel", "sensors", "services"}
+var variantKeys = []string{
+	"rules",
+	"without_rules",
+	"pipelines",
+	"playbooks",
+	"playbooks_over",
+	"detectors",
+	"hotl",
+	"response",
+	"cascade",
+	"restoration",
+	"reflex",
+	"intel",
+	"sensors",
+	"services",
+}
 
 // Load reads a variant from a file, or the default for "" or "default".
 // Settings whose path begins with a key of variants change it; the others are
@@ -310,7 +325,11 @@ func (v *Variant) prepare(file string) error {
 	}
 	if v.rules, err = sigma.Compile(rules); err != nil {
 		if len(v.file.Without) > 0 {
-			return v.file.Pos.Fault("without_rules", "a correlation needs one of the rules that are left out; leave the correlation out too: %s", err)
+			return v.file.Pos.Fault(
+				"without_rules",
+				"a correlation needs one of the rules that are left out; leave the correlation out too: %s",
+				err,
+			)
 		}
 		return err
 	}
@@ -349,7 +368,10 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	}
 	for _, out := range v.file.Without {
 		before := len(rules)
-		rules = slices.DeleteFunc(rules, func(r *sigma.Rule) bool { return r.ID == out || r.Title == out || r.Name == out })
+		rules = slices.DeleteFunc(
+			rules,
+			func(r *sigma.Rule) bool { return r.ID == out || r.Title == out || r.Name == out },
+		)
 		if len(rules) == before {
 			return nil, "", v.file.Pos.Fault("without_rules", "no rule has the id, name or title %q", out)
 		}
@@ -416,7 +438,13 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 		p = filepath.Join(base, p)
 	}
 	if info, err := os.Stat(p); err != nil || !info.IsDir() {
-		return nil, true, fmt.Errorf("%s:%d: %s: the folder %s cannot be read", v.file.Pos.File, v.file.Pos.Line, key, p)
+		return nil, true, fmt.Errorf(
+			"%s:%d: %s: the folder %s cannot be read",
+			v.file.Pos.File,
+			v.file.Pos.Line,
+			key,
+			p,
+		)
 	}
 	books, err = response.LoadFolder(p, strictyaml.Decode)
 	return books, true, err
@@ -470,9 +498,18 @@ func (h hotlFile) config(fault func(path, format string, args ...any)) analysts.
 	}
 	for i, d := range h.Roster {
 		if min(d.From, d.To) < 0 || max(d.From, d.To) > 24 || d.People < 0 || d.People > 1000 {
-			fault(fmt.Sprintf("hotl.roster[%d]", i), "hours from 0 to 24 and 0 to 1000 people are expected, not from %d to %d with %d", d.From, d.To, d.People)
+			fault(
+				fmt.Sprintf("hotl.roster[%d]", i),
+				"hours from 0 to 24 and 0 to 1000 people are expected, not from %d to %d with %d",
+				d.From,
+				d.To,
+				d.People,
+			)
 		}
-		c.Roster = append(c.Roster, analysts.ShiftSlot{Role: d.Role, From: d.From % 24, To: d.To % 24, People: d.People})
+		c.Roster = append(
+			c.Roster,
+			analysts.ShiftSlot{Role: d.Role, From: d.From % 24, To: d.To % 24, People: d.People},
+		)
 	}
 	if len(h.Roster) > 0 && (len(h.Shift) > 0 || h.Tier1 != nil || h.Tier2 != nil || h.Commander != nil) {
 		fault("hotl.roster", "a roster stands in place of shift, tier1, tier2 and commander; give one or the other")
@@ -513,19 +550,37 @@ func (v *Variant) Staffing() analysts.Config { return v.hotl }
 
 // Policy is the policy of the response.
 func (v *Variant) Policy() response.Policy {
-	return response.Policy{Approval: v.file.Response.Approval, DryRun: v.file.Response.DryRun, MaxRuns: max(0, v.file.Response.MaxRuns)}
+	return response.Policy{
+		Approval: v.file.Response.Approval,
+		DryRun:   v.file.Response.DryRun,
+		MaxRuns:  max(0, v.file.Response.MaxRuns),
+	}
 }
 
 // Cascade are the thresholds of the cascade.
 func (v *Variant) Cascade() cascade.Options {
 	c := v.file.Cascade
-	return cascade.Options{Off: c.Off, Local: c.Local, Feedback: c.Feedback, Shape: c.Shape, Isolate: c.Isolate, HalfLife: c.HalfLife, Budget: c.Budget}
+	return cascade.Options{
+		Off:      c.Off,
+		Local:    c.Local,
+		Feedback: c.Feedback,
+		Shape:    c.Shape,
+		Isolate:  c.Isolate,
+		HalfLife: c.HalfLife,
+		Budget:   c.Budget,
+	}
 }
 
 // Restoration is when what was done is undone.
 func (v *Variant) Restoration() incident.RestorationOptions {
 	r := v.file.Restoration
-	return incident.RestorationOptions{Off: r.Off, Quiet: r.Quiet, Check: r.Check, NoRebuild: r.NoRebuild, NoApproval: r.NoApproval}
+	return incident.RestorationOptions{
+		Off:        r.Off,
+		Quiet:      r.Quiet,
+		Check:      r.Check,
+		NoRebuild:  r.NoRebuild,
+		NoApproval: r.NoApproval,
+	}
 }
 
 // WithPlaybook is the variant with a playbook in place of the one of the same id,

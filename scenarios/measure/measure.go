@@ -82,7 +82,10 @@ func (d *Day) Rows() (*record.Trial, error) {
 	f := d.facts()
 	f.fillCosts(r)
 	for _, c := range d.Costs {
-		r.Cost = append(r.Cost, record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()})
+		r.Cost = append(
+			r.Cost,
+			record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()},
+		)
 	}
 	return r, r.Seal()
 }
@@ -90,9 +93,22 @@ func (d *Day) Rows() (*record.Trial, error) {
 // alerts writes the alerts down and asks the ledger which are true.
 func (d *Day) alerts(r *record.Trial) {
 	for _, a := range d.Alerts {
-		x := record.Alert{Alert: a.ID, Time: int64(a.Raised), EventTime: int64(a.EventTime), Detector: a.Detector, RuleID: a.RuleID, Title: a.Title,
-			Technique: a.Technique(), Severity: a.Severity.String(), Confidence: a.Confidence, Host: a.Host, User: a.User, Source: a.SourceIP,
-			Evidence: a.Evidence, Incident: a.Incident}
+		x := record.Alert{
+			Alert:      a.ID,
+			Time:       int64(a.Raised),
+			EventTime:  int64(a.EventTime),
+			Detector:   a.Detector,
+			RuleID:     a.RuleID,
+			Title:      a.Title,
+			Technique:  a.Technique(),
+			Severity:   a.Severity.String(),
+			Confidence: a.Confidence,
+			Host:       a.Host,
+			User:       a.User,
+			Source:     a.SourceIP,
+			Evidence:   a.Evidence,
+			Incident:   a.Incident,
+		}
 		for _, id := range a.Evidence {
 			if label := d.Ledger.Label(id); label.Malicious() {
 				x.Attack, x.Step = int(label.Attack), int(label.Step)
@@ -108,9 +124,26 @@ func (d *Day) alerts(r *record.Trial) {
 
 func (d *Day) responses(r *record.Trial) error {
 	for _, a := range d.Actions {
-		x := record.Action{Action: a.ID, Run: a.Run, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Kind: string(a.Request.Kind), Target: a.Target,
-			Status: string(a.Status), Detail: a.Detail, Asked: int64(a.Asked), Attempts: a.Attempts,
-			Started: timeOf(a.Started), Ended: timeOf(a.Ended), Undone: timeOf(a.Undone), OnBenign: d.OnBenign[a.ID], Predicted: a.Predicted}
+		x := record.Action{
+			Action:   a.ID,
+			Run:      a.Run,
+			Incident: a.Incident,
+			Playbook: a.Playbook,
+			Step:     a.Step,
+			Kind:     string(a.Request.Kind),
+			Target:   a.Target,
+			Status:   string(a.Status),
+			Detail:   a.Detail,
+			Asked:    int64(a.Asked),
+			Attempts: a.Attempts,
+			Started: timeOf(
+				a.Started,
+			),
+			Ended:     timeOf(a.Ended),
+			Undone:    timeOf(a.Undone),
+			OnBenign:  d.OnBenign[a.ID],
+			Predicted: a.Predicted,
+		}
 		if a.Status == action.Succeeded {
 			r.ActionsTotal++
 		}
@@ -121,9 +154,24 @@ func (d *Day) responses(r *record.Trial) error {
 	}
 	waited := int64(0)
 	for _, a := range d.Approvals {
-		x := record.Approval{Approval: a.ID, Incident: a.Incident, Playbook: a.Playbook, Step: a.Step, Action: string(a.Kind), Target: a.Target,
-			Asked: int64(a.Asked), Answered: timeOf(a.Answered), Closed: timeOf(a.Closed), Outcome: string(a.Outcome), Approver: a.Approver, Just: IsJustified(d.World, d.Assets, a.Requests),
-			Confidence: a.Confidence, Predicted: a.Disruption}
+		x := record.Approval{
+			Approval: a.ID,
+			Incident: a.Incident,
+			Playbook: a.Playbook,
+			Step:     a.Step,
+			Action:   string(a.Kind),
+			Target:   a.Target,
+			Asked: int64(
+				a.Asked,
+			),
+			Answered:   timeOf(a.Answered),
+			Closed:     timeOf(a.Closed),
+			Outcome:    string(a.Outcome),
+			Approver:   a.Approver,
+			Just:       IsJustified(d.World, d.Assets, a.Requests),
+			Confidence: a.Confidence,
+			Predicted:  a.Disruption,
+		}
 		r.ApprovalsAsked++
 		if a.Answered != nil {
 			x.Waited = (*a.Answered - a.Asked).Seconds()
@@ -139,8 +187,21 @@ func (d *Day) responses(r *record.Trial) error {
 		if err := response.WriteAudit(&text, d.Audit[i:i+1]); err != nil {
 			return err
 		}
-		r.Audit = append(r.Audit, record.AuditEntry{Time: int64(e.Time), Run: e.Run, Incident: e.Incident, Playbook: e.Playbook, Step: e.Step, What: e.What, Status: e.Status, Detail: e.Detail,
-			Hash: e.Hash, Line: strings.TrimSpace(text.String())})
+		r.Audit = append(
+			r.Audit,
+			record.AuditEntry{
+				Time:     int64(e.Time),
+				Run:      e.Run,
+				Incident: e.Incident,
+				Playbook: e.Playbook,
+				Step:     e.Step,
+				What:     e.What,
+				Status:   e.Status,
+				Detail:   e.Detail,
+				Hash:     e.Hash,
+				Line:     strings.TrimSpace(text.String()),
+			},
+		)
 	}
 	return nil
 }
@@ -154,15 +215,31 @@ func timeOf(d *time.Duration) record.Time {
 
 func (d *Day) stages(r *record.Trial) {
 	for _, s := range d.Stages {
-		r.Stages = append(r.Stages, record.Stage{Incident: s.Incident, Stage: string(s.Stage), Started: int64(s.Started), Ended: timeOf(s.Ended)})
+		r.Stages = append(
+			r.Stages,
+			record.Stage{
+				Incident: s.Incident,
+				Stage:    string(s.Stage),
+				Started:  int64(s.Started),
+				Ended:    timeOf(s.Ended),
+			},
+		)
 	}
 }
 
 // attack gathers one attacker's fate and the latencies of the defence against
 // them. Times of the defence are those of the incidents that hold a true alert.
 func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Attack {
-	x := record.Attack{Attack: number, Name: d.Scenario.Attackers[number-1].Name, Started: a.Started, ObjectiveReached: a.Objective,
-		Ended: a.Ended, EndReason: a.EndReason, Progress: a.Progress(), Outcome: record.OutcomeOngoing}
+	x := record.Attack{
+		Attack:           number,
+		Name:             d.Scenario.Attackers[number-1].Name,
+		Started:          a.Started,
+		ObjectiveReached: a.Objective,
+		Ended:            a.Ended,
+		EndReason:        a.EndReason,
+		Progress:         a.Progress(),
+		Outcome:          record.OutcomeOngoing,
+	}
 	if at, ok := d.Ledger.FirstEvent(int32(number)); ok {
 		x.FirstEvent = record.At(at)
 	}

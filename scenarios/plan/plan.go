@@ -184,7 +184,12 @@ func (p *Plan) Build() (*Matrix, error) {
 		return nil, errors.Join(unique(faults)...)
 	}
 	if m.Trials < 1 || m.Trials*len(m.Cells) > maxTrials {
-		return nil, fmt.Errorf("from 1 to %d trials in all are accepted, not %d of each of %d cells", maxTrials, m.Trials, len(m.Cells))
+		return nil, fmt.Errorf(
+			"from 1 to %d trials in all are accepted, not %d of each of %d cells",
+			maxTrials,
+			m.Trials,
+			len(m.Cells),
+		)
 	}
 	return m, nil
 }
@@ -220,7 +225,12 @@ func (m *Matrix) Tasks(o trial.Options) []batch.Task {
 	for index := range m.Trials {
 		for i, c := range m.Cells {
 			tasks = append(tasks, batch.Task{
-				TrialID: record.TrialID(digests[i], c.Variant.Digest, m.Seed, index), Scenario: c.Scenario.Name, Variant: c.Variant.Name, Index: index,
+				TrialID: record.TrialID(
+					digests[i],
+					c.Variant.Digest,
+					m.Seed,
+					index,
+				), Scenario: c.Scenario.Name, Variant: c.Variant.Name, Index: index,
 				Run: func(interrupted func() bool) (*record.Trial, error) {
 					return trial.Run(c.Scenario, c.Variant, index, o, interrupted)
 				},

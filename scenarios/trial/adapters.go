@@ -18,7 +18,14 @@ import (
 func InventoryOf(w *world.World) *inventory.Inventory {
 	hosts := make([]inventory.Host, 0, len(w.Hosts))
 	for _, h := range w.Hosts {
-		x := inventory.Host{Name: h.Name, IP: h.IP, Zone: h.Zone.Name, Role: h.Role, OS: h.OS, Criticality: h.Criticality}
+		x := inventory.Host{
+			Name:        h.Name,
+			IP:          h.IP,
+			Zone:        h.Zone.Name,
+			Role:        h.Role,
+			OS:          h.OS,
+			Criticality: h.Criticality,
+		}
 		if h.Owner != nil {
 			x.Owner = h.Owner.Name
 		}
@@ -92,8 +99,20 @@ type approver struct {
 
 // Ask implements response.Approver.
 func (p *approver) Ask(now time.Duration, q response.ApprovalRequest) {
-	p.staff.Ask(now, analysts.Question{ID: q.ID, Role: q.Role, Key: q.Key, Action: q.Kind, Priority: q.Severity, Confidence: q.Confidence,
-		Disruption: q.Disruption, Deadline: q.Deadline, Justified: measure.IsJustified(p.world, p.assets, q.Requests)})
+	p.staff.Ask(
+		now,
+		analysts.Question{
+			ID:         q.ID,
+			Role:       q.Role,
+			Key:        q.Key,
+			Action:     q.Kind,
+			Priority:   q.Severity,
+			Confidence: q.Confidence,
+			Disruption: q.Disruption,
+			Deadline:   q.Deadline,
+			Justified:  measure.IsJustified(p.world, p.assets, q.Requests),
+		},
+	)
 }
 
 // feed lets the defence ask a simulated feed.

@@ -71,7 +71,13 @@ type Trial struct {
 }
 
 // Run runs one trial to its end. The same arguments give the same rows.
-func Run(s *scenarios.Scenario, v *defence.Variant, index int, o Options, interrupted func() bool) (*record.Trial, error) {
+func Run(
+	s *scenarios.Scenario,
+	v *defence.Variant,
+	index int,
+	o Options,
+	interrupted func() bool,
+) (*record.Trial, error) {
 	t, err := New(s, v, index, o)
 	if err != nil {
 		return nil, err
@@ -127,7 +133,9 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
 		Alerts: t.done.alerts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
-		Incidents: t.pipeline.Incidents().Count(), Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Kept: t.kept,
+		Incidents: t.pipeline.Incidents().
+			Count(),
+		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Kept: t.kept,
 	}
 	return day.Rows()
 }
@@ -153,7 +161,12 @@ func (t *Trial) build() error {
 	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate, Day: t.scenario.Background.Day})
 	var indicators []string
 	for i := range t.scenario.Attackers {
-		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.assets})
+		a := attackers.New(
+			&t.engine,
+			t.world,
+			&t.scenario.Attackers[i],
+			attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.assets},
+		)
 		t.agents = append(t.agents, a)
 		addresses, domains := a.Indicators()
 		indicators = append(append(indicators, addresses...), domains...)
@@ -180,7 +193,15 @@ func (t *Trial) defend(indicators []string) error {
 			})
 		}
 	}
-	t.actuator = &actuator{engine: &t.engine, world: t.world, assets: &t.assets, wake: t.wake, requests: map[int64]world.Action{}, applied: map[int64]time.Duration{}, onBenign: map[int64]bool{}}
+	t.actuator = &actuator{
+		engine:   &t.engine,
+		world:    t.world,
+		assets:   &t.assets,
+		wake:     t.wake,
+		requests: map[int64]world.Action{},
+		applied:  map[int64]time.Duration{},
+		onBenign: map[int64]bool{},
+	}
 	asker := &approver{world: t.world, assets: &t.assets}
 	estate := InventoryOf(t.world)
 	env := detect.Env{Inventory: estate}
@@ -198,20 +219,37 @@ func (t *Trial) defend(indicators []string) error {
 		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.Playbooks(),
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
-		Listener: defenders.Listener{Ingested: t.onIngested, Alert: t.onAlert, Stage: t.done.addStage, Response: t.done.listener()},
+		Listener: defenders.Listener{
+			Ingested: t.onIngested,
+			Alert:    t.onAlert,
+			Stage:    t.done.addStage,
+			Response: t.done.listener(),
+		},
 	})
 	if err != nil {
 		return err
 	}
 	t.pipeline, t.actuator.pipeline = p, p
-	t.staff = analysts.New(&t.engine, t.streams, t.scenario.Epoch, t.variant.Staffing(), func(now time.Duration, id int, approved bool, by string) bool {
-		ok := p.Answer(now, id, approved, by)
-		t.wake()
-		return ok
-	})
+	t.staff = analysts.New(
+		&t.engine,
+		t.streams,
+		t.scenario.Epoch,
+		t.variant.Staffing(),
+		func(now time.Duration, id int, approved bool, by string) bool {
+			ok := p.Answer(now, id, approved, by)
+			t.wake()
+			return ok
+		},
+	)
 	asker.staff = t.staff
 	if t.registry != nil {
-		t.staff.Verdicts = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "analysts_verdicts_total", Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth."}, []string{"verdict", "justified"})
+		t.staff.Verdicts = prometheus.NewCounterVec(
+			prometheus.CounterOpts{
+				Name: "analysts_verdicts_total",
+				Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth.",
+			},
+			[]string{"verdict", "justified"},
+		)
 		if err := t.registry.Register(t.staff.Verdicts); err != nil {
 			return fmt.Errorf("analysts metrics: %w", err)
 		}
@@ -229,7 +267,12 @@ func (t *Trial) registerer() prometheus.Registerer {
 
 // queueStreams are the random streams of the queues that had one before queues were
 // named; the others have one of their name.
-var queueStreams = map[string]string{"ingest": "stage 0", "sigma": "stage 1", "fusion": "stage 2", "response": "stage 3"}
+var queueStreams = map[string]string{
+	"ingest":   "stage 0",
+	"sigma":    "stage 1",
+	"fusion":   "stage 2",
+	"response": "stage 3",
+}
 
 // drawService gives the luck of the queues: each has a stream of its own, and an item
 // draws by its number.

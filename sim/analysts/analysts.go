@@ -67,8 +67,14 @@ type ShiftSlot struct {
 func Default() Config {
 	return Config{
 		Mode: pool, Tier1: 2, Tier2: 1, Commander: 1,
-		Decision: sim.LogNormal(2*time.Minute, 0.8), Notice: sim.LogNormal(20*time.Second, 0.6), OnCall: sim.LogNormal(10*time.Minute, 0.6),
-		Triage: sim.LogNormal(5*time.Minute, 0.8), ShiftFrom: 7, ShiftTo: 20, DPrime: 1.9, Delay: sim.Fixed(time.Second),
+		Decision: sim.LogNormal(
+			2*time.Minute,
+			0.8,
+		), Notice: sim.LogNormal(20*time.Second, 0.6), OnCall: sim.LogNormal(10*time.Minute, 0.6),
+		Triage: sim.LogNormal(
+			5*time.Minute,
+			0.8,
+		), ShiftFrom: 7, ShiftTo: 20, DPrime: 1.9, Delay: sim.Fixed(time.Second),
 	}
 }
 
@@ -128,8 +134,20 @@ type job struct {
 
 // New puts people to work. The epoch is the calendar time of virtual time zero.
 func New(e *sim.Engine, streams sim.Streams, epoch time.Time, c Config, answer Answer) *Staff {
-	s := &Staff{config: c, engine: e, streams: streams, epoch: epoch, answer: answer, asked: map[string]int{}, queues: map[approval.Role]*tierQueue{}}
-	people := map[approval.Role]int{approval.Tier1: c.Tier1, approval.Tier2: c.Tier2, approval.IncidentCommander: c.Commander}
+	s := &Staff{
+		config:  c,
+		engine:  e,
+		streams: streams,
+		epoch:   epoch,
+		answer:  answer,
+		asked:   map[string]int{},
+		queues:  map[approval.Role]*tierQueue{},
+	}
+	people := map[approval.Role]int{
+		approval.Tier1:             c.Tier1,
+		approval.Tier2:             c.Tier2,
+		approval.IncidentCommander: c.Commander,
+	}
 	for _, role := range approval.Roles() {
 		s.queues[role] = &tierQueue{role: role, people: people[role], known: map[action.Kind]bool{}}
 	}
@@ -178,8 +196,16 @@ func (s *Staff) Ask(now time.Duration, q Question) {
 	took := s.config.Decision.Sample(&luck)
 	evidence := luck.Normal()
 	s.engine.After(wait, func(now time.Duration) {
-		j := job{question: &q, took: time.Duration(float64(took) * d.effort(q)), since: now, verdict: s.verdict(now, d, q, evidence)}
-		at := slices.IndexFunc(d.waiting, func(other job) bool { return other.question == nil || other.question.Priority < q.Priority })
+		j := job{
+			question: &q,
+			took:     time.Duration(float64(took) * d.effort(q)),
+			since:    now,
+			verdict:  s.verdict(now, d, q, evidence),
+		}
+		at := slices.IndexFunc(
+			d.waiting,
+			func(other job) bool { return other.question == nil || other.question.Priority < q.Priority },
+		)
 		if at < 0 {
 			at = len(d.waiting)
 		}
@@ -210,7 +236,8 @@ func (s *Staff) staffed(now time.Duration, role approval.Role) (people int, onSh
 		if d == nil {
 			return 0, false
 		}
-		return d.people, s.config.ShiftFrom == 0 && s.config.ShiftTo == 0 || within(hour, s.config.ShiftFrom, s.config.ShiftTo)
+		return d.people, s.config.ShiftFrom == 0 && s.config.ShiftTo == 0 ||
+			within(hour, s.config.ShiftFrom, s.config.ShiftTo)
 	}
 	named := false
 	for _, duty := range s.config.Roster {

@@ -81,7 +81,9 @@ func refused(r world.Refusal) outcome { return outcome{refusal: r} }
 // Start schedules the first activity of everybody.
 func Start(e *sim.Engine, w *world.World, c Config) *Background {
 	b := &Background{engine: e, world: w, rate: c.Rate,
-		mail: w.WithRole(role.MailServer), files: w.WithRole(role.FileServer), apps: w.WithRole(role.AppServer), webs: w.WithRole(role.WebServer)}
+		mail: w.WithRole(
+			role.MailServer,
+		), files: w.WithRole(role.FileServer), apps: w.WithRole(role.AppServer), webs: w.WithRole(role.WebServer)}
 	b.sites = makeSites(w.Streams().Stream("internet", "sites"))
 	if c.Rate <= 0 {
 		return b
@@ -191,7 +193,11 @@ func WorkHours(w *world.World, epoch time.Time, horizon time.Duration, rate floa
 	for at := time.Duration(0); at < horizon; at += step {
 		hours += min(1, dayCurve(epoch.Add(at))*rate) * min(step, horizon-at).Hours()
 	}
-	flows := float64(len(w.WithRole(role.WebServer)))*visitWorth.Hours()/visitorGap.Hours() + float64(services)*serviceWorth.Hours()/serviceGap.Hours()
+	flows := float64(
+		len(w.WithRole(role.WebServer)),
+	)*visitWorth.Hours()/visitorGap.Hours() + float64(
+		services,
+	)*serviceWorth.Hours()/serviceGap.Hours()
 	return hours*float64(people) + flows*rate*horizon.Hours()
 }
 
@@ -219,7 +225,16 @@ var siteNames = []string{
 	"portal.customer.example", "www.gov.example", "music.stream.example", "blog.tech.example", "files.share.example",
 }
 
-var pollerNames = []string{"update.os.example", "telemetry.os.example", "av.vendor.example", "sync.cloud.example", "crl.ca.example", "time.os.example", "agent.monitor.example", "push.chat.example"}
+var pollerNames = []string{
+	"update.os.example",
+	"telemetry.os.example",
+	"av.vendor.example",
+	"sync.cloud.example",
+	"crl.ca.example",
+	"time.os.example",
+	"agent.monitor.example",
+	"push.chat.example",
+}
 
 func makeSites(s sim.Stream) []site {
 	var out []site

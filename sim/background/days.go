@@ -59,8 +59,20 @@ func (b *Background) signIn(a *actor, now time.Duration, s *sim.Stream) outcome 
 		home := a.stream.For("home")
 		from = world.Outside(fmt.Sprintf("98.%d.%d.%d", home.IntN(200), home.IntN(255), 1+home.IntN(254)))
 	}
-	attempt := world.SignIn{Account: a.account, From: from, Country: country, Client: "Browser", Agent: browserAgent, Device: fmt.Sprintf("d-%05d", a.account.Index),
-		Generation: a.account.Generation, MFA: "approved", App: sim.Pick(s, []string{"Office 365", "Office 365 Exchange Online", "Microsoft Teams", "Office 365 SharePoint Online"})}
+	attempt := world.SignIn{
+		Account:    a.account,
+		From:       from,
+		Country:    country,
+		Client:     "Browser",
+		Agent:      browserAgent,
+		Device:     fmt.Sprintf("d-%05d", a.account.Index),
+		Generation: a.account.Generation,
+		MFA:        "approved",
+		App: sim.Pick(
+			s,
+			[]string{"Office 365", "Office 365 Exchange Online", "Microsoft Teams", "Office 365 SharePoint Online"},
+		),
+	}
 	if s.Bool(0.01 + 0.03*a.trait) {
 		mistyped := attempt
 		mistyped.BadPassword = true
@@ -78,21 +90,76 @@ func (b *Background) patch(a *actor, now time.Duration, s *sim.Stream) outcome {
 	where := b.sites[len(siteNames)] // the update service
 	to := world.Endpoint{Address: where.address, Domain: where.name}
 	if r := w.Reach(world.At(h), to, 443); r.OK() {
-		w.Flow(now, a.as, world.Flow{From: world.At(h), To: to, Port: 443, Service: "ssl", Sent: 90e3, Received: uint64(s.LogNormal(60e6, 1)), Duration: time.Minute})
+		w.Flow(
+			now,
+			a.as,
+			world.Flow{
+				From:     world.At(h),
+				To:       to,
+				Port:     443,
+				Service:  "ssl",
+				Sent:     90e3,
+				Received: uint64(s.LogNormal(60e6, 1)),
+				Duration: time.Minute,
+			},
+		)
 	}
 	if !h.Windows() {
-		w.StartProcess(now+time.Minute, a.as, world.Start{Host: h, Binary: world.UnixProgram("/usr/bin/apt-get"), CommandLine: "apt-get -y upgrade"})
-		w.StartProcess(now+3*time.Minute, a.as, world.Start{Host: h, Binary: world.Systemctl, CommandLine: "systemctl daemon-reload"})
+		w.StartProcess(
+			now+time.Minute,
+			a.as,
+			world.Start{Host: h, Binary: world.UnixProgram("/usr/bin/apt-get"), CommandLine: "apt-get -y upgrade"},
+		)
+		w.StartProcess(
+			now+3*time.Minute,
+			a.as,
+			world.Start{Host: h, Binary: world.Systemctl, CommandLine: "systemctl daemon-reload"},
+		)
 		return outcome{}
 	}
-	p := w.StartProcess(now+time.Minute, a.as, world.Start{Host: h, Binary: updater, CommandLine: `"C:\Windows\system32\wuauclt.exe" /UpdateDeploymentProvider UpdateDeploymentProvider.dll /ClassId 1 /RunHandlerComServer`})
-	w.StartProcess(now+2*time.Minute, a.as, world.Start{Host: h, Binary: world.Msiexec, CommandLine: `C:\Windows\system32\msiexec.exe /V`})
+	p := w.StartProcess(
+		now+time.Minute,
+		a.as,
+		world.Start{
+			Host:        h,
+			Binary:      updater,
+			CommandLine: `"C:\Windows\system32\wuauclt.exe" /UpdateDeploymentProvider UpdateDeploymentProvider.dll /ClassId 1 /RunHandlerComServer`,
+		},
+	)
+	w.StartProcess(
+		now+2*time.Minute,
+		a.as,
+		world.Start{Host: h, Binary: world.Msiexec, CommandLine: `C:\Windows\system32\msiexec.exe /V`},
+	)
 	for i := range 3 {
-		w.CreateFile(now+time.Duration(i+2)*time.Minute, a.as, p, fmt.Sprintf(`C:\Windows\SoftwareDistribution\Download\%08x\update.cab`, s.IntN(1<<31)))
+		w.CreateFile(
+			now+time.Duration(i+2)*time.Minute,
+			a.as,
+			p,
+			fmt.Sprintf(`C:\Windows\SoftwareDistribution\Download\%08x\update.cab`, s.IntN(1<<31)),
+		)
 	}
-	w.SetRegistryValue(now+5*time.Minute, a.as, p, `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\SessionIdHigh`, fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)))
+	w.SetRegistryValue(
+		now+5*time.Minute,
+		a.as,
+		p,
+		`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\SessionIdHigh`,
+		fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)),
+	)
 	if s.Bool(0.1) {
-		w.WindowsLog(now+8*time.Minute, a.as, h, nil, "System 1074", "param1", `C:\Windows\system32\svchost.exe`, "param2", h.Name, "param3", "Operating System: Service pack (Planned)")
+		w.WindowsLog(
+			now+8*time.Minute,
+			a.as,
+			h,
+			nil,
+			"System 1074",
+			"param1",
+			`C:\Windows\system32\svchost.exe`,
+			"param2",
+			h.Name,
+			"param3",
+			"Operating System: Service pack (Planned)",
+		)
 	}
 	return outcome{}
 }
@@ -102,9 +169,18 @@ var audited = []struct {
 	binary *world.Binary
 	line   string
 }{
-	{world.Auditpol, `auditpol.exe /get /category:*`}, {world.Net, `net accounts /domain`}, {world.Net, `net localgroup administrators`},
-	{world.Gpresult, `gpresult.exe /h C:\Audit\report.html`}, {world.Systeminfo, "systeminfo"}, {world.Wmic, `wmic qfe list brief`},
-	{world.Sc, "sc query"}, {world.Nltest, `nltest.exe /dclist:corp.example`}, {world.Icacls, `icacls.exe C:\Data`}, {world.Reg, `reg query HKLM\SOFTWARE\Policies`},
+	{
+		world.Auditpol,
+		`auditpol.exe /get /category:*`,
+	}, {world.Net, `net accounts /domain`}, {world.Net, `net localgroup administrators`},
+	{
+		world.Gpresult,
+		`gpresult.exe /h C:\Audit\report.html`,
+	}, {world.Systeminfo, "systeminfo"}, {world.Wmic, `wmic qfe list brief`},
+	{
+		world.Sc,
+		"sc query",
+	}, {world.Nltest, `nltest.exe /dclist:corp.example`}, {world.Icacls, `icacls.exe C:\Data`}, {world.Reg, `reg query HKLM\SOFTWARE\Policies`},
 }
 
 func (b *Background) audit(a *actor, now time.Duration, s *sim.Stream) outcome {
@@ -117,13 +193,44 @@ func (b *Background) audit(a *actor, now time.Duration, s *sim.Stream) outcome {
 		}
 	}
 	what := sim.Pick(s, audited)
-	shell := &world.Process{Host: a.host, PID: 3388, Binary: world.Cmd, CommandLine: "cmd.exe", Account: who, Integrity: "High", GUID: "{00000000-0000-0000-0000-000000000d3c}"}
-	w.StartProcess(now, a.as, world.Start{Host: a.host, Account: who, Binary: what.binary, CommandLine: what.line, Parent: shell, Integrity: "High"})
+	shell := &world.Process{
+		Host:        a.host,
+		PID:         3388,
+		Binary:      world.Cmd,
+		CommandLine: "cmd.exe",
+		Account:     who,
+		Integrity:   "High",
+		GUID:        "{00000000-0000-0000-0000-000000000d3c}",
+	}
+	w.StartProcess(
+		now,
+		a.as,
+		world.Start{
+			Host:        a.host,
+			Account:     who,
+			Binary:      what.binary,
+			CommandLine: what.line,
+			Parent:      shell,
+			Integrity:   "High",
+		},
+	)
 	if dc := w.DomainController(a.host); dc != nil && s.Bool(0.3) {
 		if r := w.Reach(world.At(a.host), world.At(dc), 389); !r.OK() {
 			return refused(r)
 		}
-		w.Flow(now+time.Second, a.as, world.Flow{From: world.At(a.host), To: world.At(dc), Port: 389, Service: "ldap", Sent: 4e3, Received: 700e3, Duration: 3 * time.Second})
+		w.Flow(
+			now+time.Second,
+			a.as,
+			world.Flow{
+				From:     world.At(a.host),
+				To:       world.At(dc),
+				Port:     389,
+				Service:  "ldap",
+				Sent:     4e3,
+				Received: 700e3,
+				Duration: 3 * time.Second,
+			},
+		)
 	}
 	return outcome{}
 }

@@ -31,7 +31,13 @@ func (b *Background) addMachines() {
 	w := b.world
 	pollers := b.sites[len(siteNames):]
 	setup := w.Streams().Stream("pollers", "setup")
-	intervals := []time.Duration{5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, 60 * time.Minute}
+	intervals := []time.Duration{
+		5 * time.Minute,
+		10 * time.Minute,
+		15 * time.Minute,
+		30 * time.Minute,
+		60 * time.Minute,
+	}
 	for _, h := range w.Hosts {
 		if h.Windows() {
 			b.add(actor{act: (*Background).windowsRoutine, host: h, gap: windowsGap}, "system "+h.Name)
@@ -42,7 +48,16 @@ func (b *Background) addMachines() {
 		for n := range 2 {
 			every := sim.Pick(&s, intervals)
 			where := sim.Pick(&s, pollers)
-			b.add(actor{act: (*Background).poll, host: h, every: time.Duration(float64(every) / b.rate), jitter: 0.05 * s.Float64(), site: where}, fmt.Sprintf("poller %s %d", h.Name, n))
+			b.add(
+				actor{
+					act:    (*Background).poll,
+					host:   h,
+					every:  time.Duration(float64(every) / b.rate),
+					jitter: 0.05 * s.Float64(),
+					site:   where,
+				},
+				fmt.Sprintf("poller %s %d", h.Name, n),
+			)
 		}
 	}
 	for _, h := range b.webs {
@@ -53,7 +68,10 @@ func (b *Background) addMachines() {
 	}
 	for _, account := range w.Accounts {
 		if account.Privilege == world.Service {
-			b.add(actor{act: (*Background).serve, account: account, gap: serviceGap, worth: serviceWorth}, "service "+account.Name)
+			b.add(
+				actor{act: (*Background).serve, account: account, gap: serviceGap, worth: serviceWorth},
+				"service "+account.Name,
+			)
 		}
 	}
 	for _, h := range w.WithRole(role.BackupServer) {
@@ -67,7 +85,14 @@ func (b *Background) addMachines() {
 // windowsRoutine is one thing that Windows does by itself.
 func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w, h := b.world, a.host
-	svchost := &world.Process{Host: h, PID: 900, Binary: world.Svchost, CommandLine: `C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule`, GUID: "{00000000-0000-0000-0000-000000000384}", Integrity: "System"}
+	svchost := &world.Process{
+		Host:        h,
+		PID:         900,
+		Binary:      world.Svchost,
+		CommandLine: `C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule`,
+		GUID:        "{00000000-0000-0000-0000-000000000384}",
+		Integrity:   "System",
+	}
 	start := func(binary *world.Binary, line string) *world.Process {
 		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: svchost})
 	}
@@ -81,27 +106,69 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	case 2:
 		start(world.Taskhostw, `taskhostw.exe SYSTEM`)
 	case 3:
-		p := start(world.BackgroundTask, `"C:\Windows\system32\backgroundTaskHost.exe" -ServerName:App.AppXmtcan0h2tfbfy7k9kn8hbxb6dmzz1zh0.mca`)
+		p := start(
+			world.BackgroundTask,
+			`"C:\Windows\system32\backgroundTaskHost.exe" -ServerName:App.AppXmtcan0h2tfbfy7k9kn8hbxb6dmzz1zh0.mca`,
+		)
 		w.AddRegistryKey(now, a.as, p, `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\VFUProvider`)
 	case 4:
 		p := start(world.Gpupdate, `"C:\Windows\system32\gpupdate.exe" /target:computer`)
-		w.SetRegistryValue(now, a.as, p, `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\State\Machine\Extension-List\{00000000-0000-0000-0000-000000000000}\StartTimeLo`, fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)))
+		w.SetRegistryValue(
+			now,
+			a.as,
+			p,
+			`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\State\Machine\Extension-List\{00000000-0000-0000-0000-000000000000}\StartTimeLo`,
+			fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)),
+		)
 	case 5:
-		defender := &world.Process{Host: h, PID: 3004, Binary: world.Defender, CommandLine: world.Defender.Path, GUID: "{00000000-0000-0000-0000-000000000bbc}", Integrity: "System"}
+		defender := &world.Process{
+			Host:        h,
+			PID:         3004,
+			Binary:      world.Defender,
+			CommandLine: world.Defender.Path,
+			GUID:        "{00000000-0000-0000-0000-000000000bbc}",
+			Integrity:   "System",
+		}
 		w.AccessProcess(now, a.as, defender, world.Lsass, "0x1000", world.UsualCallTrace)
 		w.AccessProcess(now, a.as, svchost, world.Svchost, "0x1400", world.UsualCallTrace)
 	case 6:
 		w.CreateFile(now, a.as, svchost, `C:\Windows\ServiceState\EventLog\Data\lastalive0.dat`)
-		w.SetRegistryValue(now, a.as, svchost, `HKLM\System\CurrentControlSet\Services\W32Time\Config\LastKnownGoodTime`, "QWORD (0x01da7e6c-0x3f1b2a00)")
+		w.SetRegistryValue(
+			now,
+			a.as,
+			svchost,
+			`HKLM\System\CurrentControlSet\Services\W32Time\Config\LastKnownGoodTime`,
+			"QWORD (0x01da7e6c-0x3f1b2a00)",
+		)
 	case 8: // the management agent runs a script the way intruders do
-		start(world.PowerShell, `powershell.exe -NoProfile -NonInteractive -EncodedCommand RwBlAHQALQBIAG8AdABGAGkAeAA=`)
+		start(
+			world.PowerShell,
+			`powershell.exe -NoProfile -NonInteractive -EncodedCommand RwBlAHQALQBIAG8AdABGAGkAeAA=`,
+		)
 	default:
-		w.CreateRemoteThread(now, a.as, &world.Process{Host: h, PID: 560, Binary: csrss, CommandLine: csrss.Path, GUID: "{00000000-0000-0000-0000-000000000230}"}, world.Conhost, "CtrlRoutine")
+		w.CreateRemoteThread(
+			now,
+			a.as,
+			&world.Process{
+				Host:        h,
+				PID:         560,
+				Binary:      csrss,
+				CommandLine: csrss.Path,
+				GUID:        "{00000000-0000-0000-0000-000000000230}",
+			},
+			world.Conhost,
+			"CtrlRoutine",
+		)
 	}
 	return outcome{}
 }
 
-var csrss = &world.Binary{Path: `C:\Windows\System32\csrss.exe`, OriginalName: "CSRSS.Exe", Company: "Microsoft Corporation", Signed: true}
+var csrss = &world.Binary{
+	Path:         `C:\Windows\System32\csrss.exe`,
+	OriginalName: "CSRSS.Exe",
+	Company:      "Microsoft Corporation",
+	Signed:       true,
+}
 
 var cronJobs = []struct {
 	binary *world.Binary
@@ -119,7 +186,13 @@ var cronJobs = []struct {
 
 func (b *Background) linuxRoutine(a *actor, now time.Duration, s *sim.Stream) outcome {
 	job := sim.Pick(s, cronJobs)
-	cron := &world.Process{Host: a.host, PID: 700, Binary: &world.Binary{Path: "/usr/sbin/cron"}, CommandLine: "/usr/sbin/cron -f", GUID: "-"}
+	cron := &world.Process{
+		Host:        a.host,
+		PID:         700,
+		Binary:      &world.Binary{Path: "/usr/sbin/cron"},
+		CommandLine: "/usr/sbin/cron -f",
+		GUID:        "-",
+	}
 	b.world.StartProcess(now, a.as, world.Start{Host: a.host, Binary: job.binary, CommandLine: job.line, Parent: cron})
 	return outcome{}
 }
@@ -133,12 +206,46 @@ func (b *Background) poll(a *actor, now time.Duration, s *sim.Stream) outcome {
 	if s.Bool(0.2) { // the answer is cached most of the time
 		b.world.Resolve(now, a.as, a.host, nil, a.site.name, "A", a.site.address)
 	}
-	b.world.Flow(now, a.as, world.Flow{From: world.At(a.host), To: to, Port: 443, Service: "ssl", Sent: 700 + uint64(s.IntN(60)), Received: 3000 + uint64(s.IntN(900)), Duration: time.Second})
-	b.world.TLS(now, a.as, world.At(a.host), to, 443, a.site.name, world.SchannelHello, "CN=Public CA", "CN="+a.site.name, true)
+	b.world.Flow(
+		now,
+		a.as,
+		world.Flow{
+			From:     world.At(a.host),
+			To:       to,
+			Port:     443,
+			Service:  "ssl",
+			Sent:     700 + uint64(s.IntN(60)),
+			Received: 3000 + uint64(s.IntN(900)),
+			Duration: time.Second,
+		},
+	)
+	b.world.TLS(
+		now,
+		a.as,
+		world.At(a.host),
+		to,
+		443,
+		a.site.name,
+		world.SchannelHello,
+		"CN=Public CA",
+		"CN="+a.site.name,
+		true,
+	)
 	return outcome{}
 }
 
-var pages = []string{"/", "/products", "/about", "/contact", "/news/17", "/img/logo.png", "/css/site.css", "/js/app.js", "/search", "/login"}
+var pages = []string{
+	"/",
+	"/products",
+	"/about",
+	"/contact",
+	"/news/17",
+	"/img/logo.png",
+	"/css/site.css",
+	"/js/app.js",
+	"/search",
+	"/login",
+}
 
 // visit is a stranger who looks at a public web server.
 func (b *Background) visit(a *actor, now time.Duration, s *sim.Stream) outcome {
@@ -152,8 +259,35 @@ func (b *Background) visit(a *actor, now time.Duration, s *sim.Stream) outcome {
 	if r := b.world.Reach(from, world.At(a.host), 443); !r.OK() {
 		return refused(r)
 	}
-	b.world.Flow(now, a.as, world.Flow{From: from, To: world.At(a.host), Port: 443, Service: "ssl", Sent: 800, Received: size, Duration: time.Second})
-	b.world.WebAccess(now, a.as, world.Request{From: from, To: world.At(a.host), Port: 443, Method: "GET", Host: "www." + b.world.Domain, URI: uri, Agent: browserAgent, Status: status, Received: size, MIME: "text/html"})
+	b.world.Flow(
+		now,
+		a.as,
+		world.Flow{
+			From:     from,
+			To:       world.At(a.host),
+			Port:     443,
+			Service:  "ssl",
+			Sent:     800,
+			Received: size,
+			Duration: time.Second,
+		},
+	)
+	b.world.WebAccess(
+		now,
+		a.as,
+		world.Request{
+			From:     from,
+			To:       world.At(a.host),
+			Port:     443,
+			Method:   "GET",
+			Host:     "www." + b.world.Domain,
+			URI:      uri,
+			Agent:    browserAgent,
+			Status:   status,
+			Received: size,
+			MIME:     "text/html",
+		},
+	)
 	return outcome{}
 }
 
@@ -187,7 +321,17 @@ func (b *Background) serve(a *actor, now time.Duration, s *sim.Stream) outcome {
 	if r := b.world.Reach(world.At(from), world.At(to), 445); !r.OK() {
 		return refused(r)
 	}
-	session, r := b.world.LogOn(now, a.as, world.Logon{From: world.At(from), To: to, Account: a.account, Type: world.LogonNetwork, Generation: a.account.Generation})
+	session, r := b.world.LogOn(
+		now,
+		a.as,
+		world.Logon{
+			From:       world.At(from),
+			To:         to,
+			Account:    a.account,
+			Type:       world.LogonNetwork,
+			Generation: a.account.Generation,
+		},
+	)
 	if r.OK() {
 		b.world.LogOff(now+time.Minute, a.as, to, session)
 	}
@@ -209,9 +353,29 @@ func (b *Background) backUp(a *actor, now time.Duration, s *sim.Stream) outcome 
 	if r := w.Reach(world.At(a.host), world.At(from), 445); !r.OK() {
 		return refused(r)
 	}
-	agent := w.StartProcess(now, a.as, world.Start{Host: from, Binary: world.BackupAgent, CommandLine: `"` + world.BackupAgent.Path + `" --job nightly --incremental`})
+	agent := w.StartProcess(
+		now,
+		a.as,
+		world.Start{
+			Host:        from,
+			Binary:      world.BackupAgent,
+			CommandLine: `"` + world.BackupAgent.Path + `" --job nightly --incremental`,
+		},
+	)
 	w.CreateFile(now, a.as, agent, `C:\ProgramData\Backup\journal.db`)
-	w.Flow(now, a.as, world.Flow{From: world.At(a.host), To: world.At(from), Port: 445, Service: "smb", Sent: uint64(bytes / 200), Received: uint64(bytes), Duration: time.Duration(bytes / 60e6 * float64(time.Second))})
+	w.Flow(
+		now,
+		a.as,
+		world.Flow{
+			From:     world.At(a.host),
+			To:       world.At(from),
+			Port:     445,
+			Service:  "smb",
+			Sent:     uint64(bytes / 200),
+			Received: uint64(bytes),
+			Duration: time.Duration(bytes / 60e6 * float64(time.Second)),
+		},
+	)
 	return outcome{}
 }
 
@@ -220,7 +384,11 @@ var scanPorts = []int{22, 80, 135, 443, 445, 1433, 3389, 5985, 8080}
 // scan is the vulnerability scanner's round over part of the estate.
 func (b *Background) scan(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w := b.world
-	w.StartProcess(now, a.as, world.Start{Host: a.host, Binary: world.Nmap, CommandLine: "nmap -sS -T3 --top-ports 9 10.0.0.0/8"})
+	w.StartProcess(
+		now,
+		a.as,
+		world.Start{Host: a.host, Binary: world.Nmap, CommandLine: "nmap -sS -T3 --top-ports 9 10.0.0.0/8"},
+	)
 	at := now
 	for range 40 {
 		target := sim.Pick(s, w.Hosts)
@@ -235,7 +403,18 @@ func (b *Background) scan(a *actor, now time.Duration, s *sim.Stream) outcome {
 					state = "RSTO"
 				}
 			}
-			w.Flow(at, a.as, world.Flow{From: world.At(a.host), To: world.At(target), Port: port, Sent: 44, Received: 44, State: state})
+			w.Flow(
+				at,
+				a.as,
+				world.Flow{
+					From:     world.At(a.host),
+					To:       world.At(target),
+					Port:     port,
+					Sent:     44,
+					Received: 44,
+					State:    state,
+				},
+			)
 		}
 	}
 	return outcome{}

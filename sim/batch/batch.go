@@ -82,7 +82,14 @@ func Run(ctx context.Context, workers int, tasks []Task, sink func(*record.Trial
 // error; nil means that it was interrupted.
 func runOne(ctx context.Context, t Task) (r *record.Trial) {
 	failed := func(message string) *record.Trial {
-		bad := &record.Trial{TrialID: t.TrialID, Scenario: t.Scenario, Variant: t.Variant, Index: t.Index, Status: "error", Error: message}
+		bad := &record.Trial{
+			TrialID:  t.TrialID,
+			Scenario: t.Scenario,
+			Variant:  t.Variant,
+			Index:    t.Index,
+			Status:   "error",
+			Error:    message,
+		}
 		if err := bad.Seal(); err != nil {
 			bad.Error += "; " + err.Error()
 		}

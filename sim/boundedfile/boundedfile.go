@@ -36,7 +36,11 @@ func ReadAll(name string, r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if len(data) > maxBytes {
-		return nil, fmt.Errorf("read %s: it is longer than %d MiB, which is the most that is accepted", name, maxBytes>>20)
+		return nil, fmt.Errorf(
+			"read %s: it is longer than %d MiB, which is the most that is accepted",
+			name,
+			maxBytes>>20,
+		)
 	}
 	return data, nil
 }

@@ -102,7 +102,11 @@ func (e *Event) SetName(name, value string) {
 		e.Set(f, value)
 		return
 	}
-	at, found := slices.BinarySearchFunc(e.extra, name, func(p pair, name string) int { return strings.Compare(p.Name, name) })
+	at, found := slices.BinarySearchFunc(
+		e.extra,
+		name,
+		func(p pair, name string) int { return strings.Compare(p.Name, name) },
+	)
 	if found {
 		e.extra[at].Value = value
 		return

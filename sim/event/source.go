@@ -43,7 +43,19 @@ const (
 	NumChannels
 )
 
-var channelNames = [NumChannels]string{"sysmon", "security", "system", "powershell", "sshd", "auditd", "zeek", "proxy", "webserver", "decoy", "cloud"}
+var channelNames = [NumChannels]string{
+	"sysmon",
+	"security",
+	"system",
+	"powershell",
+	"sshd",
+	"auditd",
+	"zeek",
+	"proxy",
+	"webserver",
+	"decoy",
+	"cloud",
+}
 
 // ChannelByName finds a channel, reporting false for an unknown name.
 func ChannelByName(name string) (Channel, bool) {
@@ -121,7 +133,13 @@ var (
 
 	SystemService = Kind{LogSource{"", "windows", "system"}, ChannelSystem, "7045", "System", "Service Control Manager"}
 
-	PowerShellScript = Kind{LogSource{"ps_script", "windows", "powershell"}, ChannelPowerShell, "4104", powershellLog, "Microsoft-Windows-PowerShell"}
+	PowerShellScript = Kind{
+		LogSource{"ps_script", "windows", "powershell"},
+		ChannelPowerShell,
+		"4104",
+		powershellLog,
+		"Microsoft-Windows-PowerShell",
+	}
 
 	SSHD   = Kind{Source: LogSource{"", "linux", "sshd"}, Channel: ChannelSSHD}
 	Auditd = Kind{Source: LogSource{"process_creation", "linux", "auditd"}, Channel: ChannelAuditd}

@@ -36,8 +36,23 @@ const (
 	RetiredDecoy Role = "retired_decoy"
 )
 
-var declared = []Role{Workstation, AdminWorkstation, DomainController, FileServer, DatabaseServer, WebServer, MailServer, AppServer,
-	BackupServer, JumpHost, Scanner, SSHGateway, DNSServer, ProxyServer, CloudGateway}
+var declared = []Role{
+	Workstation,
+	AdminWorkstation,
+	DomainController,
+	FileServer,
+	DatabaseServer,
+	WebServer,
+	MailServer,
+	AppServer,
+	BackupServer,
+	JumpHost,
+	Scanner,
+	SSHGateway,
+	DNSServer,
+	ProxyServer,
+	CloudGateway,
+}
 
 // IsHub tells whether everybody talks to hosts of this role, so that being about the
 // same one does not make two alerts belong together.

@@ -75,7 +75,14 @@ func parse(file string, data []byte) (*yaml.Node, error) {
 		fault.Message = "one document a file is accepted; what follows the first is " + fault.Message
 		return nil, Faults{fault}
 	}
-	return nil, Faults{{File: file, Line: second.Line, Column: 1, Message: "one document a file is accepted, here begins a second one"}}
+	return nil, Faults{
+		{
+			File:    file,
+			Line:    second.Line,
+			Column:  1,
+			Message: "one document a file is accepted, here begins a second one",
+		},
+	}
 }
 
 // yamlFault gives an error of yaml.v3 its place.
@@ -97,10 +104,28 @@ func checkSize(file string, root *yaml.Node) error {
 	var visit func(n *yaml.Node) error
 	visit = func(n *yaml.Node) error {
 		if nodes++; nodes > maxNodes {
-			return Faults{{File: file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf("the document holds more than %d values; split it", maxNodes)}}
+			return Faults{
+				{
+					File:    file,
+					Line:    n.Line,
+					Column:  n.Column,
+					Message: fmt.Sprintf("the document holds more than %d values; split it", maxNodes),
+				},
+			}
 		}
 		if n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys {
-			return Faults{{File: file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf("this mapping has %d keys; at most %d are accepted", len(n.Content)/2, maxKeys)}}
+			return Faults{
+				{
+					File:   file,
+					Line:   n.Line,
+					Column: n.Column,
+					Message: fmt.Sprintf(
+						"this mapping has %d keys; at most %d are accepted",
+						len(n.Content)/2,
+						maxKeys,
+					),
+				},
+			}
 		}
 		for _, child := range n.Content {
 			if err := visit(child); err != nil {
@@ -137,7 +162,10 @@ type Decoder struct {
 // err returns the faults, with a line for those that were not kept.
 func (d *Decoder) err() error {
 	if d.omitted > 0 {
-		d.faults = append(d.faults, Fault{File: d.file, Message: fmt.Sprintf("and %d more faults", d.omitted), last: true})
+		d.faults = append(
+			d.faults,
+			Fault{File: d.file, Message: fmt.Sprintf("and %d more faults", d.omitted), last: true},
+		)
 	}
 	return d.faults.Err()
 }
@@ -152,7 +180,10 @@ func (d *Decoder) Fault(n *yaml.Node, path, format string, args ...any) {
 }
 
 func (d *Decoder) keep(n *yaml.Node, path, format string, args ...any) {
-	d.faults = append(d.faults, Fault{File: d.file, Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)})
+	d.faults = append(
+		d.faults,
+		Fault{File: d.file, Line: n.Line, Column: n.Column, Path: path, Message: fmt.Sprintf(format, args...)},
+	)
 }
 
 // Pos is the place of a node.
@@ -233,7 +264,14 @@ func (d *Decoder) readText(n *yaml.Node, into encoding.TextUnmarshaler, path str
 	err := into.UnmarshalText([]byte(n.Value))
 	if list, ok := into.(enumerated); ok && err != nil {
 		accepted := list.Accepted()
-		d.Fault(n, path, "%q is not accepted%s; accepted: %s", n.Value, suggest(n.Value, accepted), strings.Join(accepted, ", "))
+		d.Fault(
+			n,
+			path,
+			"%q is not accepted%s; accepted: %s",
+			n.Value,
+			suggest(n.Value, accepted),
+			strings.Join(accepted, ", "),
+		)
 		return
 	}
 	if err != nil {
@@ -256,7 +294,13 @@ func (d *Decoder) readDuration(n *yaml.Node, v reflect.Value, path string) {
 
 func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.Fault(n, path, "a mapping is expected, not %s; keys accepted: %s", describe(n), strings.Join(keysOf(v.Type()), ", "))
+		d.Fault(
+			n,
+			path,
+			"a mapping is expected, not %s; keys accepted: %s",
+			describe(n),
+			strings.Join(keysOf(v.Type()), ", "),
+		)
 		return
 	}
 	fields := structFields(v.Type())
@@ -280,8 +324,16 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 		f := fields[index]
 		target := v.FieldByIndex(f.index)
 		d.Read(value, target, join(path, name))
-		if len(f.enum) > 0 && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode && !slices.Contains(f.enum, target.String()) {
-			d.Fault(value, join(path, name), "%q is not accepted%s; accepted: %s", target.String(), suggest(target.String(), f.enum), strings.Join(f.enum, ", "))
+		if len(f.enum) > 0 && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode &&
+			!slices.Contains(f.enum, target.String()) {
+			d.Fault(
+				value,
+				join(path, name),
+				"%q is not accepted%s; accepted: %s",
+				target.String(),
+				suggest(target.String(), f.enum),
+				strings.Join(f.enum, ", "),
+			)
 		}
 		if f.isName && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode {
 			if err := checkName(target.String()); err != nil {

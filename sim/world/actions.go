@@ -83,7 +83,13 @@ func registerControls(all map[action.Kind]control) map[action.Kind]control {
 		case !ok || c.apply == nil:
 			panic(fmt.Sprintf("world: action %s has no effect", kind))
 		case observed != (c.observe != nil):
-			panic(fmt.Sprintf("world: action %s is declared to be observed by %q, and the world says otherwise", kind, action.Must(kind).Observed))
+			panic(
+				fmt.Sprintf(
+					"world: action %s is declared to be observed by %q, and the world says otherwise",
+					kind,
+					action.Must(kind).Observed,
+				),
+			)
 		}
 	}
 	if len(all) != len(action.Kinds()) {
@@ -282,7 +288,10 @@ func (w *World) addDecoys(zone *Zone, count int, e *effect) Result {
 			h.Decoy, h.Role = false, role.RetiredDecoy
 			h.isolated = e
 		}
-		w.byRole[role.Decoy] = slices.DeleteFunc(w.byRole[role.Decoy], func(h *Host) bool { return slices.Contains(made, h) })
+		w.byRole[role.Decoy] = slices.DeleteFunc(
+			w.byRole[role.Decoy],
+			func(h *Host) bool { return slices.Contains(made, h) },
+		)
 	}
 	return done("%d decoys stand in zone %s", len(made), zone.Name)
 }
@@ -588,7 +597,8 @@ func (w *World) isZoneShaped(a Action) bool {
 
 func (w *World) isProcessGone(a Action) bool {
 	h := w.host(a)
-	return h != nil && !slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.alive() && h.isInTreeOf(i, a.ProcessID) })
+	return h != nil &&
+		!slices.ContainsFunc(h.Implants, func(i *Implant) bool { return i.alive() && h.isInTreeOf(i, a.ProcessID) })
 }
 
 func (w *World) isAccountRefused(a Action) bool {

@@ -65,7 +65,10 @@ func (t *AttackerAssets) owns(w *World, target action.Target) bool {
 	case action.Domain:
 		return t.addresses[target.Value]
 	case action.Zone:
-		return slices.ContainsFunc(w.Hosts, func(h *Host) bool { return h.Zone.Name == target.Value && t.hosts[h.Name] })
+		return slices.ContainsFunc(
+			w.Hosts,
+			func(h *Host) bool { return h.Zone.Name == target.Value && t.hosts[h.Name] },
+		)
 	}
 	return false
 }

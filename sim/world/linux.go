@@ -102,12 +102,36 @@ func (w *World) SSH(now time.Duration, a *Actor, s SSHAttempt) (bool, Refusal) {
 	source := w.arena.Join(" from ", s.From.IP(), " port ", port)
 	switch {
 	case good && s.Key:
-		w.sshd(now, a, s, pid, port, "accepted_publickey", w.arena.Join("Accepted publickey for ", s.User, source, " ssh2"))
+		w.sshd(
+			now,
+			a,
+			s,
+			pid,
+			port,
+			"accepted_publickey",
+			w.arena.Join("Accepted publickey for ", s.User, source, " ssh2"),
+		)
 	case good:
-		w.sshd(now, a, s, pid, port, "accepted_password", w.arena.Join("Accepted password for ", s.User, source, " ssh2"))
+		w.sshd(
+			now,
+			a,
+			s,
+			pid,
+			port,
+			"accepted_password",
+			w.arena.Join("Accepted password for ", s.User, source, " ssh2"),
+		)
 	case s.Unknown:
 		w.sshd(now, a, s, pid, port, "invalid_user", w.arena.Join("Invalid user ", s.User, " from ", s.From.IP()))
-		w.sshd(now+time.Second, a, s, pid, port, "failed_password", w.arena.Join("Failed password for invalid user ", s.User, source, " ssh2"))
+		w.sshd(
+			now+time.Second,
+			a,
+			s,
+			pid,
+			port,
+			"failed_password",
+			w.arena.Join("Failed password for invalid user ", s.User, source, " ssh2"),
+		)
 	default:
 		w.sshd(now, a, s, pid, port, "failed_password", w.arena.Join("Failed password for ", s.User, source, " ssh2"))
 	}
@@ -115,9 +139,29 @@ func (w *World) SSH(now time.Duration, a *Actor, s SSHAttempt) (bool, Refusal) {
 	if good {
 		received = 6400
 	}
-	w.Flow(now, a, Flow{From: s.From, To: At(s.To), Port: 22, Service: "ssh", Sent: 1400, Received: received, Duration: 2 * time.Second})
+	w.Flow(
+		now,
+		a,
+		Flow{
+			From:     s.From,
+			To:       At(s.To),
+			Port:     22,
+			Service:  "ssh",
+			Sent:     1400,
+			Received: received,
+			Duration: 2 * time.Second,
+		},
+	)
 	if good {
-		w.sshd(now+50*time.Millisecond, a, s, pid, port, "session_opened", w.arena.Join("pam_unix(sshd:session): session opened for user ", s.User, " by (uid=0)"))
+		w.sshd(
+			now+50*time.Millisecond,
+			a,
+			s,
+			pid,
+			port,
+			"session_opened",
+			w.arena.Join("pam_unix(sshd:session): session opened for user ", s.User, " by (uid=0)"),
+		)
 		return true, Refusal{}
 	}
 	if refusal.OK() {

@@ -14,17 +14,59 @@ var windowsLogs = map[string]struct {
 	channel       event.Channel
 	source        event.LogSource
 }{
-	"security":      {"Security", "Microsoft-Windows-Security-Auditing", event.ChannelSecurity, event.LogSource{Product: "windows", Service: "security"}},
-	"system":        {"System", "Microsoft-Windows-Eventlog", event.ChannelSystem, event.LogSource{Product: "windows", Service: "system"}},
-	"application":   {"Application", "Application", event.ChannelSystem, event.LogSource{Product: "windows", Service: "application"}},
-	"sysmon":        {"Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", event.ChannelSysmon, event.LogSource{Product: "windows", Service: "sysmon"}},
-	"taskscheduler": {"Microsoft-Windows-TaskScheduler/Operational", "Microsoft-Windows-TaskScheduler", event.ChannelSystem, event.LogSource{Product: "windows", Service: "taskscheduler"}},
-	"bits":          {"Microsoft-Windows-Bits-Client/Operational", "Microsoft-Windows-Bits-Client", event.ChannelSystem, event.LogSource{Product: "windows", Service: "bits-client"}},
-	"defender":      {"Microsoft-Windows-Windows Defender/Operational", "Microsoft-Windows-Windows Defender", event.ChannelSystem, event.LogSource{Product: "windows", Service: "windefend"}},
+	"security": {
+		"Security",
+		"Microsoft-Windows-Security-Auditing",
+		event.ChannelSecurity,
+		event.LogSource{Product: "windows", Service: "security"},
+	},
+	"system": {
+		"System",
+		"Microsoft-Windows-Eventlog",
+		event.ChannelSystem,
+		event.LogSource{Product: "windows", Service: "system"},
+	},
+	"application": {
+		"Application",
+		"Application",
+		event.ChannelSystem,
+		event.LogSource{Product: "windows", Service: "application"},
+	},
+	"sysmon": {
+		"Microsoft-Windows-Sysmon/Operational",
+		"Microsoft-Windows-Sysmon",
+		event.ChannelSysmon,
+		event.LogSource{Product: "windows", Service: "sysmon"},
+	},
+	"taskscheduler": {
+		"Microsoft-Windows-TaskScheduler/Operational",
+		"Microsoft-Windows-TaskScheduler",
+		event.ChannelSystem,
+		event.LogSource{Product: "windows", Service: "taskscheduler"},
+	},
+	"bits": {
+		"Microsoft-Windows-Bits-Client/Operational",
+		"Microsoft-Windows-Bits-Client",
+		event.ChannelSystem,
+		event.LogSource{Product: "windows", Service: "bits-client"},
+	},
+	"defender": {
+		"Microsoft-Windows-Windows Defender/Operational",
+		"Microsoft-Windows-Windows Defender",
+		event.ChannelSystem,
+		event.LogSource{Product: "windows", Service: "windefend"},
+	},
 }
 
 // sysmonKinds are the categories of Sysmon's rarer events.
-var sysmonKinds = map[string]string{"6": "driver_load", "15": "create_stream_hash", "19": "wmi_event", "20": "wmi_event", "21": "wmi_event", "25": "process_tampering"}
+var sysmonKinds = map[string]string{
+	"6":  "driver_load",
+	"15": "create_stream_hash",
+	"19": "wmi_event",
+	"20": "wmi_event",
+	"21": "wmi_event",
+	"25": "process_tampering",
+}
 
 // WindowsLog writes an event of a Windows log, named by log and id such as "Security
 // 1102", with fields as names and values in turn. Events of the Security log begin

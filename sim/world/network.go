@@ -175,14 +175,44 @@ type TLSFingerprint struct {
 // The client profiles: a browser, the operating system's library, and the tool
 // kits that attackers use.
 var (
-	BrowserHello  = TLSFingerprint{"TLSv13", "TLS_AES_128_GCM_SHA256", "x25519", "1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035", "001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015", "h2"}
-	SchannelHello = TLSFingerprint{"TLSv12", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "x25519", "c02c,c02b,c030,c02f,c024,c023,c028,c027,c00a,c009,c014,c013,009d,009c,003d,003c,0035,002f", "0000,0005,000a,000b,000d,0023,0010,0017,ff01", "h2"}
-	GoHello       = TLSFingerprint{"TLSv13", "TLS_CHACHA20_POLY1305_SHA256", "x25519", "c02b,c02f,c02c,c030,cca9,cca8,c009,c013,c00a,c014,1301,1302,1303", "0000,0005,000a,000b,000d,ff01,0012,002b,0033", ""}
+	BrowserHello = TLSFingerprint{
+		"TLSv13",
+		"TLS_AES_128_GCM_SHA256",
+		"x25519",
+		"1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035",
+		"001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015",
+		"h2",
+	}
+	SchannelHello = TLSFingerprint{
+		"TLSv12",
+		"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		"x25519",
+		"c02c,c02b,c030,c02f,c024,c023,c028,c027,c00a,c009,c014,c013,009d,009c,003d,003c,0035,002f",
+		"0000,0005,000a,000b,000d,0023,0010,0017,ff01",
+		"h2",
+	}
+	GoHello = TLSFingerprint{
+		"TLSv13",
+		"TLS_CHACHA20_POLY1305_SHA256",
+		"x25519",
+		"c02b,c02f,c02c,c030,cca9,cca8,c009,c013,c00a,c014,1301,1302,1303",
+		"0000,0005,000a,000b,000d,ff01,0012,002b,0033",
+		"",
+	}
 )
 
 // TLS records a TLS connection's handshake (Zeek ssl). Issuer and subject are
 // empty for TLS 1.3, which hides them.
-func (w *World) TLS(now time.Duration, a *Actor, from, to Endpoint, port int, server string, hello TLSFingerprint, issuer, subject string, valid bool) {
+func (w *World) TLS(
+	now time.Duration,
+	a *Actor,
+	from, to Endpoint,
+	port int,
+	server string,
+	hello TLSFingerprint,
+	issuer, subject string,
+	valid bool,
+) {
 	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 18)
 	if e == nil {
 		return

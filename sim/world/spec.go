@@ -172,7 +172,12 @@ func (s *Spec) Scaled(hosts int) (*Spec, error) {
 	case scalable == 0:
 		return nil, fmt.Errorf("world %q cannot be scaled: no host group says scale: true", s.Name)
 	case hosts <= fixed:
-		return nil, fmt.Errorf("world %q has %d hosts that do not scale, so hosts must be above %d", s.Name, fixed, fixed)
+		return nil, fmt.Errorf(
+			"world %q has %d hosts that do not scale, so hosts must be above %d",
+			s.Name,
+			fixed,
+			fixed,
+		)
 	case hosts > maxHosts:
 		return nil, fmt.Errorf("world %q: hosts must be at most %d", s.Name, maxHosts)
 	}
@@ -262,7 +267,12 @@ func (c *specCheck) zones() {
 		c.zone[z.Name] = true
 		p, err := netip.ParsePrefix(z.CIDR)
 		if err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 29 {
-			c.fault(z.Pos, path+".cidr", "%q is no IPv4 network with a prefix length from 8 to 29, such as 10.1.0.0/22", z.CIDR)
+			c.fault(
+				z.Pos,
+				path+".cidr",
+				"%q is no IPv4 network with a prefix length from 8 to 29, such as 10.1.0.0/22",
+				z.CIDR,
+			)
 			continue
 		}
 		for _, t := range taken {
@@ -272,7 +282,14 @@ func (c *specCheck) zones() {
 		}
 		taken = append(taken, p)
 		if need := c.spec.hostsIn(z.Name) + spareAddresses; need > 1<<(32-p.Bits()) {
-			c.fault(z.Pos, path+".cidr", "%s has no room for %d hosts and %d spare addresses", p, c.spec.hostsIn(z.Name), spareAddresses)
+			c.fault(
+				z.Pos,
+				path+".cidr",
+				"%s has no room for %d hosts and %d spare addresses",
+				p,
+				c.spec.hostsIn(z.Name),
+				spareAddresses,
+			)
 		}
 	}
 	for i, f := range c.spec.Flows {
@@ -324,10 +341,17 @@ func (c *specCheck) hosts() {
 		}
 	}
 	if total > maxHosts {
-		c.faults = append(c.faults, strictyaml.Fault{Message: fmt.Sprintf("hosts: %d hosts in all, at most %d are accepted", total, maxHosts)})
+		c.faults = append(
+			c.faults,
+			strictyaml.Fault{Message: fmt.Sprintf("hosts: %d hosts in all, at most %d are accepted", total, maxHosts)},
+		)
 	}
 	if !c.roles[role.DomainController] && c.windows() {
-		c.fault(c.spec.Hosts[0].Pos, "hosts", "Windows hosts need a domain controller: no group has role domain_controller")
+		c.fault(
+			c.spec.Hosts[0].Pos,
+			"hosts",
+			"Windows hosts need a domain controller: no group has role domain_controller",
+		)
 	}
 }
 
@@ -337,7 +361,13 @@ func (c *specCheck) windows() bool {
 
 func (c *specCheck) role(p strictyaml.Pos, path string, r role.Role) {
 	if r != "" && !c.roles[r] { // what is no role at all is a fault of its own
-		c.fault(p, path, "no host has the role %q; roles in this world: %s", r, role.Join(slices.Sorted(maps.Keys(c.roles))))
+		c.fault(
+			p,
+			path,
+			"no host has the role %q; roles in this world: %s",
+			r,
+			role.Join(slices.Sorted(maps.Keys(c.roles))),
+		)
 	}
 }
 
@@ -386,7 +416,13 @@ func (c *specCheck) sensors() {
 		names[s.Name] = true
 		for _, ch := range s.Channels {
 			if _, ok := event.ChannelByName(ch); !ok {
-				c.fault(s.Pos, path+".channels", "unknown channel %q; accepted: %s", ch, strings.Join(event.ChannelNames(), ", "))
+				c.fault(
+					s.Pos,
+					path+".channels",
+					"unknown channel %q; accepted: %s",
+					ch,
+					strings.Join(event.ChannelNames(), ", "),
+				)
 			}
 		}
 		for _, z := range s.Zones {
@@ -401,7 +437,11 @@ func (c *specCheck) sensors() {
 			c.fault(s.Pos, path+".loss", "a share from 0 to 1 is expected, not %g", s.Loss)
 		}
 		if r := s.Rotation; r.Every < 0 || r.Gap < 0 || r.Gap > 0 && r.Gap >= r.Every {
-			c.fault(s.Pos, path+".rotation", "a gap shorter than the time between rotations is expected, such as {every: 24h, gap: 40s}")
+			c.fault(
+				s.Pos,
+				path+".rotation",
+				"a gap shorter than the time between rotations is expected, such as {every: 24h, gap: 40s}",
+			)
 		}
 		if s.Coverage != nil && (*s.Coverage < 0 || *s.Coverage > 1) {
 			c.fault(s.Pos, path+".coverage", "a share from 0 to 1 is expected, not %g", *s.Coverage)
@@ -420,7 +460,12 @@ func (c *specCheck) reachability() {
 			return f.From == z.Name || slices.Contains(f.To, z.Name)
 		})
 		if !used && c.spec.hostsIn(z.Name) > 0 {
-			c.fault(z.Pos, fmt.Sprintf("zones[%d]", i), "zone %q is unreachable: no flow leads into it or out of it", z.Name)
+			c.fault(
+				z.Pos,
+				fmt.Sprintf("zones[%d]", i),
+				"zone %q is unreachable: no flow leads into it or out of it",
+				z.Name,
+			)
 		}
 	}
 }

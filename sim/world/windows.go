@@ -152,8 +152,15 @@ func (h *Host) session(a *Account) *Process {
 	case a != nil:
 		b, line = Explorer, `C:\Windows\Explorer.EXE`
 	}
-	return &Process{Host: h, PID: uint32(600+h.machine%300) &^ 3, Binary: b, CommandLine: line, Account: a, Integrity: "Medium",
-		GUID: "{00000000-0000-0000-0000-000000000000}"}
+	return &Process{
+		Host:        h,
+		PID:         uint32(600+h.machine%300) &^ 3,
+		Binary:      b,
+		CommandLine: line,
+		Account:     a,
+		Integrity:   "Medium",
+		GUID:        "{00000000-0000-0000-0000-000000000000}",
+	}
 }
 
 func directoryOr(given, usual string) string {
@@ -246,7 +253,10 @@ func (w *World) CreateRemoteThread(now time.Duration, a *Actor, from *Process, t
 	}
 	u := unique(a, from.Host, 8)
 	w.between(e, now, from, target, u)
-	e.Set(event.StartAddress, w.arena.Text(18, func(b []byte) []byte { return appendHex(append(b, "0x0000"...), u>>20, 12) }))
+	e.Set(
+		event.StartAddress,
+		w.arena.Text(18, func(b []byte) []byte { return appendHex(append(b, "0x0000"...), u>>20, 12) }),
+	)
 	e.Set(event.StartModule, `C:\Windows\System32\KERNEL32.DLL`)
 	e.Set(event.StartFunction, function)
 	e.Set(event.NewThreadId, w.arena.Uint(1000+u%9000))
@@ -407,7 +417,11 @@ func (w *World) CreateTask(now time.Duration, a *Actor, h *Host, by *Account, na
 	e.Set(event.TaskName, name)
 	e.Set(event.TaskContent, w.arena.Join(
 		"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\r\n<Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\r\n  <Actions Context=\"Author\">\r\n    <Exec>\r\n      <Command>",
-		command, "</Command>\r\n      <Arguments>", arguments, "</Arguments>\r\n    </Exec>\r\n  </Actions>\r\n</Task>"))
+		command,
+		"</Command>\r\n      <Arguments>",
+		arguments,
+		"</Arguments>\r\n    </Exec>\r\n  </Actions>\r\n</Task>",
+	))
 	w.finish(e, a)
 }
 
@@ -472,7 +486,12 @@ func (w *World) LogOn(now time.Duration, a *Actor, l Logon) (*Session, Refusal) 
 		w.logonFailed(now, a, l, refusal)
 		return nil, refusal
 	}
-	s := &Session{Account: l.Account, From: l.From.IP(), Remote: l.From.Host != l.To, LogonID: 0x20000 + unique(a, l.To, 4624)>>36}
+	s := &Session{
+		Account: l.Account,
+		From:    l.From.IP(),
+		Remote:  l.From.Host != l.To,
+		LogonID: 0x20000 + unique(a, l.To, 4624)>>36,
+	}
 	w.loggedOn(now, a, l, s)
 	if l.Keep {
 		l.To.addSession(s)
@@ -541,7 +560,14 @@ func (w *World) authenticate(now time.Duration, a *Actor, dc *Host, l Logon, ref
 
 // KerberosTicket is a service ticket asked of a controller (4769, and Zeek's
 // kerberos log). The encryption type is 0x12 for AES256, 0x17 for RC4.
-func (w *World) KerberosTicket(now time.Duration, a *Actor, dc *Host, from Endpoint, who *Account, service, encryption string) {
+func (w *World) KerberosTicket(
+	now time.Duration,
+	a *Actor,
+	dc *Host,
+	from Endpoint,
+	who *Account,
+	service, encryption string,
+) {
 	if e := w.begin(now, &event.SecurityKerberosTicket, dc, a, 12); e != nil {
 		e.Set(event.TargetUserName, w.arena.Join(who.Name, "@", strings.ToUpper(w.Domain)))
 		e.Set(event.TargetDomainName, strings.ToUpper(w.Domain))
@@ -605,7 +631,10 @@ func (w *World) loggedOn(now time.Duration, a *Actor, l Logon, s *Session) {
 	if w.Administers(l.Account, l.To) {
 		if e := w.begin(now, &event.SecurityPrivileges, l.To, a, 5); e != nil {
 			w.subject(e, l.Account, l.To, s.LogonID)
-			e.Set(event.PrivilegeList, "SeSecurityPrivilege\r\n\t\t\tSeBackupPrivilege\r\n\t\t\tSeRestorePrivilege\r\n\t\t\tSeTakeOwnershipPrivilege\r\n\t\t\tSeDebugPrivilege\r\n\t\t\tSeSystemEnvironmentPrivilege\r\n\t\t\tSeLoadDriverPrivilege\r\n\t\t\tSeImpersonatePrivilege")
+			e.Set(
+				event.PrivilegeList,
+				"SeSecurityPrivilege\r\n\t\t\tSeBackupPrivilege\r\n\t\t\tSeRestorePrivilege\r\n\t\t\tSeTakeOwnershipPrivilege\r\n\t\t\tSeDebugPrivilege\r\n\t\t\tSeSystemEnvironmentPrivilege\r\n\t\t\tSeLoadDriverPrivilege\r\n\t\t\tSeImpersonatePrivilege",
+			)
 			w.finish(e, a)
 		}
 	}
@@ -736,7 +765,15 @@ func (w *World) OpenShare(now time.Duration, a *Actor, from Endpoint, to *Host, 
 
 // AccessShareFile is a file on a share checked for access (5145) and seen by
 // Zeek. The mask is 0x120089 for reading, 0x12019f for writing.
-func (w *World) AccessShareFile(now time.Duration, a *Actor, from Endpoint, to *Host, who *Account, share, name string, write bool) {
+func (w *World) AccessShareFile(
+	now time.Duration,
+	a *Actor,
+	from Endpoint,
+	to *Host,
+	who *Account,
+	share, name string,
+	write bool,
+) {
 	mask, list := "0x120089", "%%1538\r\n\t\t\t\t%%1541\r\n\t\t\t\t%%4416\r\n\t\t\t\t%%4419\r\n\t\t\t\t%%4423\r\n\t\t\t\t"
 	action := "SMB::FILE_OPEN"
 	if write {

@@ -317,7 +317,12 @@ func (w *World) buildAccounts(spec *Spec) {
 	s := w.streams.Stream("accounts", "names")
 	for _, g := range spec.Accounts {
 		for n := range max(g.Count, 1) {
-			a := &Account{Index: len(w.Accounts), Privilege: privilegeByName(g.Privilege), MFA: g.MFA, LogsOnTo: g.LogsOnTo}
+			a := &Account{
+				Index:     len(w.Accounts),
+				Privilege: privilegeByName(g.Privilege),
+				MFA:       g.MFA,
+				LogsOnTo:  g.LogsOnTo,
+			}
 			switch {
 			case g.Name == "":
 				a.Name = w.personalName(&s)
@@ -348,8 +353,12 @@ func (w *World) buildAccounts(spec *Spec) {
 func privilegeByName(name string) Privilege { return Privilege(slices.Index(privilegeNames, name)) }
 
 var (
-	givenNames  = strings.Fields("anna ben carla david elena farid greta hugo ines jonas karin leon maria nils olga paul rosa stefan tina umar vera willem xenia yusuf zoe amir bianca cem dora emil")
-	familyNames = strings.Fields("adler becker costa dietz evans fischer garcia huber ivanov jensen keller lorenz meyer novak olsen pereira quist rossi schmidt tanaka ullman vogel weber xu young zimmer baker dubois eriksen kaya")
+	givenNames = strings.Fields(
+		"anna ben carla david elena farid greta hugo ines jonas karin leon maria nils olga paul rosa stefan tina umar vera willem xenia yusuf zoe amir bianca cem dora emil",
+	)
+	familyNames = strings.Fields(
+		"adler becker costa dietz evans fischer garcia huber ivanov jensen keller lorenz meyer novak olsen pereira quist rossi schmidt tanaka ullman vogel weber xu young zimmer baker dubois eriksen kaya",
+	)
 )
 
 func (w *World) personalName(s *sim.Stream) string {
@@ -365,14 +374,23 @@ func (w *World) buildData(spec *Spec) {
 	for _, d := range spec.Data {
 		for _, h := range w.byRole[d.Role] {
 			share := d.Gigabytes / float64(len(w.byRole[d.Role]))
-			w.Data = append(w.Data, &Data{Name: d.Name, Host: h, Bytes: uint64(share * 1e9), Sensitivity: d.Sensitivity})
+			w.Data = append(
+				w.Data,
+				&Data{Name: d.Name, Host: h, Bytes: uint64(share * 1e9), Sensitivity: d.Sensitivity},
+			)
 		}
 	}
 }
 
 func (w *World) buildSensors(spec *Spec) {
 	for _, s := range spec.Sensors {
-		sensor := &Sensor{Name: s.Name, Delay: s.Delay, Loss: s.Loss, rotation: s.Rotation, draws: w.streams.Stream("sensor "+s.Name, "delivery")}
+		sensor := &Sensor{
+			Name:     s.Name,
+			Delay:    s.Delay,
+			Loss:     s.Loss,
+			rotation: s.Rotation,
+			draws:    w.streams.Stream("sensor "+s.Name, "delivery"),
+		}
 		if !s.Skew.IsZero() {
 			sensor.skew = make([]time.Duration, len(w.Hosts))
 			clocks := w.streams.Stream("sensor "+s.Name, "skew")

@@ -36,11 +36,16 @@ func Export(p *response.Playbook, source []byte) (*Playbook, error) {
 	e := &exporter{book: p, out: &Playbook{
 		Type: "playbook", SpecVersion: "cacao-2.0", ID: "playbook--" + uuid(string(name), 5), Name: p.ID, Description: p.Description, Types: types,
 		CreatedBy: identity, Created: epoch, Modified: epoch, Severity: cacaoSeverity[p.Trigger.MinSeverity],
-		Priority: max(1, min(100, 50-p.Precedence/2)), Variables: map[string]Variable{}, Workflow: map[string]*Step{}, Agents: map[string]Agent{},
+		Priority: max(
+			1,
+			min(100, 50-p.Precedence/2),
+		), Variables: map[string]Variable{}, Workflow: map[string]*Step{}, Agents: map[string]Agent{},
 		Summary: map[string]bool{"extensions": true, "temporal_logic": true},
-		ExtensionDef: map[string]Definition{extension: {Type: "extension-definition", Name: "hemostat playbook", CreatedBy: identity, Version: "1.0.0",
-			Description: "What CACAO has no words for: trigger, expressions, ttl and undo, verification, retries, limits, lists, escalation.",
-			Schema:      "the property source of a playbook is its text in the format hemostat.playbook/v1, whose JSON Schema `hemostat playbook schema` prints; the property step of a step is its id there"}},
+		ExtensionDef: map[string]Definition{
+			extension: {Type: "extension-definition", Name: "hemostat playbook", CreatedBy: identity, Version: "1.0.0",
+				Description: "What CACAO has no words for: trigger, expressions, ttl and undo, verification, retries, limits, lists, escalation.",
+				Schema:      "the property source of a playbook is its text in the format hemostat.playbook/v1, whose JSON Schema `hemostat playbook schema` prints; the property step of a step is its id there"},
+		},
 	}}
 	for _, t := range p.Trigger.Any {
 		if strings.HasPrefix(t, "T") {
@@ -130,7 +135,12 @@ func (e *exporter) step(s *response.Step, place, next, failed string) string {
 	if guarded { // what is in a branch ends at an end of its own
 		after = e.end(place + "/end")
 	}
-	x := &Step{Name: s.ID, OnCompletion: after, Timeout: s.Timeout.Milliseconds(), Extensions: e.extend(map[string]any{"step": s.ID})}
+	x := &Step{
+		Name:         s.ID,
+		OnCompletion: after,
+		Timeout:      s.Timeout.Milliseconds(),
+		Extensions:   e.extend(map[string]any{"step": s.ID}),
+	}
 	if s.OnFailure != "continue" && !guarded && failed != next {
 		x.OnCompletion, x.OnSuccess, x.OnFailure = "", after, failed
 	}
@@ -152,10 +162,33 @@ func (e *exporter) step(s *response.Step, place, next, failed string) string {
 	}
 	if s.HOTL != nil && s.HOTL.Required {
 		approved := e.flag("approve_"+s.ID, "whether a person approved "+string(s.Action))
-		answer := e.condition(place+"/answer", s.ID+" approved", approved, id, e.end(place+"/refused"), next, s.If == "")
-		id = e.add("action", place+"/ask", &Step{Type: "action", Name: s.ID + " approval", Timeout: s.HOTL.Timeout.Milliseconds(), OnCompletion: answer,
-			Agent: e.individual(), OutArgs: []string{approved},
-			Commands: []Command{{Type: "manual", Command: fmt.Sprintf("May %s be done? No answer means: %s", s.Action, s.HOTL.OnTimeout)}}})
+		answer := e.condition(
+			place+"/answer",
+			s.ID+" approved",
+			approved,
+			id,
+			e.end(place+"/refused"),
+			next,
+			s.If == "",
+		)
+		id = e.add(
+			"action",
+			place+"/ask",
+			&Step{
+				Type:         "action",
+				Name:         s.ID + " approval",
+				Timeout:      s.HOTL.Timeout.Milliseconds(),
+				OnCompletion: answer,
+				Agent:        e.individual(),
+				OutArgs:      []string{approved},
+				Commands: []Command{
+					{
+						Type:    "manual",
+						Command: fmt.Sprintf("May %s be done? No answer means: %s", s.Action, s.HOTL.OnTimeout),
+					},
+				},
+			},
+		)
 	}
 	if s.If != "" {
 		holds := e.flag("if_"+s.ID, "whether this holds: "+s.If)
@@ -171,7 +204,18 @@ func (e *exporter) condition(place, name, flag, yes, no, next string, outermost 
 	if !outermost {
 		on = e.end(place + "/end")
 	}
-	return e.add("if-condition", place, &Step{Type: "if-condition", Name: name, Condition: flag + ":value = 'true'", OnTrue: yes, OnFalse: no, OnCompletion: on})
+	return e.add(
+		"if-condition",
+		place,
+		&Step{
+			Type:         "if-condition",
+			Name:         name,
+			Condition:    flag + ":value = 'true'",
+			OnTrue:       yes,
+			OnFalse:      no,
+			OnCompletion: on,
+		},
+	)
 }
 
 // action fills in what carries an action out.
@@ -185,11 +229,21 @@ func (e *exporter) action(s *response.Step, x *Step) {
 	if err != nil {
 		e.err = fmt.Errorf("playbook %s, step %s: %w", e.book.ID, s.ID, err)
 	}
-	x.Commands = []Command{{Type: "openc2-http", Command: "POST /.well-known/openc2 HTTP/1.1", Content: base64.StdEncoding.EncodeToString(command),
-		Headers: map[string][]string{"Content-Type": {"application/openc2+json;version=1.0"}}, Activity: activity(string(s.Action))}}
+	x.Commands = []Command{
+		{
+			Type:    "openc2-http",
+			Command: "POST /.well-known/openc2 HTTP/1.1",
+			Content: base64.StdEncoding.EncodeToString(command),
+			Headers: map[string][]string{
+				"Content-Type": {"application/openc2+json;version=1.0"},
+			},
+			Activity: activity(string(s.Action)),
+		},
+	}
 	for _, name := range slices.Sorted(maps.Keys(e.book.Inputs)) {
 		for _, v := range s.With {
-			if text, ok := v.(string); ok && strings.Contains(text, "${"+name+"}") && !slices.Contains(x.InArgs, variable(name)) {
+			if text, ok := v.(string); ok && strings.Contains(text, "${"+name+"}") &&
+				!slices.Contains(x.InArgs, variable(name)) {
 				x.InArgs = append(x.InArgs, variable(name))
 			}
 		}
@@ -198,7 +252,12 @@ func (e *exporter) action(s *response.Step, x *Step) {
 
 func (e *exporter) orchestrator() string {
 	id := "http-api--" + uuid("hemostat/orchestrator", 4)
-	e.out.Agents[id] = Agent{Type: "http-api", Name: "response orchestrator", Description: "takes OpenC2 commands", Address: map[string][]string{"dname": {"orchestrator.example"}}}
+	e.out.Agents[id] = Agent{
+		Type:        "http-api",
+		Name:        "response orchestrator",
+		Description: "takes OpenC2 commands",
+		Address:     map[string][]string{"dname": {"orchestrator.example"}},
+	}
 	return id
 }
 
@@ -247,7 +306,12 @@ type Command2 struct {
 }
 
 // cacaoSeverity is the severity of CACAO (CACAO 2.0, section 3.1, 0 to 100) by ours.
-var cacaoSeverity = [severity.Count]int{severity.Low: 25, severity.Medium: 50, severity.High: 75, severity.Critical: 100}
+var cacaoSeverity = [severity.Count]int{
+	severity.Low:      25,
+	severity.Medium:   50,
+	severity.High:     75,
+	severity.Critical: 100,
+}
 
 // OpenC2 renders a step's action. Values that a run fills in stand as CACAO
 // variables, and the duration is the ttl in milliseconds.
@@ -292,7 +356,12 @@ func OpenC2(s *response.Step) Command2 {
 	if len(rest) > 0 {
 		args["x-hemostat"] = map[string]any{"action": s.Action, "parameters": rest}
 	}
-	return Command2{Action: spec.OpenC2.Action, Target: map[string]any{spec.OpenC2.Target: specifier}, Args: args, CommandID: s.ID}
+	return Command2{
+		Action:    spec.OpenC2.Action,
+		Target:    map[string]any{spec.OpenC2.Target: specifier},
+		Args:      args,
+		CommandID: s.ID,
+	}
 }
 
 func hashes(v any) any {

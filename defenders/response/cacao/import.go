@@ -33,7 +33,11 @@ func Import(data []byte) (*Imported, error) {
 		return nil, fmt.Errorf("not a CACAO playbook: %w", err)
 	}
 	if p.Type != "playbook" || p.SpecVersion != "cacao-2.0" {
-		return nil, fmt.Errorf(`not a CACAO 2.0 playbook: type is %q and spec_version %q, expected "playbook" and "cacao-2.0"`, p.Type, p.SpecVersion)
+		return nil, fmt.Errorf(
+			`not a CACAO 2.0 playbook: type is %q and spec_version %q, expected "playbook" and "cacao-2.0"`,
+			p.Type,
+			p.SpecVersion,
+		)
 	}
 	if own, ok := p.Extensions[extension]; ok {
 		var x struct {
@@ -100,8 +104,13 @@ func (im *importer) chain(id, from string) []*yaml.Node {
 		im.seen[id] = true
 		out = append(out, im.step(id, s)...)
 		from, id = id, first(s.OnCompletion, s.OnSuccess)
-		if s.OnFailure != "" && im.in.Workflow[s.OnFailure] != nil && im.in.Workflow[s.OnFailure].Type != "end" && s.OnFailure != id {
-			im.fault(from, "on_failure leads to steps of its own (%s), which has no counterpart; use steps with always", s.OnFailure)
+		if s.OnFailure != "" && im.in.Workflow[s.OnFailure] != nil && im.in.Workflow[s.OnFailure].Type != "end" &&
+			s.OnFailure != id {
+			im.fault(
+				from,
+				"on_failure leads to steps of its own (%s), which has no counterpart; use steps with always",
+				s.OnFailure,
+			)
 		}
 	}
 	im.fault(from, "the branch does not lead to an end step")
@@ -134,11 +143,17 @@ func (im *importer) step(id string, s *Step) []*yaml.Node {
 				branches = append(branches, mapping("id", name(id+"/"+next), "sequence", steps))
 			}
 		}
-		return []*yaml.Node{mapping("id", name(first(s.Name, id)), "on_failure", "continue", "parallel", mapping("steps", branches))}
+		return []*yaml.Node{
+			mapping("id", name(first(s.Name, id)), "on_failure", "continue", "parallel", mapping("steps", branches)),
+		}
 	case "if-condition":
 		return im.condition(id, s)
 	}
-	im.fault(id, "steps of type %s have no counterpart; start, action, parallel, if-condition and end can be read", s.Type)
+	im.fault(
+		id,
+		"steps of type %s have no counterpart; start, action, parallel, if-condition and end can be read",
+		s.Type,
+	)
 	return nil
 }
 
@@ -152,12 +167,21 @@ func (im *importer) condition(id string, s *Step) []*yaml.Node {
 	im.seen[s.OnFalse] = true
 	m := comparison.FindStringSubmatch(s.Condition)
 	if m == nil {
-		im.fault(id, "the condition %q has no counterpart; one comparison such as __severity__:value = 'high' can be read", s.Condition)
+		im.fault(
+			id,
+			"the condition %q has no counterpart; one comparison such as __severity__:value = 'high' can be read",
+			s.Condition,
+		)
 		return nil
 	}
 	path := lookups[strings.ToLower(m[1])]
 	if path == "" || strings.HasSuffix(path, "[]") || strings.HasPrefix(path, "fusion.") {
-		im.fault(id, "the variable __%s__ of its condition has no counterpart; known are %s", m[1], strings.Join(slices.Sorted(maps.Keys(lookups)), ", "))
+		im.fault(
+			id,
+			"the variable __%s__ of its condition has no counterpart; known are %s",
+			m[1],
+			strings.Join(slices.Sorted(maps.Keys(lookups)), ", "),
+		)
 		return nil
 	}
 	operator := map[string]string{"=": "==", "!=": "!="}[m[2]]
@@ -181,8 +205,19 @@ var lookups = map[string]string{
 }
 
 // inputTypes are the types of what lookups lead to.
-var inputTypes = map[string]string{"alert.source_ip": "ipv4", "alert.host": "host", "alert.target_host": "host", "alert.user": "account", "alert.zone": "zone", "alert.domain": "domain",
-	"alert.destination": "endpoint", "alert.process_id": "int", "alert.file_hash": "hash", "alert.severity": "string", "alert.technique": "string"}
+var inputTypes = map[string]string{
+	"alert.source_ip":   "ipv4",
+	"alert.host":        "host",
+	"alert.target_host": "host",
+	"alert.user":        "account",
+	"alert.zone":        "zone",
+	"alert.domain":      "domain",
+	"alert.destination": "endpoint",
+	"alert.process_id":  "int",
+	"alert.file_hash":   "hash",
+	"alert.severity":    "string",
+	"alert.technique":   "string",
+}
 
 func (im *importer) action(id string, s *Step) []*yaml.Node {
 	var out []*yaml.Node
@@ -205,7 +240,10 @@ func (im *importer) action(id string, s *Step) []*yaml.Node {
 		}
 		if spec.Risk == action.High {
 			pairs = append(pairs, "hotl", mapping("required", true, "timeout", "10m", "on_timeout", "deny"))
-			im.notes = append(im.notes, fmt.Sprintf("step %s: %s is of high risk, so an approval was added", stepID, kind))
+			im.notes = append(
+				im.notes,
+				fmt.Sprintf("step %s: %s is of high risk, so an approval was added", stepID, kind),
+			)
 		}
 		out = append(out, mapping(pairs...))
 	}
@@ -226,14 +264,25 @@ func (im *importer) command(id string, s *Step, c Command) (action.Kind, *yaml.N
 				if _, ok := action.Find(action.Kind(word)); ok {
 					with, missing := im.parameters(action.Kind(word), s)
 					if missing != "" {
-						im.fault(id, "%s needs the parameter %s, and no variable of the step stands for it", word, missing)
+						im.fault(
+							id,
+							"%s needs the parameter %s, and no variable of the step stands for it",
+							word,
+							missing,
+						)
 						return "", nil, false
 					}
 					return action.Kind(word), with, true
 				}
 			}
 		}
-		im.fault(id, "the %s command %q names no action known here; known are %s", c.Type, c.Command, response.JoinKinds())
+		im.fault(
+			id,
+			"the %s command %q names no action known here; known are %s",
+			c.Type,
+			c.Command,
+			response.JoinKinds(),
+		)
 	default:
 		im.fault(id, "commands of type %s have no counterpart; openc2-http, http-api and manual can be read", c.Type)
 	}

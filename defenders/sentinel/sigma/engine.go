@@ -31,7 +31,12 @@ type Engine struct {
 // Compile puts rules together. Two rules with one id, a correlation that names
 // no rule, and a cycle of correlations are errors.
 func Compile(rules []*Rule) (*Engine, error) {
-	e := &Engine{byRef: map[string]*Rule{}, users: map[*Rule][]int{}, silent: map[*Rule]bool{}, programs: map[event.LogSource]*programs{}}
+	e := &Engine{
+		byRef:    map[string]*Rule{},
+		users:    map[*Rule][]int{},
+		silent:   map[*Rule]bool{},
+		programs: map[event.LogSource]*programs{},
+	}
 	var faults Errors
 	for _, r := range rules {
 		for _, ref := range []string{r.ID, r.Name} {
@@ -39,7 +44,15 @@ func Compile(rules []*Rule) (*Engine, error) {
 				continue
 			}
 			if other := e.byRef[ref]; other != nil && other != r {
-				faults = append(faults, Error{File: r.File, Line: r.Line, Column: 1, Message: fmt.Sprintf("the id or name %q is used by %s:%d too", ref, other.File, other.Line)})
+				faults = append(
+					faults,
+					Error{
+						File:    r.File,
+						Line:    r.Line,
+						Column:  1,
+						Message: fmt.Sprintf("the id or name %q is used by %s:%d too", ref, other.File, other.Line),
+					},
+				)
 				continue
 			}
 			e.byRef[ref] = r
@@ -56,7 +69,15 @@ func Compile(rules []*Rule) (*Engine, error) {
 		for _, ref := range c.Correlation.Rules {
 			target := e.byRef[ref]
 			if target == nil {
-				faults = append(faults, Error{File: c.File, Line: c.Correlation.line, Column: c.Correlation.column, Message: fmt.Sprintf("no rule has the id or name %q", ref)})
+				faults = append(
+					faults,
+					Error{
+						File:    c.File,
+						Line:    c.Correlation.line,
+						Column:  c.Correlation.column,
+						Message: fmt.Sprintf("no rule has the id or name %q", ref),
+					},
+				)
 				continue
 			}
 			e.users[target] = append(e.users[target], i)
@@ -80,11 +101,21 @@ func (e *Engine) narrow(rules []*Rule) Errors {
 		any := slices.Contains(f.Filter.Rules, "any")
 		for _, ref := range f.Filter.Rules {
 			if !any && (e.byRef[ref] == nil || e.byRef[ref].detection == nil) {
-				faults = append(faults, Error{File: f.File, Line: f.Filter.line, Column: f.Filter.column, Message: fmt.Sprintf("no rule has the id or name %q", ref)})
+				faults = append(
+					faults,
+					Error{
+						File:    f.File,
+						Line:    f.Filter.line,
+						Column:  f.Filter.column,
+						Message: fmt.Sprintf("no rule has the id or name %q", ref),
+					},
+				)
 			}
 		}
 		for i, r := range e.rules {
-			if !any && !slices.Contains(f.Filter.Rules, r.ID) && (r.Name == "" || !slices.Contains(f.Filter.Rules, r.Name)) || !takesIn(f.Source, r.Source) {
+			if !any && !slices.Contains(f.Filter.Rules, r.ID) &&
+				(r.Name == "" || !slices.Contains(f.Filter.Rules, r.Name)) ||
+				!takesIn(f.Source, r.Source) {
 				continue
 			}
 			narrowed := *r
@@ -107,7 +138,15 @@ func (e *Engine) cycles() Errors {
 	visit = func(r *Rule, trail []string) {
 		trail = append(trail, r.Key())
 		if state[r] == 1 {
-			faults = append(faults, Error{File: r.File, Line: r.Line, Column: 1, Message: "correlations refer to each other in a cycle: " + strings.Join(trail, " → ")})
+			faults = append(
+				faults,
+				Error{
+					File:    r.File,
+					Line:    r.Line,
+					Column:  1,
+					Message: "correlations refer to each other in a cycle: " + strings.Join(trail, " → "),
+				},
+			)
 			return
 		}
 		if state[r] == 2 || r.Correlation == nil {

@@ -189,7 +189,10 @@ func (c *Correlation) reasons(match Match) []Reason {
 	var out []Reason
 	if len(c.GroupBy) > 0 {
 		for i, v := range strings.SplitN(match.Group, "\x00", len(c.GroupBy)) {
-			out = append(out, Reason{Selection: "group-by", Field: c.GroupBy[i], Value: clip(v, maxReasonValue), Test: "in common"})
+			out = append(
+				out,
+				Reason{Selection: "group-by", Field: c.GroupBy[i], Value: clip(v, maxReasonValue), Test: "in common"},
+			)
 		}
 	}
 	var asks []string
@@ -203,5 +206,13 @@ func (c *Correlation) reasons(match Match) []Reason {
 	if len(c.Fields) > 0 {
 		field += " of " + strings.Join(c.Fields, ", ")
 	}
-	return append(out, Reason{Selection: "condition", Field: field, Value: strconv.Itoa(match.Count), Test: strings.Join(asks, ", ") + " within " + c.Timespan.String()})
+	return append(
+		out,
+		Reason{
+			Selection: "condition",
+			Field:     field,
+			Value:     strconv.Itoa(match.Count),
+			Test:      strings.Join(asks, ", ") + " within " + c.Timespan.String(),
+		},
+	)
 }

@@ -39,7 +39,11 @@ func compileExpression(pattern string) (*expression, error) {
 	}
 	size := len(program.Inst)
 	if size > maxInstructions {
-		return nil, fmt.Errorf("the regular expression compiles to %d instructions, and at most %d are accepted; shorten its repetitions or list values instead", size, maxInstructions)
+		return nil, fmt.Errorf(
+			"the regular expression compiles to %d instructions, and at most %d are accepted; shorten its repetitions or list values instead",
+			size,
+			maxInstructions,
+		)
 	}
 	compiled, err := regexp.Compile(pattern)
 	if err != nil {

@@ -43,15 +43,19 @@ var standIns = []struct {
 	source   event.LogSource
 	fields   renaming
 }{
-	{"process_creation", event.LogSource{Category: "process_creation", Product: "windows", Service: "security"}, renaming{
-		"Image":           fieldRefer("NewProcessName"),
-		"ParentImage":     fieldRefer("ParentProcessName"),
-		"ProcessId":       fieldRefer("NewProcessId"),
-		"ParentProcessId": fieldRefer("ProcessId"),
-		"User":            fieldRefer("SubjectUserName"),
-		"IntegrityLevel":  fieldRefer("MandatoryLabel"),
-		"LogonId":         fieldRefer("SubjectLogonId"),
-	}},
+	{
+		"process_creation",
+		event.LogSource{Category: "process_creation", Product: "windows", Service: "security"},
+		renaming{
+			"Image":           fieldRefer("NewProcessName"),
+			"ParentImage":     fieldRefer("ParentProcessName"),
+			"ProcessId":       fieldRefer("NewProcessId"),
+			"ParentProcessId": fieldRefer("ProcessId"),
+			"User":            fieldRefer("SubjectUserName"),
+			"IntegrityLevel":  fieldRefer("MandatoryLabel"),
+			"LogonId":         fieldRefer("SubjectLogonId"),
+		},
+	},
 	{"proxy", event.LogSource{Product: "zeek", Service: "http"}, zeekHTTP},
 	{"webserver", event.LogSource{Product: "zeek", Service: "http"}, zeekHTTP},
 	{"dns", event.LogSource{Category: "dns", Product: "zeek", Service: "dns"}, renaming{

@@ -324,7 +324,15 @@ func (p *parser) filter(n *yaml.Node) (*Filter, *detection) {
 	return f, p.detection(&rest)
 }
 
-var correlationTypes = []string{"event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"}
+var correlationTypes = []string{
+	"event_count",
+	"value_count",
+	"temporal",
+	"temporal_ordered",
+	"value_sum",
+	"value_avg",
+	"value_percentile",
+}
 
 func (p *parser) correlation(n *yaml.Node) *Correlation {
 	c := &Correlation{line: n.Line, column: n.Column}
@@ -338,7 +346,12 @@ func (p *parser) correlation(n *yaml.Node) *Correlation {
 		case "type":
 			c.Type = value.Value
 			if !slices.Contains(correlationTypes, c.Type) {
-				p.fault(value, "unknown correlation type %q; accepted: %s", c.Type, strings.Join(correlationTypes, ", "))
+				p.fault(
+					value,
+					"unknown correlation type %q; accepted: %s",
+					c.Type,
+					strings.Join(correlationTypes, ", "),
+				)
 			}
 		case "rules":
 			c.Rules = texts(value)
@@ -360,7 +373,11 @@ func (p *parser) correlation(n *yaml.Node) *Correlation {
 		case "condition":
 			p.correlationCondition(c, value)
 		default:
-			p.fault(n.Content[i], "unknown key %q of a correlation; accepted: type, rules, group-by, timespan, condition, aliases, generate", key)
+			p.fault(
+				n.Content[i],
+				"unknown key %q of a correlation; accepted: type, rules, group-by, timespan, condition, aliases, generate",
+				key,
+			)
 		}
 	}
 	if len(c.Rules) == 0 {
@@ -402,7 +419,15 @@ func (p *parser) correlationCondition(c *Correlation, n *yaml.Node) {
 
 func parseTimespan(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day, 'M': 30 * day, 'y': 365 * day}
+	units := map[byte]time.Duration{
+		's': time.Second,
+		'm': time.Minute,
+		'h': time.Hour,
+		'd': day,
+		'w': 7 * day,
+		'M': 30 * day,
+		'y': 365 * day,
+	}
 	if len(s) >= 2 {
 		if n, err := strconv.Atoi(s[:len(s)-1]); err == nil && n > 0 && units[s[len(s)-1]] > 0 {
 			return time.Duration(n) * units[s[len(s)-1]], nil

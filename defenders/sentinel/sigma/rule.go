@@ -40,7 +40,8 @@ type Filter struct {
 func (r *Rule) Techniques() []string {
 	var out []string
 	for _, tag := range r.Tags {
-		if t, ok := strings.CutPrefix(strings.ToLower(tag), "attack.t"); ok && len(t) >= 4 && t[0] >= '0' && t[0] <= '9' {
+		if t, ok := strings.CutPrefix(strings.ToLower(tag), "attack.t"); ok && len(t) >= 4 && t[0] >= '0' &&
+			t[0] <= '9' {
 			out = append(out, "T"+t)
 		}
 	}

@@ -58,7 +58,9 @@ type itemCompiler struct {
 }
 
 // errPlaceholders is what a placeholder gives that no pipeline has filled.
-var errPlaceholders = errors.New("no pipeline gives values; list them in its vars, beside a value_placeholders transformation")
+var errPlaceholders = errors.New(
+	"no pipeline gives values; list them in its vars, beside a value_placeholders transformation",
+)
 
 var timeParts = []string{"minute", "hour", "day", "week", "month", "year"}
 
@@ -166,7 +168,11 @@ func (c *itemCompiler) value(v scalar) (node, error) {
 	for _, text := range texts {
 		pattern := parseWildcards(text)
 		if n := wildcards(pattern); n > maxWildcards {
-			return nil, fmt.Errorf("a value has %d wildcards, and at most %d are accepted; look for its parts with contains and all", n, maxWildcards)
+			return nil, fmt.Errorf(
+				"a value has %d wildcards, and at most %d are accepted; look for its parts with contains and all",
+				n,
+				maxWildcards,
+			)
 		}
 		any = append(any, c.text(f, pattern))
 	}
@@ -193,7 +199,10 @@ func (c *itemCompiler) spellings(text string) ([]string, error) {
 	texts := []string{text}
 	if c.windash {
 		if texts = windashed(text); len(texts) > maxExpanded {
-			return nil, fmt.Errorf("windash makes more than %d values of one; give the options as values of their own", maxExpanded)
+			return nil, fmt.Errorf(
+				"windash makes more than %d values of one; give the options as values of their own",
+				maxExpanded,
+			)
 		}
 	}
 	if c.wide == "" && c.encoding == "" {
