@@ -92,7 +92,7 @@ func TestReflexReactsAtOnceAndDetectionFollows(t *testing.T) {
 		require.Equal(t, "203.0.113.7", a.SourceIP)
 		require.Equal(t, "dmz", a.Zone)
 	}
-	require.Equal(t, []string{"Repeated Failed Logons", "SSH Brute Force From One Source"}, titles)
+	require.Equal(t, []string{"Refused Passwords In Quick Succession", "SSH Brute Force From One Source"}, titles)
 	h.settle(12 * time.Second)
 	p.Advance(time.Hour)
 	require.Len(t, h.gone, 1, "the limit ends with its ttl")

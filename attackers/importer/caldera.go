@@ -53,7 +53,12 @@ func Caldera(file string) (*Plan, error) {
 		)
 	}
 	dir := filepath.Dir(file)
-	abilities, err := calderaAbilities(filepath.Join(dir, "abilities"), filepath.Join(dir, "..", "abilities"), dir)
+	places := []string{filepath.Join(dir, "abilities")}
+	for above := dir; len(places) <= calderaLevels; { // adversaries/packs has them two folders above
+		above = filepath.Join(above, "..")
+		places = append(places, filepath.Join(above, "abilities"))
+	}
+	abilities, err := calderaAbilities(append(places, dir)...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +87,9 @@ func Caldera(file string) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// calderaLevels is how many folders above a profile its abilities are looked for.
+const calderaLevels = 3
 
 // calderaAbilities reads every ability below the folders that exist.
 func calderaAbilities(dirs ...string) (map[string]calderaAbility, error) {

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sort"
@@ -40,13 +40,16 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE...",
 		Short: "Push recorded logs through the pipeline and print the alerts",
-		Long: `Reads recorded logs, plain, gzip or zip, and pushes them through reflex,
-detection and fusion of the same pipeline that the simulation uses; nothing is
-done about what is found. Formats: winlog (Windows event logs as JSON), zeek
-(JSON or TSV), sshd (syslog), ndjson (the program's own). Several files are read
-one after another; - is standard input. A file that cannot be read does not take
-away what the others gave: it is reported at the end, with exit code 2.`,
+		Long: `Reads recorded logs and pushes them through reflex, detection and fusion of the
+same pipeline that the simulation uses; nothing is done about what is found. A
+FILE is a log, a folder with all below it, an archive (zip, tar; gzip, zstd and
+xz), or - for standard input; its format is recognised (hemostat formats lists
+them). Several inputs are merged by the time of their events. An input that
+cannot be read does not take away what the others gave: it is reported at the
+end, with exit code 2. Members of folders and archives that are no logs are
+passed over and named.`,
 		Example: `  hemostat replay /var/log/auth.log.1.gz
+  hemostat replay Security.evtx Sysmon.evtx --rules my-rules
   hemostat replay capture.json.gz --rules my-rules --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: o.replay,
@@ -59,7 +62,7 @@ away what the others gave: it is reported at the end, with exit code 2.`,
 		"folder of Sigma rules, or embedded; may be repeated",
 	)
 	o.rules.pipelineFlag(f)
-	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.Formats, ", "))
+	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
 	f.StringVar(
@@ -129,33 +132,26 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		return exit{exitInternal, err}
 	}
 	var now time.Duration
-	var total ingest.Summary
-	var unread []error
-	for _, file := range files {
-		s, err := ingest.ReadFile(c.Context(), file, ingest.Options{Format: o.format}, func(e *event.Event) error {
-			now = max(now, e.Time)
-			p.Event(now, e)
-			p.Advance(now)
-			return firstError(printErr, p.Err())
-		})
-		total.Merge(s)
-		switch {
-		case c.Context().Err() != nil:
-			return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
-		case printErr != nil:
-			return printErr
-		case p.Err() != nil:
-			return exit{exitInternal, p.Err()}
-		case err != nil:
-			unread = append(unread, err)
-		}
+	total, unread := ingest.Read(c.Context(), files, ingest.Options{Format: o.format}, func(e *event.Event) error {
+		now = max(now, e.Time)
+		p.Event(now, e)
+		p.Advance(now)
+		return firstError(printErr, p.Err())
+	})
+	switch {
+	case c.Context().Err() != nil:
+		return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
+	case printErr != nil:
+		return printErr
+	case p.Err() != nil:
+		return exit{exitInternal, p.Err()}
 	}
 	p.End(now)
 	p.Advance(now)
 	if err := o.summarize(out, found, total, ruleStats(members), alerts, p.Incidents().Count()); err != nil {
 		return err
 	}
-	return errors.Join(unread...)
+	return unread
 }
 
 // ruleStats are the counts of the detector that runs the rules.
@@ -177,14 +173,11 @@ func (o *replayOptions) summarize(
 	alerts, incidents int,
 ) error {
 	if o.json {
-		because := total.Because
-		if because == nil {
-			because = map[string]int{}
-		}
 		return printJSONLine(out, map[string]any{"summary": map[string]any{
-			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": because, "alerts": alerts, "incidents": incidents,
+			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": counts(total.Because), "alerts": alerts, "incidents": incidents,
 			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late,
-			"fields_omitted": total.OmittedFields}})
+			"fields_omitted": total.OmittedFields, "events_without_time": total.Undated, "events_late": total.Late,
+			"passed_over": orEmpty(total.PassedOver), "notes": counts(total.Notes)}})
 	}
 	rows := ranked(found)
 	printFound(out, rows)
@@ -202,6 +195,7 @@ func (o *replayOptions) summarize(
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
 	}
+	printNotes(out, total)
 	if total.OmittedFields > 0 {
 		fmt.Fprintf(
 			out,
@@ -224,6 +218,53 @@ func (o *replayOptions) summarize(
 		)
 	}
 	return nil
+}
+
+// orEmpty is a list that JSON writes as [] when it is empty.
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// counts is a map that JSON writes as {} when it is empty.
+func counts(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
+}
+
+// maxNamed bounds the members that are named one by one.
+const maxNamed = 20
+
+// printNotes tells what a reader should know of the inputs beside the skipped records.
+func printNotes(out io.Writer, total ingest.Summary) {
+	for _, what := range slices.Sorted(maps.Keys(total.Notes)) {
+		fmt.Fprintf(out, "  read nevertheless, %s: %s\n", plural(total.Notes[what], "time", "times"), safe(what))
+	}
+	if total.Undated > 0 {
+		fmt.Fprintf(
+			out,
+			"%s without a readable time, and stand at the time of the event before\n",
+			plural(total.Undated, "event is", "events are"),
+		)
+	}
+	if total.Late > 0 {
+		fmt.Fprintf(
+			out,
+			"%s too late to be put in the order of time; sort the log to count for correlations\n",
+			plural(total.Late, "event came", "events came"),
+		)
+	}
+	for i, name := range total.PassedOver {
+		if i == maxNamed {
+			fmt.Fprintf(out, "  and %d more\n", len(total.PassedOver)-maxNamed)
+			break
+		}
+		fmt.Fprintf(out, "passed over, as it is no log: %s\n", safe(name))
+	}
 }
 
 func alertLine(a *defenders.RaisedAlert) any {
@@ -249,7 +290,11 @@ func alertLine(a *defenders.RaisedAlert) any {
 	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Reasons}
 }
 
+// stampUTC writes a time; that of an event without one is empty.
 func stampUTC(at time.Duration) string {
+	if at == 0 {
+		return ""
+	}
 	return time.Unix(0, int64(at)).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 

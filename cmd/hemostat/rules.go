@@ -401,7 +401,7 @@ func matchedBy(
 		if _, err := os.Stat(path); err != nil {
 			continue
 		}
-		s, err := ingest.ReadFile(ctx, path, ingest.Options{}, func(e *event.Event) error {
+		s, err := ingest.Read(ctx, []string{path}, ingest.Options{}, func(e *event.Event) error {
 			m.Match(e, func(x sigma.Match) { matched[x.Rule] = true })
 			return nil
 		})

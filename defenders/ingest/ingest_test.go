@@ -23,9 +23,19 @@ import (
 func read(t testing.TB, name, format, text string) ([]*event.Event, Summary) {
 	t.Helper()
 	var got []*event.Event
-	s, err := Read(context.Background(), name, strings.NewReader(text), Options{Format: format}, func(e *event.Event) error { got = append(got, e); return nil })
+	s, err := readStream(name, strings.NewReader(text), format, func(e *event.Event) error { got = append(got, e); return nil })
 	require.NoError(t, err)
 	return got, s
+}
+
+// readStream reads one stream as if it were a file of that name.
+func readStream(name string, r io.Reader, format string, emit func(*event.Event) error) (Summary, error) {
+	chosen, err := chosenFormat(format)
+	if err != nil {
+		return Summary{}, err
+	}
+	in := input{name: name, once: true, open: func() (io.ReadCloser, error) { return io.NopCloser(r), nil }}
+	return merge(context.Background(), []input{in}, chosen, emit)
 }
 
 func TestSSHD(t *testing.T) {
@@ -36,15 +46,17 @@ Jan  1 00:00:02 host CRON[12]: pam_unix(cron:session): session opened for user r
 2026-03-03T08:30:00.5+01:00 host sshd-session[13]: Invalid user bob from 203.0.113.6 port 99
 not a log line
 `)
-	require.Equal(t, Summary{Events: 4, Skipped: 2, Because: map[string]int{"line of another program than sshd": 1, "no syslog line": 1}}, s)
-	require.Len(t, got, 5, "a repeated line is as many events")
+	require.Equal(t, Summary{Events: 5, Skipped: 1, Because: map[string]int{"no syslog line": 1}}, s)
+	require.Len(t, got, 6, "a repeated line is as many events")
 	require.Equal(t, "failed_password", got[0].Value(event.Action))
 	require.Equal(t, "web master", got[0].Value(event.User))
 	require.Equal(t, "203.0.113.5", got[0].Value(event.SourceIp))
 	require.Equal(t, "root", got[2].Value(event.User))
 	require.Equal(t, 2*time.Second, got[3].Time-got[1].Time, "the new year follows the old one")
 	require.Equal(t, "accepted_publickey", got[3].Value(event.Action))
-	require.Equal(t, "invalid_user", got[4].Value(event.Action))
+	require.Equal(t, event.LogSource{Product: "linux", Service: "cron"}, got[4].Source)
+	require.Equal(t, "session_opened", got[4].Value(event.Action))
+	require.Equal(t, "invalid_user", got[5].Value(event.Action))
 	require.NotEqual(t, got[1].ID, got[2].ID)
 }
 
@@ -54,7 +66,7 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 	beat := `{"@timestamp":"2020-01-01T04:00:00Z","winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":1,"computer_name":"WS","event_data":{"Image":"a.exe"}}}`
 	got, s := read(t, "x.json", "auto", flat+"\n"+nested+"\n"+beat+"\n{\"EventID\":5}\n{\"Channel\":\"x\"}\n{broken\n[1]\n")
 	require.Equal(t, 4, s.Events)
-	require.Equal(t, map[string]int{"no EventID": 1, "no valid JSON": 1, "no JSON object": 1}, s.Because)
+	require.Equal(t, map[string]int{reasonUnknownJSON: 1, "no valid JSON": 1, "no JSON object": 1}, s.Because)
 	for _, e := range got[:3] {
 		require.Equal(t, event.SysmonProcess.Source, e.Source)
 		require.Equal(t, "a.exe", e.Value(event.Image))
@@ -64,7 +76,7 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 	pretty, s := read(t, "x.json", "winlog", "[\n"+nested+",\n"+nested+"]\n")
 	require.Len(t, pretty, 2)
 	require.Zero(t, s.Skipped)
-	s, err := Read(context.Background(), "x.json", strings.NewReader("{\n \"EventID\": 1\n}\n{\n \"Even"), Options{Format: "winlog"}, func(*event.Event) error { return nil })
+	s, err := readStream("x.json", strings.NewReader("{\n \"EventID\": 1\n}\n{\n \"Even"), "winlog", func(*event.Event) error { return nil })
 	var bad *badLogError
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, 1, s.Events)
@@ -74,12 +86,11 @@ func TestWindowsEventsFlatNestedAndFromWinlogbeat(t *testing.T) {
 func TestUnnamedDataOfClassicEventsIsRead(t *testing.T) {
 	const line = `{"Event":{"System":{"Provider":{"#attributes":{"Name":"PowerShell"}},"EventID":{"#text":400},"Channel":"Windows PowerShell","Computer":"WS1"},"EventData":{"Data":{"#text":["Available","EngineVersion=2.0"]}}}}`
 	var got *event.Event
-	d := winlogDecoder{}
-	reason, err := d.decode([]byte(line), func(e *event.Event) error { got = e; return nil })
-	require.NoError(t, err)
-	require.Empty(t, reason)
+	events, _ := read(t, "x.json", "auto", line)
+	got = events[0]
 	data, _ := got.Lookup("Data")
 	require.Equal(t, "Available,EngineVersion=2.0", data)
+	require.Equal(t, []string{"Available", "EngineVersion=2.0"}, got.Members(event.NoField, "Data"))
 	require.Equal(t, event.LogSource{Category: "ps_classic_start", Product: "windows", Service: "powershell-classic"}, got.Source)
 }
 
@@ -131,7 +142,7 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 		return path
 	}
 	count := func(path string) (Summary, error) {
-		return ReadFile(context.Background(), path, Options{}, func(*event.Event) error { return nil })
+		return Read(context.Background(), []string{path}, Options{}, func(*event.Event) error { return nil })
 	}
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)
@@ -164,24 +175,26 @@ func TestCompressedDamagedAndForeignFiles(t *testing.T) {
 
 	_, err = count(file("junk", []byte{0, 1, 2, 3, 255, 10, 0}))
 	require.ErrorContains(t, err, "its format is not recognised")
-	s, err = ReadFile(context.Background(), file("junk", []byte{0, 1, 2, 3, 255, 10, 0}), Options{Format: "zeek"}, nil)
+	s, err = Read(context.Background(), []string{file("junk", []byte{0, 1, 2, 3, 255, 10, 0})}, Options{Format: "zeek"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 2, s.Skipped)
 	s, err = count(file("empty", nil))
 	require.NoError(t, err)
 	require.Zero(t, s.Events)
-	_, err = count(dir)
-	require.ErrorContains(t, err, "is a folder")
+	s, err = count(dir)
+	require.ErrorContains(t, err, "b.gz: it ends early", "a folder is read with all below it")
+	require.Greater(t, s.Events, 5002)
+	require.Equal(t, []string{filepath.Join(dir, "junk")}, s.PassedOver)
 	_, err = count(filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = ReadFile(context.Background(), "x", Options{Format: "tea"}, nil)
-	require.ErrorContains(t, err, `unknown format "tea"; accepted: auto, winlog`)
+	_, err = Read(context.Background(), []string{"x"}, Options{Format: "tea"}, nil)
+	require.ErrorContains(t, err, `unknown format "tea"; accepted: auto, evtx`)
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = ReadFile(cancelled, "/dev/zero", Options{Format: "winlog"}, nil)
+	_, err = Read(cancelled, []string{"/dev/zero"}, Options{Format: "winlog"}, nil)
 	require.ErrorIs(t, err, context.Canceled, "a file without an end can be left")
 	stop := errors.New("stop")
-	_, err = ReadFile(context.Background(), file("c.log", []byte(line)), Options{}, func(*event.Event) error { return stop })
+	_, err = Read(context.Background(), []string{file("c.log", []byte(line))}, Options{}, func(*event.Event) error { return stop })
 	require.ErrorIs(t, err, stop)
 }
 
@@ -207,7 +220,7 @@ func TestMemoryDoesNotGrowWithTheLog(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		_, err := Read(context.Background(), "a", &endless{line: "Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n", left: size}, Options{}, func(*event.Event) error { return nil })
+		_, err := readStream("a", &endless{line: "Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n", left: size}, "", func(*event.Event) error { return nil })
 		require.NoError(t, err)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
@@ -232,7 +245,7 @@ func TestRealLogsAreReadWhole(t *testing.T) {
 	for name, want := range map[string]int{
 		"ssh/OpenSSH_2k.log.gz": 2000, "captures/empire_psexec_dcerpc_tcp_svcctl.json.gz": 4348, "captures/schtask_create.json.gz": 1041, "zeek/apt29-day1-NASHUA.zip": 1725,
 	} {
-		s, err := ReadFile(context.Background(), shared(t, strings.Split(name, "/")...), Options{}, func(e *event.Event) error {
+		s, err := Read(context.Background(), []string{shared(t, strings.Split(name, "/")...)}, Options{}, func(e *event.Event) error {
 			require.NotZero(t, e.Time)
 			require.NotEmpty(t, e.Source)
 			return nil
@@ -247,8 +260,9 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n"), 3)
 	f.Add([]byte(`{"Event":{"System":{"EventID":1},"EventData":{"a":null}}}`), 1)
 	f.Add([]byte("#separator \\x09\n#fields\tts\tuid\n1\t2\n"), 2)
+	names := FormatNames()
 	f.Fuzz(func(t *testing.T, data []byte, format int) {
-		_, err := Read(context.Background(), "f", bytes.NewReader(data), Options{Format: Formats[(format%len(Formats)+len(Formats))%len(Formats)]}, func(e *event.Event) error {
+		_, err := readStream("f", bytes.NewReader(data), names[(format%len(names)+len(names))%len(names)], func(e *event.Event) error {
 			e.AppendJSON(nil)
 			return nil
 		})
@@ -269,7 +283,7 @@ func BenchmarkWinlog(b *testing.B) {
 	n := 0
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if _, err := Read(context.Background(), "f", bytes.NewReader(data), Options{Format: "winlog"}, func(*event.Event) error { n++; return nil }); err != nil {
+		if _, err := readStream("f", bytes.NewReader(data), "winlog", func(*event.Event) error { n++; return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -113,7 +113,7 @@ func (r *Reflex) countFailure(now time.Duration, e *event.Event, from string, re
 	}
 	s.until = e.Time + r.options.TTL
 	report(detect.Finding{
-		RuleID: "reflex.password_failures", Title: "Repeated Failed Logons", Techniques: []string{"T1110"},
+		RuleID: "reflex.password_failures", Title: "Refused Passwords In Quick Succession", Techniques: []string{"T1110"},
 		Severity: severity.Low, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
 		Reaction: r.reaction(
 			action.Request{

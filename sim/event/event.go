@@ -25,6 +25,14 @@ type Event struct {
 	values  []string
 	extra   []pair
 	omitted int // fields beyond maxExtra
+	lists   []list
+}
+
+// list are the members of a field that holds several values.
+type list struct {
+	field   Field // NoField for a field outside of the table
+	name    string
+	members []string
 }
 
 // maxExtra bounds the fields outside of the table: they are kept sorted, so a line
@@ -118,7 +126,41 @@ func (e *Event) SetName(name, value string) {
 	e.extra = slices.Insert(e.extra, at, pair{name, value})
 }
 
-// Omitted counts the fields that SetName left out since the event has too many.
+// SetList gives a field several values. Get returns them joined with commas; a test
+// of the field holds when it holds for one of them.
+func (e *Event) SetList(name string, members []string) {
+	switch len(members) {
+	case 0:
+		return
+	case 1:
+		e.SetName(name, members[0])
+		return
+	}
+	before := e.omitted
+	e.SetName(name, strings.Join(members, ","))
+	if e.omitted == before {
+		e.lists = append(e.lists, list{FieldByName(name), name, members})
+	}
+}
+
+// HasLists tells whether a field of the event holds several values.
+func (e *Event) HasLists() bool { return len(e.lists) > 0 }
+
+// Members returns the values of a field that holds several, or nil. A field outside
+// of the table is found by its name.
+func (e *Event) Members(f Field, name string) []string {
+	for i := len(e.lists) - 1; i >= 0; i-- { // the last one given counts
+		if l := &e.lists[i]; l.field == f && (f != NoField || l.name == name) {
+			return l.members
+		}
+	}
+	return nil
+}
+
+// Omit counts a field that a reader left out since the event has too many.
+func (e *Event) Omit() { e.omitted++ }
+
+// Omitted counts the fields that were left out since the event has too many.
 func (e *Event) Omitted() int { return e.omitted }
 
 // Len counts the fields.
@@ -151,3 +193,6 @@ func (e *Event) rank(f Field) int {
 	}
 	return n
 }
+
+// Since is a moment as the time of an event that was recorded: since the Unix epoch.
+func Since(at time.Time) time.Duration { return time.Duration(at.UnixNano()) }

@@ -44,10 +44,30 @@ func (e *Event) AppendJSON(b []byte) []byte {
 		first = false
 		b = appendString(b, name)
 		b = append(b, ':')
-		b = appendString(b, value)
+		b = e.appendValue(b, name, value)
 		return true
 	})
 	return append(b, "}}"...)
+}
+
+// appendValue writes a field's value, several as an array.
+func (e *Event) appendValue(b []byte, name, value string) []byte {
+	var members []string
+	if e.HasLists() {
+		members = e.Members(FieldByName(name), name)
+	}
+	if members == nil {
+		return appendString(b, value)
+	}
+	for i, m := range members {
+		if i == 0 {
+			b = append(b, '[')
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, m)
+	}
+	return append(b, ']')
 }
 
 func appendMember(b []byte, name, value string) []byte {
@@ -78,7 +98,7 @@ func appendString(b []byte, s string) []byte {
 }
 
 // Decode reads one object written by AppendJSON. Field values may also be
-// numbers, booleans or null.
+// numbers, booleans, null or arrays of these.
 func Decode(line []byte) (*Event, error) {
 	var raw struct {
 		ID       uint64                     `json:"id"`
@@ -101,6 +121,17 @@ func Decode(line []byte) (*Event, error) {
 		e.Observed = time.Duration(*raw.Observed)
 	}
 	for _, name := range slices.Sorted(maps.Keys(raw.Fields)) {
+		var members []json.RawMessage
+		if raw := raw.Fields[name]; len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &members) == nil {
+			var texts []string
+			for _, m := range members {
+				if text, ok := scalarText(m); ok {
+					texts = append(texts, text)
+				}
+			}
+			e.SetList(name, texts)
+			continue
+		}
 		if value, ok := scalarText(raw.Fields[name]); ok {
 			e.SetName(name, value)
 		}

@@ -285,6 +285,13 @@ func (f *fieldPlan) look(atoms []*atom) {
 		case a.whole:
 			f.values[a.literal] = append(f.values[a.literal], a.id)
 			f.lengths |= lengthBit(len(a.literal))
+			if t, ok := a.test.(*textNode); ok && t.isNumber() {
+				if f.numbers == nil {
+					f.numbers = map[float64][]int32{}
+				}
+				f.numbers[t.number] = append(f.numbers[t.number], a.id)
+				f.odd = f.odd || !isPlainNumber(a.literal)
+			}
 		case a.literal == "":
 			a.scanned = false
 		case isASCII(a.literal):

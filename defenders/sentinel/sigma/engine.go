@@ -240,7 +240,7 @@ func (m *Matcher) Stats() Stats { return m.stats }
 // match, correlations included, in the order of the rules.
 func (m *Matcher) Match(ev *event.Event, hit func(Match)) {
 	m.stats.Events++
-	m.event = ev
+	m.event, m.lists = ev, ev.HasLists()
 	clear(m.has[:])
 	m.buffer = m.buffer[:0]
 	if m.engine.Exhaustive {
@@ -272,6 +272,7 @@ func (m *Matcher) choose() {
 		m.sources[m.event.Source] = ids
 	}
 	id, _ := m.foldedField(eventID)
+	id = canonicalNumber(id)
 	if m.program = ids[id]; m.program == nil {
 		id = strings.Clone(id) // it stands in the matcher's buffer
 		m.program = m.engine.program(m.event.Source, id)

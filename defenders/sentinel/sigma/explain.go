@@ -29,13 +29,13 @@ func (m *Matcher) Explain(match Match, ev *event.Event) []Reason {
 	if r.Correlation != nil {
 		return r.Correlation.reasons(match)
 	}
-	current, detection, rename := m.event, m.detection, m.rename
-	defer func() { m.event, m.detection, m.rename = current, detection, rename }()
+	current, lists, detection, rename := m.event, m.lists, m.detection, m.rename
+	defer func() { m.event, m.lists, m.detection, m.rename = current, lists, detection, rename }()
 	if current != ev {
 		clear(m.has[:])
 		m.buffer = m.buffer[:0]
 	}
-	m.event, m.rename = ev, standIn(r.Source, ev.Source)
+	m.event, m.lists, m.rename = ev, ev.HasLists(), standIn(r.Source, ev.Source)
 	var out []Reason
 	for _, d := range r.detections() {
 		m.detection = d

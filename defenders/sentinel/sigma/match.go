@@ -1,8 +1,9 @@
 package sigma
 
 import (
+	"math"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -72,6 +73,7 @@ func (r reference) eval(m *Matcher) bool { return m.detection.selections[r].eval
 type Matcher struct {
 	engine *Engine
 	event  *event.Event
+	lists  bool // a field of the event holds several values
 	// detection is the one being evaluated, which references look into.
 	detection *detection
 	rename    renaming
@@ -130,6 +132,27 @@ func (m *Matcher) foldedField(f fieldRef) (string, bool) {
 	return v, true
 }
 
+// members are the values of a field that holds several, under the name that rules use;
+// nil when it holds one.
+func (m *Matcher) members(f fieldRef) []string { return m.rawMembers(m.rename.apply(f)) }
+
+// rawMembers are those of a field under the name that the event has for it.
+func (m *Matcher) rawMembers(f fieldRef) []string {
+	if !m.lists {
+		return nil
+	}
+	return m.event.Members(f.field, f.name)
+}
+
+// some tells whether a test holds for the value of a field, or for one of several.
+func (m *Matcher) some(f fieldRef, test func(string) bool) bool {
+	if members := m.members(f); members != nil {
+		return slices.ContainsFunc(members, test)
+	}
+	v, ok := m.value(f)
+	return ok && test(v)
+}
+
 type existsNode struct{ f fieldRef }
 
 func (n existsNode) eval(m *Matcher) bool {
@@ -154,8 +177,7 @@ func (n regexNode) eval(m *Matcher) bool {
 	if n.f.none() {
 		return n.anywhere(m)
 	}
-	v, ok := m.value(n.f)
-	return ok && n.re.matches(v)
+	return m.some(n.f, n.re.matches)
 }
 
 // anywhere tries every field of the event, as keyword searches do.
@@ -174,12 +196,16 @@ type cidrNode struct {
 }
 
 func (n cidrNode) eval(m *Matcher) bool {
-	v, ok := m.value(n.f)
-	if !ok {
+	return m.some(n.f, n.holds)
+}
+
+func (n cidrNode) holds(v string) bool {
+	addr, err := netip.ParseAddr(strings.TrimSpace(v))
+	if err != nil {
 		return false
 	}
-	addr, err := netip.ParseAddr(v)
-	return err == nil && (n.prefix.Contains(addr) || n.prefix.Contains(addr.Unmap()))
+	addr = addr.WithZone("")
+	return n.prefix.Contains(addr) || n.prefix.Contains(addr.Unmap())
 }
 
 type compareNode struct {
@@ -190,10 +216,10 @@ type compareNode struct {
 }
 
 func (n compareNode) eval(m *Matcher) bool {
-	text, ok := m.value(n.f)
-	if !ok {
-		return false
-	}
+	return m.some(n.f, n.holds)
+}
+
+func (n compareNode) holds(text string) bool {
 	v, err := n.number(text)
 	if err != nil {
 		return false
@@ -213,11 +239,7 @@ func (n compareNode) eval(m *Matcher) bool {
 
 func (n compareNode) number(text string) (float64, error) {
 	if n.part == "" {
-		if strings.HasPrefix(text, "0x") {
-			u, err := strconv.ParseUint(text[2:], 16, 64)
-			return float64(u), err
-		}
-		return strconv.ParseFloat(text, 64)
+		return parseNumber(text)
 	}
 	at, err := parseTime(text)
 	if err != nil {
@@ -266,6 +288,35 @@ func (n fieldrefNode) eval(m *Matcher) bool {
 	if !ok || !also {
 		return false
 	}
+	if m.lists {
+		return m.somePair(n)
+	}
+	return n.compare(v, w)
+}
+
+// somePair compares every value of one field with every value of the other.
+func (m *Matcher) somePair(n fieldrefNode) bool {
+	all := func(f fieldRef) []string {
+		members := m.members(f)
+		if members == nil {
+			v, _ := m.value(f)
+			members = []string{v}
+		}
+		if !n.cased {
+			members = slices.Clone(members)
+			for i := range members {
+				members[i] = m.fold(members[i])
+			}
+		}
+		return members
+	}
+	others := all(n.other)
+	return slices.ContainsFunc(all(n.f), func(v string) bool {
+		return slices.ContainsFunc(others, func(w string) bool { return n.compare(v, w) })
+	})
+}
+
+func (n fieldrefNode) compare(v, w string) bool {
 	switch {
 	case n.contains:
 		return strings.Contains(v, w)
@@ -286,6 +337,9 @@ type textNode struct {
 	pattern []wild
 	cased   bool
 	key     string // the same for nodes that test the same
+	// number is what the literal says when the rule gives a number, which equals the
+	// same number in any form; NaN otherwise.
+	number float64
 }
 
 type textShape uint8
@@ -300,7 +354,7 @@ const (
 
 func newTextNode(f fieldRef, pattern []wild, cased bool) node {
 	pattern = squeeze(pattern)
-	n := &textNode{f: f, pattern: pattern, cased: cased, shape: shapePattern}
+	n := &textNode{f: f, pattern: pattern, cased: cased, shape: shapePattern, number: math.NaN()}
 	if !cased {
 		for i := range pattern {
 			pattern[i].literal = folded(pattern[i].literal)
@@ -360,11 +414,24 @@ func (n *textNode) eval(m *Matcher) bool {
 	if n.f.none() {
 		return n.anywhere(m)
 	}
-	get := m.foldedValue
-	if n.cased {
-		get = m.value
+	return m.textHolds(m.rename.apply(n.f), n)
+}
+
+// textHolds makes a test of a field under the name that the event has for it.
+func (m *Matcher) textHolds(f fieldRef, n *textNode) bool {
+	if members := m.rawMembers(f); members != nil {
+		return slices.ContainsFunc(members, func(v string) bool {
+			if !n.cased {
+				v = m.fold(v)
+			}
+			return n.test(v)
+		})
 	}
-	v, ok := get(n.f)
+	get := m.foldedField
+	if n.cased {
+		get = m.raw
+	}
+	v, ok := get(f)
 	return ok && n.test(v)
 }
 
@@ -385,7 +452,7 @@ func (n *textNode) anywhere(m *Matcher) bool {
 func (n *textNode) test(v string) bool {
 	switch n.shape {
 	case shapeEqual:
-		return v == n.literal
+		return v == n.literal || n.isNumber() && equalsNumber(v, n.number)
 	case shapePrefix:
 		return strings.HasPrefix(v, n.literal)
 	case shapeSuffix:

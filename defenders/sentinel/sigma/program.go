@@ -73,18 +73,16 @@ func (a *atom) holds(m *Matcher) bool {
 		if a.field.none() {
 			return t.anywhere(m)
 		}
+		if members := m.rawMembers(a.field); members != nil {
+			return slices.ContainsFunc(members, t.re.matches)
+		}
 		v, ok := m.raw(a.field)
 		return ok && t.re.matches(v)
 	case *textNode:
 		if a.field.none() {
 			return t.anywhere(m)
 		}
-		get := m.foldedField
-		if t.cased {
-			get = m.raw
-		}
-		v, ok := get(a.field)
-		return ok && t.test(v)
+		return m.textHolds(a.field, t)
 	}
 	panic("an atom is a test of a text")
 }
@@ -115,6 +113,9 @@ type fieldPlan struct {
 	least    int       // length of the shortest literal
 	values   map[string][]int32
 	lengths  uint64  // bits of the values' lengths; bit 63 is 63 and more
+	numbers  map[float64][]int32
+	// odd tells that a rule gives a number in another form than isPlainNumber.
+	odd bool
 	presence []int32 // rules that come into question when the field is there
 }
 
@@ -156,7 +157,7 @@ func (p *programs) name(n node, rename renaming) {
 		p.name(n.of, rename)
 	case *textNode:
 		if n.shape == shapeEqual && !n.cased && rename.apply(n.f).field == event.EventID {
-			p.named[folded(n.literal)] = true
+			p.named[canonicalNumber(folded(n.literal))] = true
 		}
 	}
 }
@@ -189,14 +190,13 @@ func (p *program) candidates(m *Matcher) {
 			continue
 		}
 		m.mark(f.presence)
-		plain := isASCII(v)
-		f.scan(m, v, plain)
-		if f.lengths&lengthBit(len(v)) != 0 || f.lengths != 0 && !plain { // folding ASCII keeps its length
-			v, _ = m.foldedField(f.field)
-			for _, id := range f.values[v] {
-				m.see(id)
+		if members := m.rawMembers(f.field); members != nil {
+			for _, member := range members {
+				f.find(m, member, false)
 			}
+			continue
 		}
+		f.find(m, v, true)
 	}
 	m.mark(p.keywords.presence)
 	if p.keywords.looks() {
@@ -205,6 +205,26 @@ func (p *program) candidates(m *Matcher) {
 				p.keywords.scan(m, v, isASCII(v))
 			}
 		}
+	}
+}
+
+// find looks in a value, which is the field's only one or one of several, for the
+// literals of atoms.
+func (f *fieldPlan) find(m *Matcher, v string, only bool) {
+	plain := isASCII(v)
+	f.scan(m, v, plain)
+	if f.numbers != nil && (f.odd || !isPlainNumber(v)) && mayBeNumber(v) {
+		if number, err := parseNumber(v); err == nil {
+			m.seeAll(f.numbers[number])
+		}
+	}
+	if f.lengths&lengthBit(len(v)) != 0 || f.lengths != 0 && !plain { // folding ASCII keeps its length
+		if only {
+			v, _ = m.foldedField(f.field)
+		} else {
+			v = m.fold(v)
+		}
+		m.seeAll(f.values[v])
 	}
 }
 

@@ -77,7 +77,7 @@ func TestEachPublicRuleFindsItsRecordedEvent(t *testing.T) {
 			require.NoError(t, err)
 			m := engine.NewMatcher()
 			found := false
-			_, err = ingest.ReadFile(context.Background(), filepath.Join(filepath.Dir(file), "event.json"), ingest.Options{Format: "winlog"}, func(e *event.Event) error {
+			_, err = ingest.Read(context.Background(), []string{filepath.Join(filepath.Dir(file), "event.json")}, ingest.Options{Format: "winlog"}, func(e *event.Event) error {
 				m.Match(e, func(sigma.Match) { found = true })
 				return nil
 			})
@@ -94,7 +94,7 @@ func captures(t testing.TB) []*event.Event {
 	require.NoError(t, err)
 	var events []*event.Event
 	for _, f := range files {
-		_, err := ingest.ReadFile(context.Background(), f, ingest.Options{}, func(e *event.Event) error { events = append(events, e); return nil })
+		_, err := ingest.Read(context.Background(), []string{f}, ingest.Options{}, func(e *event.Event) error { events = append(events, e); return nil })
 		require.NoError(t, err)
 	}
 	return events
@@ -152,7 +152,7 @@ func recorded(t testing.TB) []*event.Event {
 	require.NoError(t, err)
 	var events []*event.Event
 	for _, file := range files {
-		_, err = ingest.ReadFile(context.Background(), file, ingest.Options{Format: "winlog"}, func(e *event.Event) error { events = append(events, e); return nil })
+		_, err = ingest.Read(context.Background(), []string{file}, ingest.Options{Format: "winlog"}, func(e *event.Event) error { events = append(events, e); return nil })
 		require.NoError(t, err)
 	}
 	return events

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -139,13 +138,13 @@ func (c *itemCompiler) value(v scalar) (node, error) {
 	case c.expression:
 		return c.regex(f, v.text)
 	case c.cidr:
-		prefix, err := netip.ParsePrefix(v.text)
+		prefix, err := parseNetwork(v.text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8 or fe80::/10", v.text)
+			return nil, err
 		}
-		return cidrNode{f, prefix.Masked()}, nil
+		return cidrNode{f, prefix}, nil
 	case c.compare != "" || c.timePart != "":
-		n, err := strconv.ParseFloat(v.text, 64)
+		n, err := parseNumber(v.text)
 		if err != nil {
 			return nil, fmt.Errorf("a number is expected, not %q", v.text)
 		}
@@ -174,9 +173,27 @@ func (c *itemCompiler) value(v scalar) (node, error) {
 				maxWildcards,
 			)
 		}
-		any = append(any, c.text(f, pattern))
+		n := c.text(f, pattern).(*textNode)
+		if v.tag == "!!int" || v.tag == "!!float" {
+			n.asNumber(v.text)
+		}
+		any = append(any, n)
 	}
 	return anyOf(any), nil
+}
+
+// parseNetwork reads a network, or one address, whose zone does not matter.
+func parseNetwork(text string) (netip.Prefix, error) {
+	address, bits, ranged := strings.Cut(text, "/")
+	address, _, _ = strings.Cut(address, "%")
+	if ranged {
+		if prefix, err := netip.ParsePrefix(address + "/" + bits); err == nil {
+			return prefix.Masked(), nil
+		}
+	} else if addr, err := netip.ParseAddr(address); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	return netip.Prefix{}, fmt.Errorf("%q is no network such as 10.0.0.0/8 or fe80::/10, nor an address", text)
 }
 
 func (c *itemCompiler) regex(f fieldRef, pattern string) (node, error) {

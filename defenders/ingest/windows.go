@@ -1,218 +1,177 @@
 package ingest
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"slices"
 	"strings"
-	"time"
-
-	"github.com/valyala/fastjson"
+	"unicode"
+	"unicode/utf8"
 
 	"hemostat/sim/event"
 )
 
-// winlogDecoder reads one Windows event a line: flat, nested under Event with
-// System and EventData, or as Winlogbeat writes it.
-type winlogDecoder struct {
-	parser fastjson.Parser
-	arena  event.Arena
-	clock  int // rank among clocks of the time found so far
-}
-
 // clocks are the fields that hold a time, the best first: EventTime carries no
 // time zone.
-var clocks = []string{"SystemTime", "TimeCreated", "@timestamp", "EventTime"}
+var clocks = []string{"SystemTime", "TimeCreated", "@timestamp", "_time", "EventTime"}
 
-func (d *winlogDecoder) decode(line []byte, emit func(*event.Event) error) (string, error) {
-	v, err := d.parser.ParseBytes(line)
-	if err != nil {
-		return "no valid JSON", nil
+// clock sets an event's time from a field of a rank among clocks, unless a better one
+// was found before. It returns the rank of the time that counts.
+func clock(e *event.Event, rank, found int, text string) int {
+	if rank >= found {
+		return found
 	}
-	root, err := v.Object()
-	if err != nil {
-		return "no JSON object", nil
+	if at, ok := parseTime(text); ok {
+		e.Time = at
+		return rank
 	}
-	e := d.arena.New(40)
-	d.clock = len(clocks)
-	if reason := d.fill(e, root); reason != "" {
-		return reason, nil
-	}
-	return "", emit(e)
+	return found
 }
 
-func (d *winlogDecoder) fill(e *event.Event, root *fastjson.Object) string {
-	switch {
-	case root.Get("Event") != nil:
-		d.nested(e, root.Get("Event"))
-	case root.Get("winlog") != nil:
-		d.winlogbeat(e, root)
-	default:
-		d.flat(e, root)
+// setData gives an event a value of its EventData or UserData, or reports false when
+// the value would replace one of the frame. A second channel stands beside the
+// frame's: event 104 names the log that was cleared, and rules ask for that one.
+func setData(e *event.Event, name, value string) {
+	switch event.FieldByName(name) {
+	case event.LogChannel:
+		if frame, ok := e.Get(event.LogChannel); ok && frame != value {
+			e.SetList(name, []string{frame, value})
+			return
+		}
+	case event.EventID, event.Computer, event.ProviderName:
+		e.SetName("Data_"+name, value)
+		return
 	}
-	id, channel := e.Value(event.EventID), e.Value(event.LogChannel)
+	e.SetName(name, value)
+	if strings.IndexByte(name, ' ') >= 0 { // "Threat Name" of Defender
+		e.SetName(strings.ReplaceAll(name, " ", ""), value)
+		e.SetName(strings.ReplaceAll(name, " ", "_"), value)
+	}
+}
+
+// setDataList does the same for a list.
+func setDataList(e *event.Event, name string, members []string) {
+	if len(members) == 1 {
+		setData(e, name, members[0])
+		return
+	}
+	e.SetList(name, members)
+}
+
+// finishWindows completes an event of a Windows log: its log source, and fields of
+// the Security log under the names that Sysmon has for them.
+func finishWindows(e *event.Event) string {
+	id := e.Value(event.EventID)
 	if id == "" {
 		return "no EventID"
 	}
+	channel := e.Value(event.LogChannel)
+	if members := e.Members(event.LogChannel, ""); members != nil {
+		channel = members[0]
+	}
+	if channel == "" {
+		channel = providerChannels[strings.ToLower(e.Value(event.ProviderName))]
+	}
 	e.Source = windowsSource(channel, id, e.Value(event.EventType))
-	if e.Source.Service == "sysmon" {
+	switch {
+	case e.Source.Service == "sysmon":
 		if kind, ok := e.Lookup("EventTypeOrignal"); ok && e.Value(event.EventType) == "INFO" {
 			e.Set(event.EventType, kind)
 		}
+	case e.Source.Service == "security" && id == "4657":
+		registryFields(e)
+	case e.Source.Service == "security" && id == "5156":
+		connectionFields(e)
 	}
 	if e.Time == 0 {
-		e.Time = textTime(e.Value(event.UtcTime))
+		if at, ok := parseTime(e.Value(event.UtcTime)); ok {
+			e.Time = at
+		}
 	}
 	e.Observed = e.Time
 	return ""
 }
 
-// meta are the names that collectors use for an event's frame.
-func (d *winlogDecoder) meta(e *event.Event, name, value string) bool {
-	switch name {
-	case "Hostname", "Computer", "computer_name":
-		e.Host = value
-		e.Set(event.Computer, value)
-	case "TimeCreated", "@timestamp", "EventTime", "SystemTime":
-		if rank := slices.Index(clocks, name); rank < d.clock {
-			if t := textTime(value); t != 0 {
-				e.Time, d.clock = t, rank
-			}
-		}
-	case "EventID", "event_id":
-		e.Set(event.EventID, value)
-	case "Channel", "channel":
-		e.Set(event.LogChannel, value)
-	case "SourceName", "provider_name", "Provider":
-		e.Set(event.ProviderName, value)
-	default:
-		return false
-	}
-	return true
+// providerChannels are the channels of providers that write to one, for exports that
+// leave the channel out.
+var providerChannels = map[string]string{
+	"microsoft-windows-sysmon":            "Microsoft-Windows-Sysmon/Operational",
+	"microsoft-windows-security-auditing": "Security",
+	"service control manager":             "System",
+	"microsoft-windows-powershell":        "Microsoft-Windows-PowerShell/Operational",
+	"powershell":                          "Windows PowerShell",
+	"microsoft-windows-windows defender":  "Microsoft-Windows-Windows Defender/Operational",
+	"microsoft-windows-taskscheduler":     "Microsoft-Windows-TaskScheduler/Operational",
+	"microsoft-windows-wmi-activity":      "Microsoft-Windows-WMI-Activity/Operational",
+	"microsoft-windows-bits-client":       "Microsoft-Windows-Bits-Client/Operational",
 }
 
-func (d *winlogDecoder) flat(e *event.Event, o *fastjson.Object) {
-	o.Visit(func(key []byte, v *fastjson.Value) {
-		if value, ok := d.text(v); ok && !d.meta(e, string(key), value) {
-			e.SetName(d.arena.Join(string(key)), value)
-		}
-	})
-}
-
-func (d *winlogDecoder) nested(e *event.Event, v *fastjson.Value) {
-	if sys := v.GetObject("System"); sys != nil {
-		sys.Visit(func(key []byte, v *fastjson.Value) {
-			name := string(key)
-			if a := v.GetObject("#attributes"); a != nil {
-				for _, inner := range []string{"SystemTime", "Name"} {
-					if t, ok := d.text(a.Get(inner)); ok {
-						if inner == "Name" {
-							d.meta(e, "Provider", t)
-						} else {
-							d.meta(e, inner, t)
-						}
-					}
-				}
-			}
-			if t := v.Get("#text"); t != nil {
-				v = t
-			}
-			if t, ok := d.text(v); ok {
-				d.meta(e, name, t)
-			}
-		})
+// registryFields gives an event 4657 (a registry value was modified) the fields of
+// Sysmon's event 13, and the category that follows from the operation.
+func registryFields(e *event.Event) {
+	value := func(name string) string { v, _ := e.Lookup(name); return v }
+	e.Source.Category = "registry_set"
+	kind := "SetValue"
+	if value("OperationType") == "%%1906" {
+		e.Source.Category, kind = "registry_delete", "DeleteValue"
 	}
-	for _, section := range []string{"EventData", "UserData"} {
-		o := v.GetObject(section)
-		if o == nil {
-			continue
-		}
-		o.Visit(func(key []byte, v *fastjson.Value) {
-			if inner := v.GetObject(); inner != nil && section == "UserData" {
-				d.flat(e, inner)
-				return
-			}
-			if unnamed := v.Get("#text"); unnamed != nil {
-				v = unnamed // <Data> elements without a name, as evtx_dump writes them
-			}
-			if value, ok := d.text(v); ok {
-				e.SetName(d.arena.Join(string(key)), value)
-			}
-		})
-	}
-}
-
-func (d *winlogDecoder) winlogbeat(e *event.Event, root *fastjson.Object) {
-	if t, ok := d.text(root.Get("@timestamp")); ok {
-		d.meta(e, "@timestamp", t)
-	}
-	w := root.Get("winlog")
-	if o := w.GetObject(); o != nil {
-		o.Visit(func(key []byte, v *fastjson.Value) {
-			if t, ok := d.text(v); ok {
-				d.meta(e, string(key), t)
-			}
-		})
-	}
-	if data := w.GetObject("event_data"); data != nil {
-		data.Visit(func(key []byte, v *fastjson.Value) {
-			if t, ok := d.text(v); ok {
-				e.SetName(d.arena.Join(string(key)), t)
-			}
-		})
-	}
-}
-
-// text is a JSON scalar as field text; containers and null are none.
-func (d *winlogDecoder) text(v *fastjson.Value) (string, bool) { return jsonText(&d.arena, v) }
-
-func jsonText(arena *event.Arena, v *fastjson.Value) (string, bool) {
-	if v == nil {
-		return "", false
-	}
-	switch v.Type() {
-	case fastjson.TypeString:
-		b := v.GetStringBytes()
-		return arena.Text(len(b), func(out []byte) []byte { return append(out, b...) }), true
-	case fastjson.TypeNumber, fastjson.TypeTrue, fastjson.TypeFalse:
-		return arena.Text(24, v.MarshalTo), true
-	case fastjson.TypeArray:
-		var parts []string
-		for _, item := range v.GetArray() {
-			if t, ok := jsonText(arena, item); ok {
-				parts = append(parts, t)
-			}
-		}
-		return strings.Join(parts, ","), true
-	}
-	return "", false
-}
-
-var timeLayouts = []string{
-	time.RFC3339Nano,
-	"2006-01-02 15:04:05.999999999",
-	"2006-01-02T15:04:05.999999999",
-	"2006-01-02 15:04:05",
-}
-
-// textTime reads a time as nanoseconds since the Unix epoch, 0 when it is none.
-func textTime(s string) time.Duration {
-	for _, layout := range timeLayouts {
-		if t, err := time.Parse(layout, s); err == nil {
-			return time.Duration(t.UnixNano())
+	key := value("ObjectName")
+	for _, root := range [][2]string{{`\REGISTRY\MACHINE`, "HKLM"}, {`\REGISTRY\USER`, "HKU"}} {
+		if n := len(root[0]); len(key) >= n && strings.EqualFold(key[:n], root[0]) {
+			key = root[1] + key[n:]
 		}
 	}
-	return 0
+	if name := value("ObjectValueName"); name != "" {
+		key += `\` + name
+	}
+	setAbsent(e, event.EventType, kind)
+	setAbsent(e, event.TargetObject, key)
+	setAbsent(e, event.Details, value("NewValue"))
+	setAbsent(e, event.Image, value("ProcessName"))
+	setAbsent(e, event.User, value("SubjectUserName"))
+}
+
+// connectionFields gives an event 5156 (a connection was permitted) the fields of
+// Sysmon's event 3.
+func connectionFields(e *event.Event) {
+	value := func(name string) string { v, _ := e.Lookup(name); return v }
+	e.Source.Category = "network_connection"
+	image := value("Application")
+	if rest, ok := strings.CutPrefix(strings.ToLower(image), `\device\harddiskvolume`); ok {
+		if at := strings.IndexByte(rest, '\\'); at >= 0 {
+			image = `C:` + image[len(image)-len(rest)+at:]
+		}
+	}
+	setAbsent(e, event.Image, image)
+	outbound := value("Direction") == "%%14593"
+	local, remote := [2]string{value("SourceAddress"), value("SourcePort")}, [2]string{value("DestAddress"), value("DestPort")}
+	setAbsent(e, event.SourceIp, local[0])
+	setAbsent(e, event.SourcePort, local[1])
+	setAbsent(e, event.DestinationIp, remote[0])
+	setAbsent(e, event.DestinationPort, remote[1])
+	if outbound {
+		setAbsent(e, event.Initiated, "true")
+	} else {
+		setAbsent(e, event.Initiated, "false")
+	}
+	switch value("Protocol") {
+	case "6":
+		e.Set(event.Protocol, "tcp")
+	case "17":
+		e.Set(event.Protocol, "udp")
+	}
+	setAbsent(e, event.ProcessId, value("ProcessID"))
+}
+
+// setAbsent gives a field a value unless it has one, or the value is empty.
+func setAbsent(e *event.Event, f event.Field, value string) {
+	if _, ok := e.Get(f); !ok && value != "" {
+		e.Set(f, value)
+	}
 }
 
 // windowsSource is the log source of an event of a Windows channel (Sigma
 // taxonomy; the channels are those of the public Windows pipelines).
 func windowsSource(channel, id, eventType string) event.LogSource {
-	s := event.LogSource{Product: "windows", Service: windowsServices[strings.ToLower(channel)]}
+	channel = strings.ToLower(channel)
+	s := event.LogSource{Product: "windows", Service: windowsServices[channel]}
 	switch s.Service {
 	case "sysmon":
 		s.Category = sysmonCategories[id]
@@ -224,13 +183,27 @@ func windowsSource(channel, id, eventType string) event.LogSource {
 			s.Category = "process_creation"
 		}
 	case "powershell":
-		s.Category = map[string]string{"4104": "ps_script", "4103": "ps_module"}[id]
+		s.Category = powershellCategories[id]
 	case "powershell-classic":
-		s.Category = map[string]string{"400": "ps_classic_start", "600": "ps_classic_provider_start", "800": "ps_classic_script"}[id]
+		s.Category = powershellClassicCategories[id]
 	case "":
-		s.Service = strings.ToLower(channel)
+		s.Service = channel
 	}
 	return s
+}
+
+var (
+	powershellCategories        = map[string]string{"4104": "ps_script", "4103": "ps_module"}
+	powershellClassicCategories = map[string]string{
+		"400": "ps_classic_start", "600": "ps_classic_provider_start", "800": "ps_classic_script",
+	}
+)
+
+// capital is a name with its first letter in upper case, as Windows writes names that
+// Wazuh writes in camel case.
+func capital(name string) string {
+	r, size := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(r)) + name[size:]
 }
 
 var windowsServices = map[string]string{
@@ -299,44 +272,4 @@ var sysmonCategories = map[string]string{
 	"16": "sysmon_status", "17": "pipe_created", "18": "pipe_created", "19": "wmi_event", "20": "wmi_event", "21": "wmi_event",
 	"22": "dns_query", "23": "file_delete", "24": "clipboard_capture", "25": "process_tampering", "26": "file_delete",
 	"27": "file_block_executable", "28": "file_block_shredding", "29": "file_executable_detected", "255": "sysmon_error",
-}
-
-// readDocuments reads JSON that is spread over lines: one object after another,
-// or an array of them.
-func readDocuments(name string, in *bufio.Reader, d decoder, s *Summary, emit func(*event.Event) error) error {
-	stream := json.NewDecoder(in)
-	one := func(raw json.RawMessage) error {
-		reason, err := d.decode(raw, emit)
-		s.count(reason)
-		return err
-	}
-	for {
-		var raw json.RawMessage
-		err := stream.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-			return err
-		}
-		if err != nil {
-			s.skip("no valid JSON: the rest of the file is unreadable", 1)
-			return &badLogError{name, "it is no valid JSON from a place on: " + err.Error()}
-		}
-		if len(raw) > 0 && raw[0] == '[' {
-			var items []json.RawMessage
-			if err := json.Unmarshal(raw, &items); err != nil {
-				return fmt.Errorf("log %s: %w", name, err)
-			}
-			for _, item := range items {
-				if err := one(item); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		if err := one(raw); err != nil {
-			return err
-		}
-	}
 }
