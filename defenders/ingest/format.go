@@ -35,11 +35,15 @@ func lines(newDecoder func(name string) decoder) func(context.Context, string, *
 }
 
 func readJSON(ctx context.Context, name string, in *bufio.Reader, out *output) error {
-	d := newJSONDecoder(zeekStreamOf(strings.TrimPrefix(filepath.Base(name), "standard input")))
-	if oneLine(in) {
-		return readLines(ctx, name, in, d, out)
+	stream := zeekStreamOf(strings.TrimPrefix(filepath.Base(name), "standard input"))
+	newDecoder := func() *jsonDecoder { return newJSONDecoder(stream) }
+	if !oneLine(in) {
+		return (&documents{ctx: ctx, name: name, in: in, d: newDecoder(), out: out}).read()
 	}
-	return (&documents{ctx: ctx, name: name, in: in, d: d, out: out}).read()
+	if head, _ := in.Peek(headSize); bytes.Contains(head, []byte(`"MESSAGE"`)) { // what came before counts in the journal
+		return readLines(ctx, name, in, newDecoder(), out)
+	}
+	return readBlocks(ctx, name, in, newDecoder, out)
 }
 
 // oneLine tells whether JSON stands on one line a document.

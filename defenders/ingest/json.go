@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"strings"
-	"unsafe"
 
 	"github.com/valyala/fastjson"
 
@@ -15,10 +14,17 @@ type jsonDecoder struct {
 	parser fastjson.Parser
 	nested fastjson.Parser // of JSON within a text of JSON
 	arena  event.Arena
-	names  map[string]string // of fields outside of the table
+	names  map[string]knownName
 	stream string            // the stream of Zeek that the input's name says
 	clock  int               // rank among clocks of the time found so far
 	linux  messages          // of journald
+}
+
+// knownName is the name of a field that came before.
+type knownName struct {
+	name  string
+	field event.Field // NoField for one outside of the table
+	frame bool        // of the frame of a Windows event
 }
 
 // jsonKind is one kind of JSON document.
@@ -56,7 +62,7 @@ func init() { // the decoders of wrapped documents refer to the table
 const reasonUnknownJSON = "JSON of no kind that is known"
 
 func newJSONDecoder(stream string) *jsonDecoder {
-	return &jsonDecoder{names: map[string]string{}, stream: stream}
+	return &jsonDecoder{names: map[string]knownName{}, stream: stream}
 }
 
 func (d *jsonDecoder) decode(line []byte, out *output) string {
@@ -186,16 +192,20 @@ func (d *jsonDecoder) scalar(v *fastjson.Value) string {
 const maxNames = 20_000
 
 // name keeps the name of a field. The same name is kept once.
-func (d *jsonDecoder) name(key []byte) string {
-	if name, ok := d.names[string(key)]; ok {
-		return name
+func (d *jsonDecoder) name(key []byte) string { return d.known(key).name }
+
+// known finds a name, or makes it known.
+func (d *jsonDecoder) known(key []byte) knownName {
+	if k, ok := d.names[string(key)]; ok {
+		return k
 	}
 	if len(d.names) > maxNames {
 		clear(d.names)
 	}
 	name := string(key)
-	d.names[name] = name
-	return name
+	k := knownName{name, event.FieldByName(name), isFrame(name)}
+	d.names[name] = k
+	return k
 }
 
 // put gives an event the scalar or the list of scalars that a value is. It reports
@@ -222,12 +232,16 @@ func (d *jsonDecoder) put(e *event.Event, key []byte, v *fastjson.Value) bool {
 		return true
 	}
 	t, _ := d.text(v)
-	if f := event.FieldByName(unsafe.String(unsafe.SliceData(key), len(key))); f != event.NoField {
-		e.Set(f, t)
-	} else {
-		e.SetName(d.name(key), t)
-	}
+	set(e, d.known(key), t)
 	return true
+}
+
+func set(e *event.Event, k knownName, value string) {
+	if k.field != event.NoField {
+		e.Set(k.field, value)
+	} else {
+		e.SetExtra(k.name, value)
+	}
 }
 
 // flatten gives an event every value within an object: those of nested objects under

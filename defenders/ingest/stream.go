@@ -89,10 +89,17 @@ type output struct {
 	deliver func(*event.Event) error
 	last    time.Duration // of the last event with a time
 	err     error         // of deliver; it ends the reading
+	// raw tells that events are to be delivered as they are, since another output
+	// completes them.
+	raw bool
 }
 
 // event hands on an event. One without a time gets that of the event before.
 func (o *output) event(e *event.Event) {
+	if o.raw {
+		o.err = o.deliver(e)
+		return
+	}
 	if e.Time == 0 {
 		o.Undated++
 		e.Time, e.Observed = o.last, o.last

@@ -121,23 +121,21 @@ func (d *jsonDecoder) flatEvent(e *event.Event, o *fastjson.Object) {
 		case fastjson.TypeArray:
 			f.value(key, v)
 			return
-		case fastjson.TypeString, fastjson.TypeNumber:
-			if isFrame(key) {
-				t, _ := d.text(v)
-				d.frame(e, string(key), t)
-				return
-			}
-			if string(key) == "host" {
-				host, _ = d.text(v)
-			}
-		}
-		if bytes.IndexByte(key, ' ') >= 0 {
-			if t, ok := d.text(v); ok {
-				setData(e, d.name(key), t)
-			}
+		case fastjson.TypeNull:
 			return
 		}
-		d.put(e, key, v)
+		t, _ := d.text(v)
+		switch k := d.known(key); {
+		case k.frame:
+			d.frame(e, k.name, t)
+		case k.field == event.NoField && strings.IndexByte(k.name, ' ') >= 0:
+			setData(e, k.name, t)
+		default:
+			if k.name == "host" {
+				host = t
+			}
+			set(e, k, t)
+		}
 	})
 	f.finish()
 	if e.Host == "" {
@@ -146,8 +144,8 @@ func (d *jsonDecoder) flatEvent(e *event.Event, o *fastjson.Object) {
 }
 
 // isFrame tells whether frame knows a name.
-func isFrame(key []byte) bool {
-	switch string(key) {
+func isFrame(name string) bool {
+	switch name {
 	case "Hostname", "Computer", "computer_name", "ComputerName", "MachineName", "TimeCreated", "@timestamp", "EventTime", "SystemTime",
 		"_time", "EventID", "event_id", "EventCode", "Channel", "channel", "LogName", "SourceName", "provider_name", "Provider", "ProviderName":
 		return true

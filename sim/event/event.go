@@ -110,6 +110,11 @@ func (e *Event) SetName(name, value string) {
 		e.Set(f, value)
 		return
 	}
+	e.SetExtra(name, value)
+}
+
+// SetExtra gives a field that the table does not know a value.
+func (e *Event) SetExtra(name, value string) {
 	at, found := slices.BinarySearchFunc(
 		e.extra,
 		name,
