@@ -7,6 +7,7 @@ package importer
 
 import (
 	"fmt"
+	"hemostat/sim/attack"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -54,6 +55,7 @@ type Mapping struct {
 // counterpart finds the library's technique for an id: itself, its parent, or a
 // sibling below the same parent.
 func counterpart(id string) (becomes string, exact bool) {
+	id = attack.Current(id)
 	if technique.Find(id) != nil {
 		return id, true
 	}

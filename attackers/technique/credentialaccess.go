@@ -136,7 +136,7 @@ var credentialAccess = []*Technique{
 		}},
 	},
 	{
-		ID: "T1557.001", Name: "Adversary-in-the-Middle: LLMNR/NBT-NS Poisoning and SMB Relay", Tactic: "credential-access", Effect: "a neighbour's hash is caught",
+		ID: "T1557.001", Name: "Adversary-in-the-Middle: Name Resolution Poisoning and SMB Relay", Tactic: "credential-access", Effect: "a neighbour's hash is caught",
 		Takes: sim.LogNormal(20*time.Minute, 0.8), Success: 0.6,
 		script: &script{at: onWindows, then: stealOwner, variants: []variant{
 			by("Inveigh", block(`Invoke-Inveigh -ConsoleOutput Y -LLMNR Y -NBNS Y -HTTP N -FileOutput Y`)),

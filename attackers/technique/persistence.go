@@ -196,14 +196,6 @@ var persistence = []*Technique{
 			by("encoded", either(webShellWindows, webShellLinux), orders("id=d2hvYW1p")),
 		}},
 	},
-	{
-		ID: "T1574.001", Name: "Hijack Execution Flow: DLL", Tactic: "persistence", Effect: "a trusted program loads the attacker's library", Achieves: "persist",
-		Takes: quick, Success: 0.93,
-		script: &script{at: onWindows, then: settle(`C:\ProgramData\Viewer\version.dll`), variants: []variant{
-			by("beside a signed program", cmd(world.Signed(`C:\ProgramData\Viewer\OneDriveUpdater.exe`, "Microsoft Corporation"), `C:\ProgramData\Viewer\OneDriveUpdater.exe`), load(`C:\ProgramData\Viewer\version.dll`)),
-			by("into a system folder", file(`C:\Windows\System32\wbem\wbemcomn.dll`)),
-		}},
-	},
 }
 
 // persist notes that a host starts the attacker's program by itself.

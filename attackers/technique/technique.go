@@ -2,6 +2,7 @@ package technique
 
 import (
 	"fmt"
+	"hemostat/sim/attack"
 	"slices"
 	"time"
 
@@ -121,7 +122,7 @@ func blocked(r world.Refusal) Progress {
 
 func again(wait time.Duration) Progress { return Progress{Wait: wait} }
 
-var library = complete(slices.Concat(reconnaissance, initialAccess, execution, persistence, privilegeEscalation, defenseEvasion, credentialAccess, identity,
+var library = complete(slices.Concat(reconnaissance, initialAccess, execution, persistence, privilegeEscalation, stealth, defenseImpairment, credentialAccess, identity,
 	discovery, lateralMovement, collection, commandAndControl, exfiltration, impact))
 
 // All lists the library by id.
@@ -138,6 +139,7 @@ func All() []*Technique {
 
 // Find returns a technique by its ATT&CK id, or nil.
 func Find(id string) *Technique {
+	id = attack.Current(id)
 	for _, t := range library {
 		if t.ID == id {
 			return t

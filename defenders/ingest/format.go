@@ -87,7 +87,7 @@ func Formats() []Format {
 			Recognised: "each document by its keys; one a line, over several lines, in an array, or in the list of an export",
 			Example:    `{"EventID":4625,"Channel":"Security","Computer":"pc1","SystemTime":"2026-03-02T08:00:00Z","TargetUserName":"kim"}`,
 			matches: func(line string) bool {
-				return strings.HasPrefix(line, "{") || strings.HasPrefix(line, "[") || recordLine.MatchString(line)
+				return jsonStart.MatchString(line) || recordLine.MatchString(line)
 			},
 			read: readJSON,
 		},
@@ -134,7 +134,10 @@ func Formats() []Format {
 	}
 }
 
-var recordLine = regexp.MustCompile(`^Record \d+$`)
+var (
+	recordLine = regexp.MustCompile(`^Record \d+$`)
+	jsonStart  = regexp.MustCompile(`^(\[[\s,]*)*(\{\s*("|\}|$)|\[\s*(\]|$))`)
+)
 
 // formatAliases are names that stand for others: those of releases before, and the
 // kinds of JSON.
@@ -154,6 +157,9 @@ func formatOf(head []byte) *Format {
 	formats := Formats()
 	if evtx.IsEVTX(head) {
 		return &formats[0]
+	}
+	if bytes.IndexByte(head[:min(len(head), 512)], 0) >= 0 {
+		return nil // no text
 	}
 	for line := range bytes.Lines(head) {
 		text := string(bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark)))

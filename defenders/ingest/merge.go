@@ -22,7 +22,7 @@ const (
 	// into order. An input that is the only one keeps its own order.
 	windowSize = 16_384
 	// leastWindow is what each of many inputs has.
-	leastWindow = 64
+	leastWindow = 256
 	// maxOpen bounds the inputs that are read at a time.
 	maxOpen = 128
 )
@@ -208,7 +208,7 @@ func newestFirst(events []*event.Event) bool {
 
 // many merges several inputs.
 func (m *merger) many(inputs []input) error {
-	size := max(leastWindow, windowSize/max(1, len(inputs)))
+	size := max(leastWindow, windowSize/min(len(inputs)+1, maxOpen))
 	waiting := m.inOrder(inputs)
 	open := &sources{}
 	for {

@@ -98,13 +98,12 @@ func (in input) read(ctx context.Context, format *Format, out *output) error {
 			}
 			return unrecognised(in.name)
 		}
-		if err := format.read(ctx, in.name, text, out); err != nil {
-			return err
-		}
-		if out.Events == 0 && out.Because[reasonUnknownJSON] == out.Skipped && out.Skipped > 0 {
+		err := format.read(ctx, in.name, text, out)
+		if out.Events == 0 && out.Skipped > 0 && format.Name == "json" && ctx.Err() == nil && out.err == nil &&
+			(in.member || out.Because[reasonUnknownJSON] == out.Skipped) { // JSON, or like it, but no log
 			return unrecognised(in.name)
 		}
-		return nil
+		return err
 	}
 	return format.read(ctx, in.name, text, out)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"hemostat/sim/attack"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -68,12 +69,18 @@ type env struct {
 	Steps  map[string]stepView `expr:"steps"`
 }
 
+// quotedTechnique is the id of a technique in a text of an expression.
+var quotedTechnique = regexp.MustCompile(`["'` + "`" + `]T\d{4}(?:\.\d{3})?["'` + "`" + `]`)
+
 // compile type-checks an expression that must give true or false. The clock of
 // the expression language is disabled: time is given, never read.
 func compile(text string) (*vm.Program, error) {
 	if text == "" {
 		return nil, nil
 	}
+	text = quotedTechnique.ReplaceAllStringFunc(text, func(quoted string) string { // alerts have current ids
+		return quoted[:1] + attack.Current(quoted[1:len(quoted)-1]) + quoted[len(quoted)-1:]
+	})
 	p, err := expr.Compile(text, expr.Env(&env{}), expr.AsBool(), expr.DisableBuiltin("now"), expr.MaxNodes(200))
 	if err != nil {
 		return nil, fmt.Errorf("the expression does not compile: %s", strings.ReplaceAll(err.Error(), "\n", " "))

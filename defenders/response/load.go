@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hemostat/sim/attack"
 	"io/fs"
 	"maps"
 	"path"
@@ -554,7 +555,7 @@ func (p *Playbook) Fits(horizon time.Duration) []error {
 var triggerSets = map[string][]string{
 	"brute_force":         {"T1110"},
 	"password_spray":      {"T1110.003", "T1110.004"},
-	"malware":             {"T1204", "T1566", "T1059", "T1547", "T1053", "T1105", "T1562", "T1003", "T1548", "T1496"},
+	"malware":             {"T1204", "T1566", "T1059", "T1547", "T1053", "T1105", "T1685", "T1686", "T1003", "T1548", "T1496"},
 	"ransomware":          {"T1486", "T1490"},
 	"exfiltration":        {"T1041", "T1048", "T1567", "T1560", "T1039"},
 	"lateral_movement":    {"T1021", "T1550", "T1570", "T1569"},
@@ -574,7 +575,7 @@ var triggerSets = map[string][]string{
 		"T1606",
 	},
 	"insider": {"T1052", "T1213", "T1039", "T1074", "T1005"},
-	"wiper":   {"T1485", "T1561", "T1529", "T1490", "T1070.001", "T1489"},
+	"wiper":   {"T1485", "T1561", "T1529", "T1490", "T1685.005", "T1489"},
 	"miner":   {"T1496"},
 }
 
@@ -586,7 +587,7 @@ func triggerTechniques(name string) []string {
 		return set
 	}
 	if len(name) >= 5 && name[0] == 'T' && strings.Trim(name[1:], "0123456789.") == "" {
-		return []string{name}
+		return attack.Successors(name)
 	}
 	return nil
 }

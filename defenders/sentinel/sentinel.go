@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"fmt"
+	"hemostat/sim/attack"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -203,7 +204,7 @@ func (s *Sentinel) End(now time.Duration) ([]Raised, error) {
 // raise makes an alert of a finding, unless it duplicates a recent one.
 func (s *Sentinel) raise(f detect.Finding) {
 	a := alert.Alert{
-		Raised: s.done, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: f.Techniques,
+		Raised: s.done, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: attack.CurrentAll(f.Techniques),
 		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Reasons: f.Reasons,
 	}
 	if f.Entities != nil {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"hemostat/sim/attack"
 	"maps"
 	"slices"
 
@@ -33,9 +34,10 @@ func DetectedTechniques(steps []record.Step) map[string]bool {
 	first := map[string]int64{}
 	for i := range steps {
 		s := &steps[i]
-		if at, ok := first[s.Technique]; s.Ended > s.Started && (!ok || s.Started < at) {
-			first[s.Technique] = s.Started
-			out[s.Technique] = s.Detected != nil
+		id := attack.Current(s.Technique)
+		if at, ok := first[id]; s.Ended > s.Started && (!ok || s.Started < at) {
+			first[id] = s.Started
+			out[id] = s.Detected != nil
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ package render
 
 import (
 	"fmt"
+	"hemostat/sim/attack"
 	"sort"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func lines(t *record.Trial) []line {
 }
 
 func step(s *record.Step, several bool) line {
-	text := fmt.Sprintf("%s (%s)", s.Name, s.Technique)
+	text := fmt.Sprintf("%s (%s)", s.Name, attack.Current(s.Technique))
 	if several {
 		text = fmt.Sprintf("[%d] ", s.Attack) + text
 	}

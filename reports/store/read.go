@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hemostat/sim/attack"
 	"strings"
 
 	"hemostat/sim/record"
@@ -134,7 +135,10 @@ func (db *DB) TechniqueTallies(filter Filter, every int, f func(Tally)) error {
 		"steps d ON d.trial_id=t.trial_id AND d.ended>d.started",
 		filter,
 		every,
-		f,
+		func(t Tally) {
+			t.Name = attack.Current(t.Name) // databases of any age
+			f(t)
+		},
 	)
 }
 

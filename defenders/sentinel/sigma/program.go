@@ -112,10 +112,10 @@ type fieldPlan struct {
 	foreign  []scanner // for literals beyond ASCII, which ASCII text cannot hold
 	least    int       // length of the shortest literal
 	values   map[string][]int32
-	lengths  uint64  // bits of the values' lengths; bit 63 is 63 and more
+	lengths  uint64 // bits of the values' lengths; bit 63 is 63 and more
 	numbers  map[float64][]int32
 	// odd tells that a rule gives a number in another form than isPlainNumber.
-	odd bool
+	odd      bool
 	presence []int32 // rules that come into question when the field is there
 }
 

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"hemostat/sim/attack"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ type Filter struct {
 	line, column int
 }
 
-// Techniques are the ATT&CK ids among the rule's tags, such as T1059.001.
+// Techniques are the ATT&CK ids among the rule's tags, such as T1059.001, as the current
+// version of ATT&CK has them.
 func (r *Rule) Techniques() []string {
 	var out []string
 	for _, tag := range r.Tags {
@@ -45,7 +47,7 @@ func (r *Rule) Techniques() []string {
 			out = append(out, "T"+t)
 		}
 	}
-	return out
+	return attack.CurrentAll(out)
 }
 
 // Key names the rule in results: its id, or its title when it has none.
