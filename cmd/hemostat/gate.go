@@ -148,6 +148,11 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, days.close()) }()
+	for _, v := range days.simulated {
+		if v != nil {
+			noteLeftOut(errOut, v.LeftOut())
+		}
+	}
 	bar := startBar(errOut, policy.Trials.Max)
 	days.step = bar.step
 	result, err := gate.Run(ctx, policy, days.names(), days.more)

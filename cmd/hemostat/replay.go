@@ -62,6 +62,7 @@ passed over and named.`,
 		"folder of Sigma rules, or embedded; may be repeated",
 	)
 	o.rules.pipelineFlag(f)
+	o.rules.skipFlag(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
@@ -86,7 +87,7 @@ type foundRule struct {
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	debug.SetGCPercent(200) // a log has no end: memory counts for more than the last percent of speed
-	rules, err := o.rules.load()
+	rules, err := o.rules.load(c.ErrOrStderr())
 	if err != nil {
 		return err
 	}

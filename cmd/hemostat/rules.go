@@ -26,8 +26,8 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	c := &cobra.Command{Use: "rules", Short: "List, check and test Sigma rules"}
-	c.AddCommand(rulesList(), rulesCheck(), rulesTest())
+	c := &cobra.Command{Use: "rules", Short: "List, check, test and explain Sigma rules"}
+	c.AddCommand(rulesList(), rulesCheck(), rulesTest(), rulesExplain())
 	return c
 }
 
@@ -35,6 +35,19 @@ func rulesCommand() *cobra.Command {
 type ruleFlags struct {
 	folders   []string
 	pipelines []string
+	// skip leaves out rules that cannot be used, and names them.
+	skip bool
+}
+
+func (r *ruleFlags) skipFlag(f *pflag.FlagSet) {
+	f.BoolVar(&r.skip, "skip-unsupported", false, "leave out rules that cannot be used, and name them, instead of ending")
+}
+
+// noteLeftOut names the rules that were left out.
+func noteLeftOut(out io.Writer, leftOut []string) {
+	for _, why := range leftOut {
+		fmt.Fprintf(out, "left out: %s\n", safe(why))
+	}
 }
 
 func (r *ruleFlags) pipelineFlag(f *pflag.FlagSet) {
@@ -46,12 +59,20 @@ func (r *ruleFlags) pipelineFlag(f *pflag.FlagSet) {
 	)
 }
 
-func (r *ruleFlags) load() ([]*sigma.Rule, error) {
+// load reads the rules. It names on notes those that were left out.
+func (r *ruleFlags) load(notes io.Writer) ([]*sigma.Rule, error) {
 	pipelines, err := sentinel.LoadPipelines(r.pipelines)
 	if err != nil {
 		return nil, err
 	}
-	return sentinel.LoadRules(r.folders, pipelines...)
+	if !r.skip {
+		return sentinel.LoadRules(r.folders, pipelines...)
+	}
+	rules, leftOut, err := sentinel.LoadUsableRules(r.folders, pipelines...)
+	for i := range leftOut {
+		noteLeftOut(notes, []string{leftOut[i].Error()})
+	}
+	return rules, err
 }
 
 func rulesList() *cobra.Command {
@@ -63,7 +84,7 @@ func rulesList() *cobra.Command {
 			if len(args) > 0 {
 				from.folders = args
 			}
-			rules, err := from.load()
+			rules, err := from.load(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -77,6 +98,9 @@ func rulesList() *cobra.Command {
 			}
 			var rows []row
 			for _, r := range rules {
+				if r.Part() {
+					continue
+				}
 				source := r.Source.String()
 				if r.Correlation != nil {
 					source = "correlation"
@@ -102,6 +126,7 @@ func rulesList() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	from.pipelineFlag(c.Flags())
+	from.skipFlag(c.Flags())
 	return c
 }
 
@@ -112,6 +137,8 @@ type checkedRules struct {
 	OK          int           `json:"ok"`    // rules that can be evaluated
 	Errors      sigma.Errors  `json:"errors"`
 	Unsupported []unsupported `json:"unsupported"`
+	// Warnings are places where a rule may not do what its author meant.
+	Warnings sigma.Errors `json:"warnings"`
 
 	rules     []*sigma.Rule
 	pipelines []*sigma.Pipeline
@@ -128,7 +155,7 @@ func rulesCheck() *cobra.Command {
 	var from ruleFlags
 	c := &cobra.Command{
 		Use: "check DIR|FILE.tar.gz", Short: "Read rules and report every fault with its place",
-		Long:    "Reads every rule below a folder or in an archive. Exit code 0 when all are in order, 1 when one is not.",
+		Long:    "Reads every rule below a folder or in an archive. Exit code 0 when all are in order, 1 when one is not. Warnings, such as a field whose name differs from a known one by case only, do not count.",
 		Example: "  hemostat rules check my-rules", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			pipelines, err := sentinel.LoadPipelines(from.pipelines)
@@ -161,6 +188,9 @@ func printChecked(out io.Writer, r *checkedRules) {
 	for _, e := range r.Errors {
 		fmt.Fprintln(out, safe(e.Error()))
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintln(out, "warning: "+safe(w.Error()))
+	}
 	for _, u := range r.Unsupported {
 		fmt.Fprintf(out, "not supported: %s, needed by %s\n", u.Feature, plural(u.Rules, "rule", "rules"))
 	}
@@ -171,8 +201,13 @@ func (r *checkedRules) add(name string, data []byte) {
 	r.Files++
 	rules, err := sigma.Parse(name, data, r.pipelines...)
 	r.rules = append(r.rules, rules...)
-	r.OK += len(rules)
-	r.Rules += len(rules)
+	for _, rule := range rules {
+		if !rule.Part() {
+			r.OK++
+			r.Rules++
+			r.Warnings = append(r.Warnings, rule.Doubts()...)
+		}
+	}
 	var faults sigma.Errors
 	errors.As(err, &faults)
 	if len(faults) > 0 {
@@ -193,7 +228,7 @@ func (r *checkedRules) add(name string, data []byte) {
 }
 
 func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error) {
-	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}, pipelines: pipelines}
+	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}, Warnings: sigma.Errors{}, pipelines: pipelines}
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:

@@ -68,6 +68,13 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 			if err != nil {
 				return err
 			}
+			noted := map[string]bool{}
+			for _, cell := range matrix.Cells {
+				if !noted[cell.Variant.Name] {
+					noted[cell.Variant.Name] = true
+					noteLeftOut(c.ErrOrStderr(), cell.Variant.LeftOut())
+				}
+			}
 			err = o.run(c.Context(), matrix, c.OutOrStdout(), c.ErrOrStderr())
 			if errors.Is(err, context.Canceled) {
 				return exit{exitInterrupted, errors.New("interrupted; the same command with --resume goes on")}

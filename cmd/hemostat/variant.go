@@ -16,7 +16,10 @@ func variantCommand() *cobra.Command {
 		Use: "validate FILE...", Short: "Check variant files with their rules and playbooks", Example: "  hemostat variant validate night.yaml", Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return checkFiles(c, args, func(file string) error {
-				_, err := defence.Load(file, nil)
+				v, err := defence.Load(file, nil)
+				if err == nil {
+					noteLeftOut(c.ErrOrStderr(), v.LeftOut())
+				}
 				return err
 			})
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/boundedfile"
@@ -41,6 +42,18 @@ func LoadRules(folders []string, pipelines ...*sigma.Pipeline) ([]*sigma.Rule, e
 	return rules, faults.Err()
 }
 
+// LoadUsableRules reads rules as LoadRules does, and leaves out those that cannot be used.
+// It says which and why.
+func LoadUsableRules(folders []string, pipelines ...*sigma.Pipeline) ([]*sigma.Rule, sigma.Errors, error) {
+	rules, err := LoadRules(folders, pipelines...)
+	var leftOut sigma.Errors
+	if err != nil && !errors.As(err, &leftOut) {
+		return nil, nil, err
+	}
+	usable, more := sigma.Usable(rules)
+	return usable, append(leftOut, more...), nil
+}
+
 // LoadPipelines reads pipelines from files. Every fault of every file is reported.
 func LoadPipelines(files []string) ([]*sigma.Pipeline, error) {
 	var pipelines []*sigma.Pipeline
@@ -66,7 +79,14 @@ func readFolder(folder string, pipelines []*sigma.Pipeline) ([]*sigma.Rule, erro
 		return nil, fmt.Errorf("rules folder %s: %w", folder, err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("rules folder %s is a file; name its folder", folder)
+		if ext := filepath.Ext(folder); ext != ".yml" && ext != ".yaml" {
+			return nil, fmt.Errorf("rules %s is a file; name a folder of rules, or a .yml file", folder)
+		}
+		data, err := boundedfile.Read(folder)
+		if err != nil {
+			return nil, fmt.Errorf("rules %s: %w", folder, err)
+		}
+		return sigma.Parse(filepath.Base(folder), data, pipelines...)
 	}
 	rules, err := sigma.ReadDir(boundedfile.FS(folder), ".", pipelines...)
 	if errors.Is(err, sigma.ErrNoRuleFile) {

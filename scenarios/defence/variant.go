@@ -38,6 +38,7 @@ type variantFile struct {
 	Name        string         `yaml:"name" required:"true" name:"true" doc:"name of the variant"`
 	Description string         `yaml:"description" doc:"what is different"`
 	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
+	Skip        bool           `yaml:"skip_unsupported" json:"Skip,omitempty" doc:"leave out rules that cannot be used, and name them, instead of refusing the variant"`
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
@@ -152,6 +153,7 @@ type Variant struct {
 
 	file      variantFile
 	rules     *sigma.Engine
+	leftOut   sigma.Errors
 	playbooks []*response.Playbook
 	hotl      analysts.Config
 	feeds     []intel.Config
@@ -213,6 +215,7 @@ const defaultText = "name: default\n"
 // variantKeys are the top-level keys that a setting for variants may begin with.
 var variantKeys = []string{
 	"rules",
+	"skip_unsupported",
 	"without_rules",
 	"pipelines",
 	"playbooks",
@@ -340,6 +343,15 @@ func (v *Variant) prepare(file string) error {
 	return v.seal(ruleText, playbookText)
 }
 
+// LeftOut tells why rules that cannot be used were left out, one fault each.
+func (v *Variant) LeftOut() []string {
+	var out []string
+	for i := range v.leftOut {
+		out = append(out, v.leftOut[i].Error())
+	}
+	return out
+}
+
 // loadRules returns the rules, and a digest of their files and of the pipelines.
 func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	folders := v.file.Rules
@@ -362,7 +374,12 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	rules, err := sentinel.LoadRules(from(folders), pipelines...)
+	var rules []*sigma.Rule
+	if v.file.Skip {
+		rules, v.leftOut, err = sentinel.LoadUsableRules(from(folders), pipelines...)
+	} else {
+		rules, err = sentinel.LoadRules(from(folders), pipelines...)
+	}
 	if err != nil {
 		return nil, "", err
 	}

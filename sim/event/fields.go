@@ -1,5 +1,7 @@
 package event
 
+import "strings"
+
 // Field numbers a field name of the table below. Names are those that published
 // Sigma rules use; the number is private to a build and is never written out.
 type Field uint16
@@ -556,6 +558,22 @@ var fieldByName = func() map[string]Field {
 	}
 	return m
 }()
+
+var byFoldedName = func() map[string]Field {
+	folded := map[string]Field{}
+	for f, name := range fieldNames {
+		folded[strings.ToLower(name)] = Field(f)
+	}
+	return folded
+}()
+
+// FieldByFoldedName finds a field by its name in any case; NoField when there is none.
+func FieldByFoldedName(name string) Field {
+	if f, ok := byFoldedName[strings.ToLower(name)]; ok {
+		return f
+	}
+	return NoField
+}
 
 // FieldByName finds a field by its exact name, or returns NoField.
 func FieldByName(name string) Field {

@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"hemostat/sim/suggest"
 	"io"
 	"reflect"
 	"regexp"
@@ -269,7 +270,7 @@ func (d *Decoder) readText(n *yaml.Node, into encoding.TextUnmarshaler, path str
 			path,
 			"%q is not accepted%s; accepted: %s",
 			n.Value,
-			suggest(n.Value, accepted),
+			suggest.For(n.Value, accepted),
 			strings.Join(accepted, ", "),
 		)
 		return
@@ -318,7 +319,7 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 		seen[name] = true
 		index := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
 		if index < 0 {
-			d.Fault(key, join(path, name), "unknown key%s; accepted: %s", suggest(name, keys), accepted)
+			d.Fault(key, join(path, name), "unknown key%s; accepted: %s", suggest.For(name, keys), accepted)
 			continue
 		}
 		f := fields[index]
@@ -331,7 +332,7 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 				join(path, name),
 				"%q is not accepted%s; accepted: %s",
 				target.String(),
-				suggest(target.String(), f.enum),
+				suggest.For(target.String(), f.enum),
 				strings.Join(f.enum, ", "),
 			)
 		}
@@ -530,41 +531,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-// suggest returns a hint when an accepted name is at most two edits away.
-func suggest(name string, accepted []string) string {
-	best, distance := "", 3
-	if len(name) > 100 {
-		return ""
-	}
-	for _, a := range accepted {
-		if d := editDistance(name, a); d < distance {
-			best, distance = a, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		previous := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := previous
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			previous = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

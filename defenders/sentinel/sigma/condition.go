@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"fmt"
+	"hemostat/sim/suggest"
 	"path"
 	"slices"
 	"strings"
@@ -11,9 +12,6 @@ import (
 // and, then not; "1 of" and "all of" take a selection pattern or "them".
 
 func parseCondition(text string, names []string) (node, error) {
-	if strings.Contains(text, "|") {
-		return nil, fmt.Errorf("aggregations after | were removed from Sigma; write a correlation rule")
-	}
 	p := &conditionParser{tokens: tokenize(text), names: names}
 	n, err := p.or()
 	if err != nil {
@@ -131,7 +129,12 @@ func (p *conditionParser) operand() (node, error) {
 	}
 	index := slices.Index(p.names, word)
 	if index < 0 {
-		return nil, fmt.Errorf("no selection is named %q; selections: %s", word, strings.Join(p.names, ", "))
+		return nil, fmt.Errorf(
+			"no selection is named %q%s; selections: %s",
+			word,
+			suggest.For(word, p.names),
+			strings.Join(p.names, ", "),
+		)
 	}
 	return reference(index), nil
 }

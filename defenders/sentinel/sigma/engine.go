@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -47,6 +48,7 @@ func Compile(rules []*Rule) (*Engine, error) {
 				faults = append(
 					faults,
 					Error{
+						rule:    r,
 						File:    r.File,
 						Line:    r.Line,
 						Column:  1,
@@ -62,6 +64,9 @@ func Compile(rules []*Rule) (*Engine, error) {
 			e.correlations = append(e.correlations, r)
 		case r.Filter == nil:
 			e.rules = append(e.rules, r)
+			if r.part {
+				e.silent[r] = true
+			}
 		}
 	}
 	faults = append(faults, e.narrow(rules)...)
@@ -72,6 +77,7 @@ func Compile(rules []*Rule) (*Engine, error) {
 				faults = append(
 					faults,
 					Error{
+						rule:    c,
 						File:    c.File,
 						Line:    c.Correlation.line,
 						Column:  c.Correlation.column,
@@ -90,6 +96,28 @@ func Compile(rules []*Rule) (*Engine, error) {
 	return e, faults.Err()
 }
 
+// Usable leaves out the rules that cannot be compiled with the others, and says why: the
+// second of two with one id, correlations that name a missing rule.
+func Usable(rules []*Rule) ([]*Rule, Errors) {
+	var out Errors
+	rules = slices.Clone(rules)
+	for {
+		_, err := Compile(rules)
+		var faults Errors
+		if !errors.As(err, &faults) {
+			return rules, out
+		}
+		before := len(rules)
+		for _, f := range faults {
+			rules = slices.DeleteFunc(rules, func(r *Rule) bool { return r == f.rule })
+		}
+		out = append(out, faults...)
+		if len(rules) == before {
+			return nil, out
+		}
+	}
+}
+
 // narrow lets filters narrow the rules that they name. The rules given stay as
 // they are; narrowed ones are copies.
 func (e *Engine) narrow(rules []*Rule) Errors {
@@ -104,6 +132,7 @@ func (e *Engine) narrow(rules []*Rule) Errors {
 				faults = append(
 					faults,
 					Error{
+						rule:    f,
 						File:    f.File,
 						Line:    f.Filter.line,
 						Column:  f.Filter.column,
@@ -141,6 +170,7 @@ func (e *Engine) cycles() Errors {
 			faults = append(
 				faults,
 				Error{
+					rule:    r,
 					File:    r.File,
 					Line:    r.Line,
 					Column:  1,

@@ -124,6 +124,7 @@ func clip(v string, most int) string {
 
 // tester is a node that tests one field.
 type tester interface {
+	node
 	field() fieldRef
 	asks() string // the test in the words of rules
 }

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"hemostat/sim/event"
+	"hemostat/sim/suggest"
 )
 
 // ErrNoRuleFile tells that a folder holds no file of rules.
@@ -67,7 +68,7 @@ func Parse(file string, data []byte, pipelines ...*Pipeline) ([]*Rule, error) {
 		if root == nil {
 			return
 		}
-		if r := p.rule(root); r != nil {
+		for _, r := range p.rule(root) {
 			r.Digest = digest
 			rules = append(rules, r)
 		}
@@ -86,14 +87,23 @@ type parser struct {
 	// plan is what pipelines do with the rule at hand, from one of their steps on.
 	plan *plan
 	from int
+
+	// aggregation is what the condition of the rule at hand counts, written at
+	// aggregated; timeframe stands beside it.
+	aggregation *aggregation
+	aggregated  *yaml.Node
+	timeframe   time.Duration
+	fields      []namedField // of the rule at hand
 }
 
-func (p *parser) rule(n *yaml.Node) *Rule {
+// rule reads a document: one rule, or those that an aggregation stands for.
+func (p *parser) rule(n *yaml.Node) []*Rule {
 	if n.Kind != yaml.MappingNode {
-		p.fault(n, "a rule is a mapping with title, logsource and detection")
+		p.fault(n, "a rule is a mapping with title, logsource and detection; this document is something else")
 		return nil
 	}
 	before := len(p.faults)
+	p.aggregation, p.timeframe = nil, 0
 	r := &Rule{File: p.file, Line: n.Line, Level: "medium"}
 	var detect, correlate, filter *yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -110,9 +120,9 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		case "description":
 			r.Description = value.Value
 		case "level":
-			r.Level = value.Value
+			r.Level = strings.ToLower(strings.TrimSpace(value.Value))
 			if !slices.Contains(levels, r.Level) {
-				p.fault(value, "unknown level %q; accepted: %s", r.Level, strings.Join(levels, ", "))
+				p.fault(value, "unknown level %q%s; accepted: %s", r.Level, suggest.For(r.Level, levels), strings.Join(levels, ", "))
 			}
 		case "tags":
 			r.Tags = texts(value)
@@ -123,13 +133,15 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 		case "detection":
 			detect = value
 		case "correlation":
-			correlate = value
+			if value.Kind == yaml.MappingNode || valueOf(n, "detection") == nil {
+				correlate = value
+			} // beside a detection it is text of the author's
 		case "filter":
 			filter = value
 		}
 	}
 	if r.Title == "" {
-		p.fault(n, "a rule needs a title")
+		p.fault(n, "a rule needs a title; add title: with what it detects")
 	}
 	var err error
 	if r.plan, err = newPlan(p.pipelines, r); err != nil {
@@ -152,12 +164,18 @@ func (p *parser) rule(n *yaml.Node) *Rule {
 			p.addConditions(r.detection)
 		}
 	default:
-		p.fault(n, "a rule needs a detection, a correlation or a filter")
+		p.fault(n, "a rule needs a detection, a correlation or a filter; add detection: with selections and a condition")
 	}
 	if len(p.faults) > before {
 		return nil
 	}
-	return r
+	if r.detection != nil && p.plan == nil { // a pipeline names fields of its own
+		r.fields = p.fields
+	}
+	if p.aggregation != nil {
+		return p.correlated(r, p.aggregation, p.aggregated, p.timeframe)
+	}
+	return []*Rule{r}
 }
 
 func (p *parser) logsource(n *yaml.Node) event.LogSource {
@@ -185,6 +203,7 @@ func (p *parser) detection(n *yaml.Node) *detection {
 		return nil
 	}
 	d := &detection{}
+	p.fields = nil
 	var conditions []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i].Value, n.Content[i+1]
@@ -196,6 +215,11 @@ func (p *parser) detection(n *yaml.Node) *detection {
 				conditions = []*yaml.Node{value}
 			}
 		case "timeframe":
+			span, err := parseTimespan(strings.TrimPrefix(strings.ReplaceAll(value.Value, " ", ""), "last"))
+			if err != nil {
+				p.fault(value, "%s", err)
+			}
+			p.timeframe = span
 		default:
 			d.names = append(d.names, key)
 			d.selections = append(d.selections, p.selection(value))
@@ -207,7 +231,20 @@ func (p *parser) detection(n *yaml.Node) *detection {
 	}
 	var parts []node
 	for _, c := range conditions {
-		expression, err := parseCondition(c.Value, d.names)
+		text, behind, counts := strings.Cut(c.Value, "|")
+		if counts {
+			a, err := parseAggregation(behind)
+			switch {
+			case err != nil:
+				p.fault(c, "condition %q: %s", c.Value, err)
+				continue
+			case len(conditions) > 1:
+				p.fault(c, "an aggregation stands in a rule's only condition; give each condition a rule of its own")
+				continue
+			}
+			p.aggregation, p.aggregated = a, c
+		}
+		expression, err := parseCondition(text, d.names)
 		if err != nil {
 			p.fault(c, "condition %q: %s", c.Value, err)
 			continue
@@ -258,6 +295,9 @@ func (p *parser) selection(n *yaml.Node) node {
 // item reads one field with its modifiers and values.
 func (p *parser) item(key, value *yaml.Node) node {
 	parts := strings.Split(key.Value, "|")
+	if parts[0] != "" {
+		p.fields = append(p.fields, namedField{parts[0], key.Line, key.Column})
+	}
 	var values []scalar
 	switch value.Kind {
 	case yaml.SequenceNode:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"hemostat/sim/event"
 )
@@ -25,6 +26,9 @@ type Rule struct {
 	// Digest is the SHA-256 of the file that the rule stands in.
 	Digest [32]byte
 
+	// part tells that the rule is a part of another, which was written before Sigma 2.
+	part      bool
+	fields    []namedField
 	detection *detection
 	narrowed  []*detection // conditions of filters that must hold too
 	plan      *plan        // what pipelines did; nil without
@@ -49,6 +53,39 @@ func (r *Rule) Techniques() []string {
 	}
 	return attack.CurrentAll(out)
 }
+
+// namedField is a field that a rule names, with its place.
+type namedField struct {
+	name         string
+	line, column int
+}
+
+// Doubts are fields of a rule for Windows, or for processes, files and connections of
+// any system, that differ from one of their fields by case only: names are
+// case-sensitive, so such a test never holds.
+func (r *Rule) Doubts() Errors {
+	var out Errors
+	endpoint := r.Source.Product == "windows" || slices.Contains([]string{
+		"process_creation", "file_event", "network_connection", "dns_query", "image_load", "registry_set", "registry_event",
+	}, r.Source.Category)
+	if !endpoint {
+		return nil
+	}
+	for _, f := range r.fields {
+		if event.FieldByName(f.name) != event.NoField {
+			continue
+		}
+		if known := event.FieldByFoldedName(f.name); known != event.NoField && unicode.IsUpper(rune(known.String()[0])) {
+			out = append(out, Error{File: r.File, Line: f.line, Column: f.column, Message: fmt.Sprintf(
+				"the field %q is unknown and differs from %s by case only; field names are case-sensitive", f.name, known,
+			)})
+		}
+	}
+	return out
+}
+
+// Part tells whether the rule only feeds an aggregation of the file's own rule.
+func (r *Rule) Part() bool { return r.part }
 
 // Key names the rule in results: its id, or its title when it has none.
 func (r *Rule) Key() string {
@@ -99,7 +136,7 @@ func (r *Rule) detections() []*detection {
 	return append([]*detection{r.detection}, r.narrowed...)
 }
 
-// levels in ascending order.
+// levels in ascending order. Rules may write them in any case.
 var levels = []string{"informational", "low", "medium", "high", "critical"}
 
 // LevelRank is a level's place in Levels, 0 for an unknown one.
@@ -113,6 +150,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Unsupported names what the engine lacks when the rule itself is in order.
 	Unsupported string `json:"unsupported,omitempty"`
+
+	rule *Rule // that cannot be used, when it was read
 }
 
 // Error writes file:line:column: message; what concerns a whole file has no line.

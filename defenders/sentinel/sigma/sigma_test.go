@@ -116,20 +116,23 @@ func TestConditions(t *testing.T) {
 
 func TestFaultsNameTheirPlace(t *testing.T) {
 	for text, want := range map[string]string{
-		"  s: {Image|kontains: x}\n  condition: s":      `r.yml:5:7: Image|kontains: unknown modifier "kontains"; accepted: contains`,
-		"  s: {Image|re: '('}\n  condition: s":          "not accepted by RE2",
-		"  s: {Image|cidr: x}\n  condition: s":          "no network such as 10.0.0.0/8",
-		"  s: {Image|lt: x}\n  condition: s":            "a number is expected",
-		"  s: {Image|exists: maybe}\n  condition: s":    "exists takes true or false",
-		"  s: {Image|expand: '%x%'}\n  condition: s":    "for the placeholder %x% no pipeline gives values",
-		"  s: {Image: x}\n  condition: t":               `no selection is named "t"; selections: s`,
-		"  s: {Image: x}\n  condition: s and":           "it ends where a selection is expected",
-		"  s: {Image: x}\n  condition: (s":              "a closing parenthesis is missing",
-		"  s: {Image: x}\n  condition: s s":             `unexpected "s"`,
-		"  s: {Image: x}\n  condition: 1 of t*":         `no selection is named like "t*"`,
-		"  s: {Image: x}\n  condition: s | count() > 5": "write a correlation rule",
-		"  s: {Image: x}":                               "detection needs a condition",
-		"  s: {Image: {a: b}}\n  condition: s":          "takes a value or a list of values",
+		"  s: {Image|kontains: x}\n  condition: s":                        `r.yml:5:7: Image|kontains: unknown modifier "kontains" (did you mean "contains"?); accepted: contains`,
+		"  s: {Image|re: '('}\n  condition: s":                            "not accepted by RE2",
+		"  s: {Image|cidr: x}\n  condition: s":                            "no network such as 10.0.0.0/8",
+		"  s: {Image|lt: x}\n  condition: s":                              "a number is expected",
+		"  s: {Image|exists: maybe}\n  condition: s":                      "exists takes true or false",
+		"  s: {Image|expand: '%x%'}\n  condition: s":                      "for the placeholder %x% no pipeline gives values",
+		"  s: {Image: x}\n  condition: t":                                 `no selection is named "t"; selections: s`,
+		"  s: {Image: x}\n  condition: s and":                             "it ends where a selection is expected",
+		"  s: {Image: x}\n  condition: (s":                                "a closing parenthesis is missing",
+		"  s: {Image: x}\n  condition: s s":                               `unexpected "s"`,
+		"  s: {Image: x}\n  condition: 1 of t*":                           `no selection is named like "t*"`,
+		"  s: {Image: x}\n  condition: s | count() > 5":                   "add one beside the condition, such as timeframe: 15m",
+		"  s: {Image: x}\n  timeframe: 5m\n  condition: s | max(a) > 5":   "max has no counterpart among correlations",
+		"  s: {Image: x}\n  timeframe: 5m\n  condition: s | tally(a) > 5": "is not understood; write count(field) by other > 10",
+		"  s: {Image: x}\n  timeframe: 5m\n  condition: s | near not s":   "write a correlation of type temporal",
+		"  s: {Image: x}":                      "detection needs a condition",
+		"  s: {Image: {a: b}}\n  condition: s": "takes a value or a list of values",
 	} {
 		_, err := Parse("r.yml", []byte(fmt.Sprintf(process, "a")+text+"\n"))
 		require.ErrorContains(t, err, want, text)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"hemostat/sim/event"
+	"hemostat/sim/suggest"
 )
 
 // scalar is a YAML value with its tag, which tells the number 5 from the text "5"
@@ -107,10 +108,12 @@ func (c *itemCompiler) modifier(m string) error {
 			c.timePart = m
 			return nil
 		}
-		return fmt.Errorf("unknown modifier %q; accepted: %s", m, modifierNames)
+		return fmt.Errorf("unknown modifier %q%s; accepted: %s", m, suggest.For(m, strings.FieldsFunc(modifierNames, notName)), modifierNames)
 	}
 	return nil
 }
+
+func notName(r rune) bool { return r == ',' || r == ' ' }
 
 func (c *itemCompiler) plainKeyword() bool {
 	return !c.exists && c.compare == "" && !c.cidr && !c.fieldref
