@@ -88,7 +88,7 @@ func (d *jsonDecoder) getWinEvent(e *event.Event, o *fastjson.Object) string {
 	if message != "" {
 		e.SetName("Message", message)
 	}
-	if names == nil {
+	if len(names) == 0 {
 		if len(values) > 0 {
 			setDataList(e, "Data", values)
 		}

@@ -11,13 +11,14 @@ import (
 // jsonDecoder reads JSON of every kind: each document is known by its keys, so one
 // input may hold several kinds.
 type jsonDecoder struct {
-	parser fastjson.Parser
-	nested fastjson.Parser // of JSON within a text of JSON
-	arena  event.Arena
-	names  map[string]knownName
-	stream string            // the stream of Zeek that the input's name says
-	clock  int               // rank among clocks of the time found so far
-	linux  messages          // of journald
+	parser  fastjson.Parser
+	nested  fastjson.Parser  // of JSON within a text of JSON
+	scanner fastjson.Scanner // of documents one behind another
+	arena   event.Arena
+	names   map[string]knownName
+	stream  string   // the stream of Zeek that the input's name says
+	clock   int      // rank among clocks of the time found so far
+	linux   messages // of journald
 }
 
 // knownName is the name of a field that came before.
@@ -68,9 +69,24 @@ func newJSONDecoder(stream string) *jsonDecoder {
 func (d *jsonDecoder) decode(line []byte, out *output) string {
 	v, err := d.parser.ParseBytes(line)
 	if err != nil {
-		return "no valid JSON"
+		return d.several(line, out)
 	}
 	return d.value(v, line, out, 0)
+}
+
+// several decodes a line that holds more than one document: logs that were put one
+// behind another may lack the end of a line between them.
+func (d *jsonDecoder) several(line []byte, out *output) string {
+	d.scanner.InitBytes(line)
+	n := 0
+	for d.scanner.Next() {
+		out.count(d.value(d.scanner.Value(), nil, out, 0))
+		n++
+	}
+	if n > 0 && d.scanner.Error() == nil {
+		return ignored
+	}
+	return "no valid JSON"
 }
 
 // maxWrapped bounds how often a document may be wrapped in others.

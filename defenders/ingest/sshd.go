@@ -64,8 +64,8 @@ func (a *attempts) again(pid, teller string, at time.Duration) bool {
 // such text comes before it, and the first where it comes behind.
 var (
 	authentication = regexp.MustCompile(`^(Accepted|Failed|Postponed|Partial) (\S+) for (invalid user |illegal user )?(.*)$`)
-	peerAtEnd      = regexp.MustCompile(`^(.*) from (\S+) port (\d+)(?: ssh2| ssh1)?(: \S+ \S+(?: .*)?)?$`)
-	keyBehind      = regexp.MustCompile(`^: (?:\S+-CERT \S+ ID .* \(serial \d+\) CA \S+ \S+|(?:RSA|DSA|ECDSA|ED25519|ECDSA-SK|ED25519-SK|RSA1)(?:-CERT)? \S+(?: .*)?|[^ ]+, client user .*)$`)
+	peerAtEnd      = regexp.MustCompile(`^(.*) from (\S+) port (\d+)(?: ssh2| ssh1)?(: .*)?$`)
+	keyBehind      = regexp.MustCompile(`^: (?:\S+-CERT \S+ ID .* \(serial \d+\) CA \S+ \S+|(?:RSA|DSA|ECDSA|ED25519|ECDSA-SK|ED25519-SK|RSA1)(?:-CERT)? \S+(?: .*)?|[^ ]+, client user .*|\S+)$`)
 	connection     = regexp.MustCompile(`^(invalid user |authenticating user |user )?(.*)$`)
 	addressPort    = regexp.MustCompile(`^(\S+) port (\d+)`)
 	spacePeer      = regexp.MustCompile(`^(.*) (\S+) port (\d+)(?::.*)?$`)
