@@ -11,8 +11,8 @@ import (
 
 // wrapperKeys are the keys under which exports and interfaces put their list of
 // records: CloudTrail, Azure Monitor, Microsoft Graph, Elasticsearch, Splunk,
-// Kubernetes and Google's reports.
-var wrapperKeys = []string{"Records", "records", "value", "hits", "results", "items", "events", "Events", "logEvents", "entries", "data"}
+// Kubernetes, CloudWatch and Google's reports.
+var wrapperKeys = []string{"Records", "records", "value", "hits", "results", "items", "Events", "logEvents"}
 
 // documents reads JSON that is spread over lines: values one behind another, an array
 // of them, a list within an object of an export, and what evtx_dump writes, which has

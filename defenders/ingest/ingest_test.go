@@ -256,22 +256,6 @@ func TestRealLogsAreReadWhole(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
-	f.Add([]byte("Dec 10 06:55:48 LabSZ sshd[24200]: Failed password for root from 203.0.113.5 port 1 ssh2\n"), 3)
-	f.Add([]byte(`{"Event":{"System":{"EventID":1},"EventData":{"a":null}}}`), 1)
-	f.Add([]byte("#separator \\x09\n#fields\tts\tuid\n1\t2\n"), 2)
-	names := FormatNames()
-	f.Fuzz(func(t *testing.T, data []byte, format int) {
-		_, err := readStream("f", bytes.NewReader(data), names[(format%len(names)+len(names))%len(names)], func(e *event.Event) error {
-			e.AppendJSON(nil)
-			return nil
-		})
-		if bad := (*badLogError)(nil); err != nil && !errors.As(err, &bad) && !strings.Contains(err.Error(), "not recognised") {
-			t.Fatal(err) // only a fault of the log may come back
-		}
-	})
-}
-
 func BenchmarkWinlog(b *testing.B) {
 	z, err := os.Open(shared(b, "captures", "empire_psexec_dcerpc_tcp_svcctl.json.gz"))
 	require.NoError(b, err)

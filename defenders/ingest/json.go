@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/valyala/fastjson"
@@ -143,7 +144,7 @@ func (d *jsonDecoder) unwrap(o *fastjson.Object) (*fastjson.Value, []byte) {
 			return v, nil
 		}
 	}
-	for _, key := range wrapperKeys {
+	for _, key := range slices.Concat(wrapperKeys, []string{"events", "entries", "data"}) {
 		switch v := o.Get(key); {
 		case v == nil:
 		case v.Type() == fastjson.TypeArray && len(v.GetArray()) > 0 && v.GetArray()[0].Type() == fastjson.TypeObject:

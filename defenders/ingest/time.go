@@ -128,7 +128,7 @@ func isoTime(s string) (time.Duration, bool) {
 		rest = rest[i:]
 	}
 	offset, ok := zone(strings.TrimLeft(rest, " "))
-	if !ok || year > 2255 {
+	if !ok || year < 1970 || year > 2255 {
 		return 0, false
 	}
 	seconds := daysSinceEpoch(year, month, day)*86400 + int64(hour*3600+minute*60+second) - offset

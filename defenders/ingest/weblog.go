@@ -11,52 +11,72 @@ import (
 // of Apache httpd and nginx, also with a virtual host before it.
 type accessDecoder struct{ arena event.Arena }
 
-var accessLine = regexp.MustCompile(`^(?:(\S+) )?(\S+) (\S+) (.*?) ?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
+var accessLine = regexp.MustCompile(`^(\S+) (\S+) (.*?) ?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
+
+// accessRecord is a line taken apart.
+type accessRecord struct {
+	virtualHost, client, user, stamp, request, status, size, referrer, agent string
+}
+
+func parseAccess(line string) (accessRecord, bool) {
+	m := accessLine.FindStringSubmatch(line)
+	if m == nil {
+		return accessRecord{}, false
+	}
+	r := accessRecord{
+		client: m[1], user: m[3], stamp: m[4], request: unescapeAccess(m[5]), status: m[6], size: m[7],
+		referrer: unescapeAccess(m[8]), agent: unescapeAccess(m[9]),
+	}
+	if address(m[1]) == "" && address(m[2]) != "" { // a virtual host before the client
+		r.virtualHost, r.client = m[1], m[2]
+		_, r.user, _ = strings.Cut(m[3], " ")
+	}
+	return r, true
+}
 
 // isAccessLog tells whether a line is of a web server's access log.
 func isAccessLog(line string) bool {
-	m := accessLine.FindStringSubmatch(line)
-	if m == nil {
+	r, ok := parseAccess(line)
+	if !ok {
 		return false
 	}
-	_, ok := parseTime(m[5])
+	_, ok = parseTime(r.stamp)
 	return ok
 }
 
 func (d *accessDecoder) decode(line []byte, out *output) string {
-	m := accessLine.FindStringSubmatch(string(line))
-	if m == nil {
+	r, ok := parseAccess(string(line))
+	if !ok {
 		return "no line of an access log"
 	}
-	at, ok := parseTime(m[5])
+	at, ok := parseTime(r.stamp)
 	if !ok {
 		return "the time is unreadable"
 	}
 	e := d.arena.New(16)
-	e.Time, e.Host = at, m[1]
+	e.Time, e.Host = at, r.virtualHost
 	e.Source = event.LogSource{Category: "webserver", Service: "access"}
 	set := func(name, value string) {
 		if value != "" && value != "-" {
 			e.SetName(name, value)
 		}
 	}
-	set("c-ip", m[2])
-	set("SourceIp", address(m[2]))
-	set("cs-username", m[4])
-	set("cs-host", m[1])
-	request := unescapeAccess(m[6])
-	method, uri, _ := strings.Cut(request, " ")
+	set("c-ip", r.client)
+	set("SourceIp", address(r.client))
+	set("cs-username", r.user)
+	set("cs-host", r.virtualHost)
+	method, uri, _ := strings.Cut(r.request, " ")
 	if cut := strings.LastIndex(uri, " HTTP/"); cut >= 0 {
 		set("cs-version", uri[cut+1:])
 		uri = uri[:cut]
 	}
 	set("cs-method", method)
 	requestURI(set, uri)
-	set("sc-status", m[7])
-	set("sc-bytes", m[8])
-	set("cs-referer", unescapeAccess(m[9]))
-	set("cs-user-agent", unescapeAccess(m[10]))
-	set("c-useragent", unescapeAccess(m[10]))
+	set("sc-status", r.status)
+	set("sc-bytes", r.size)
+	set("cs-referer", r.referrer)
+	set("cs-user-agent", r.agent)
+	set("c-useragent", r.agent)
 	out.event(e)
 	return ""
 }

@@ -269,7 +269,9 @@ func (r *xmlEvents) find() error {
 	}
 }
 
-func endsName(b byte) bool { return b == ' ' || b == '>' || b == '\t' || b == '\r' || b == '\n' || b == '/' }
+func endsName(b byte) bool {
+	return b == ' ' || b == '>' || b == '\t' || b == '\r' || b == '\n' || b == '/'
+}
 
 // capture reads one element Event into raw.
 func (r *xmlEvents) capture() error {

@@ -145,6 +145,9 @@ func (r *Reader) fileHeader() error {
 	}
 	n, err := r.in.Discard(size)
 	r.offset += int64(n)
+	if errors.Is(err, io.EOF) {
+		r.damage(int64(n), true, "the file ends within its header")
+	}
 	return err
 }
 
@@ -190,19 +193,21 @@ func (r *Reader) nextChunk() error {
 	r.start = r.offset
 	r.size, err = io.ReadFull(r.in, r.chunk[:])
 	r.offset += int64(r.size)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		r.damage(r.start, true, "the file ends within a chunk, after %d of its %d bytes", r.size, chunkSize)
-		clear(r.chunk[r.size:])
-	case err != nil:
+	short := errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !short {
 		return err
+	}
+	clear(r.chunk[r.size:])
+	c := r.chunk[:]
+	r.at, r.free, r.lastID = chunkHeader, int(binary.LittleEndian.Uint32(c[48:])), 0
+	if short {
+		lost := r.size < chunkHeader || r.size < r.free
+		r.damage(r.start, lost, "the file ends within a chunk, after %d of its %d bytes", r.size, chunkSize)
 	}
 	if r.size < chunkHeader {
 		r.at = r.size
 		return nil
 	}
-	c := r.chunk[:]
-	r.at, r.free, r.lastID = chunkHeader, int(binary.LittleEndian.Uint32(c[48:])), 0
 	if r.free < chunkHeader || r.free > chunkSize {
 		r.damage(r.start, false, "the chunk's header gives no sound end of its records (%d)", r.free)
 		r.free = chunkSize
