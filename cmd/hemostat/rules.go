@@ -40,7 +40,12 @@ type ruleFlags struct {
 }
 
 func (r *ruleFlags) skipFlag(f *pflag.FlagSet) {
-	f.BoolVar(&r.skip, "skip-unsupported", false, "leave out rules that cannot be used, and name them, instead of ending")
+	f.BoolVar(
+		&r.skip,
+		"skip-unsupported",
+		false,
+		"leave out rules that cannot be used, and name them, instead of ending",
+	)
 }
 
 // noteLeftOut names the rules that were left out.
@@ -228,7 +233,12 @@ func (r *checkedRules) add(name string, data []byte) {
 }
 
 func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error) {
-	r := &checkedRules{Errors: sigma.Errors{}, Unsupported: []unsupported{}, Warnings: sigma.Errors{}, pipelines: pipelines}
+	r := &checkedRules{
+		Errors:      sigma.Errors{},
+		Unsupported: []unsupported{},
+		Warnings:    sigma.Errors{},
+		pipelines:   pipelines,
+	}
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:

@@ -33,7 +33,12 @@ feed it. LOG is anything that replay reads; --event chooses the event.`,
 		RunE:    o.explain,
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.rules.folders, "rules", []string{"embedded"}, "folder of Sigma rules, or embedded; may be repeated")
+	f.StringArrayVar(
+		&o.rules.folders,
+		"rules",
+		[]string{"embedded"},
+		"folder of Sigma rules, or embedded; may be repeated",
+	)
 	o.rules.pipelineFlag(f)
 	o.rules.skipFlag(f)
 	f.IntVar(&o.number, "event", 1, "number of the event in the log, from 1")
@@ -111,12 +116,16 @@ func chooseRules(engine *sigma.Engine, name string) ([]*sigma.Rule, error) {
 		}
 	}
 	for _, r := range engine.Rules() {
-		if isRuleFile(name) && !engine.Silent(r) || name == r.ID || name == r.Title && !r.Part() || name == r.Name && name != "" {
+		if isRuleFile(name) && !engine.Silent(r) || name == r.ID || name == r.Title && !r.Part() ||
+			name == r.Name && name != "" {
 			add(r)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no rule has the id, name or title %q; name a .yml file, or its folder with --rules", name)
+		return nil, fmt.Errorf(
+			"no rule has the id, name or title %q; name a .yml file, or its folder with --rules",
+			name,
+		)
 	}
 	return chosen, nil
 }
@@ -166,4 +175,3 @@ func yesNo(b bool) string {
 	}
 	return "no"
 }
-

@@ -10,7 +10,8 @@ import (
 
 // isCloudTrail tells whether a document is a record of AWS CloudTrail.
 func isCloudTrail(o *fastjson.Object) bool {
-	return has(o, "eventSource", "eventName") && (has(o, "eventVersion") || has(o, "awsRegion") || has(o, "userIdentity"))
+	return has(o, "eventSource", "eventName") &&
+		(has(o, "eventVersion") || has(o, "awsRegion") || has(o, "userIdentity"))
 }
 
 func (d *jsonDecoder) cloudTrail(e *event.Event, o *fastjson.Object) string {
@@ -167,13 +168,28 @@ func (d *jsonDecoder) pairs(e *event.Event, v *fastjson.Value) {
 // Microsoft Graph, a diagnostic setting or Log Analytics.
 func isEntra(o *fastjson.Object) bool {
 	switch category := stringOf(o.Get("category"), o.Get("Category"), o.Get("Type")); category {
-	case "SignInLogs", "NonInteractiveUserSignInLogs", "ServicePrincipalSignInLogs", "ManagedIdentitySignInLogs", "SigninLogs",
-		"AuditLogs", "RiskyUsers", "UserRiskEvents", "RiskyServicePrincipals":
+	case "SignInLogs",
+		"NonInteractiveUserSignInLogs",
+		"ServicePrincipalSignInLogs",
+		"ManagedIdentitySignInLogs",
+		"SigninLogs",
+		"AuditLogs",
+		"RiskyUsers",
+		"UserRiskEvents",
+		"RiskyServicePrincipals":
 		return true
 	}
 	return has(o, "appDisplayName", "userPrincipalName") || has(o, "AppDisplayName", "UserPrincipalName") ||
-		has(o, "activityDisplayName", "initiatedBy") || has(o, "OperationName", "InitiatedBy") || has(o, "riskEventType") ||
-		has(o, "ActivityDisplayName", "LoggedByService") || has(o, "properties.activityDisplayName", "properties.initiatedBy") ||
+		has(
+			o,
+			"activityDisplayName",
+			"initiatedBy",
+		) || has(o, "OperationName", "InitiatedBy") || has(o, "riskEventType") ||
+		has(
+			o,
+			"ActivityDisplayName",
+			"LoggedByService",
+		) || has(o, "properties.activityDisplayName", "properties.initiatedBy") ||
 		has(o, "createdDateTime", "conditionalAccessStatus")
 }
 
@@ -191,8 +207,20 @@ func stringOf(values ...*fastjson.Value) string {
 // without "properties.") and of Log Analytics, since rules use each of them.
 func (d *jsonDecoder) entra(e *event.Event, o *fastjson.Object) string {
 	d.flatten(e, o)
-	d.timeFrom(e, o, "createdDateTime", "properties.createdDateTime", "activityDateTime", "properties.activityDateTime", "time",
-		"TimeGenerated", "CreatedDateTime", "detectedDateTime", "TimeGenerated [UTC]", "ActivityDateTime")
+	d.timeFrom(
+		e,
+		o,
+		"createdDateTime",
+		"properties.createdDateTime",
+		"activityDateTime",
+		"properties.activityDateTime",
+		"time",
+		"TimeGenerated",
+		"CreatedDateTime",
+		"detectedDateTime",
+		"TimeGenerated [UTC]",
+		"ActivityDateTime",
+	)
 	var inner []string
 	e.Each(func(name, _ string) bool {
 		if strings.HasPrefix(name, "properties.") {
@@ -210,7 +238,8 @@ func (d *jsonDecoder) entra(e *event.Event, o *fastjson.Object) string {
 	case lookup("riskEventType") && !lookup("appDisplayName"):
 		e.Source.Service = "riskdetection"
 		if v, _ := e.Lookup("riskEventType"); strings.Contains(strings.ToLower(v), "role") || strings.Contains(v, "Assignment") ||
-			strings.Contains(v, "LicenseAlert") || strings.Contains(v, "redundant") {
+			strings.Contains(v, "LicenseAlert") ||
+			strings.Contains(v, "redundant") {
 			e.Source.Service = "pim"
 		}
 	case category == "AuditLogs" || lookup("activityDisplayName") || lookup("ActivityDisplayName") || lookup("initiatedBy") || lookup("InitiatedBy"):
@@ -230,8 +259,23 @@ func (d *jsonDecoder) entra(e *event.Event, o *fastjson.Object) string {
 	copyField(e, "deviceDetail.trustType", "DeviceDetail.trusttype", "DeviceDetail.trustType")
 	copyField(e, "resourceDisplayName", "ResourceDisplayName")
 	if e.Source.Service == "auditlogs" {
-		copyField(e, "activityDisplayName", "OperationName", "operationName", "properties.message", "ActivityType", "activityType")
-		copyField(e, "OperationName", "operationName", "properties.message", "ActivityDisplayName", "activityDisplayName")
+		copyField(
+			e,
+			"activityDisplayName",
+			"OperationName",
+			"operationName",
+			"properties.message",
+			"ActivityType",
+			"activityType",
+		)
+		copyField(
+			e,
+			"OperationName",
+			"operationName",
+			"properties.message",
+			"ActivityDisplayName",
+			"activityDisplayName",
+		)
 		copyField(e, "operationName", "OperationName", "properties.message")
 		copyField(e, "result", "Status", "Result", "properties.result")
 		copyField(e, "Result", "Status")
@@ -272,7 +316,8 @@ func capitalNames(e *event.Event) {
 // isAzureActivity tells whether a document is of Azure's activity log.
 func isAzureActivity(o *fastjson.Object) bool {
 	return has(o, "operationName", "resourceId") || has(o, "OperationNameValue") || has(o, "authorization", "operationName") ||
-		has(o, "operationName", "subscriptionId") || has(o, "operationName.value", "eventTimestamp")
+		has(o, "operationName", "subscriptionId") ||
+		has(o, "operationName.value", "eventTimestamp")
 }
 
 func (d *jsonDecoder) azureActivity(e *event.Event, o *fastjson.Object) string {
@@ -303,7 +348,8 @@ func (d *jsonDecoder) azureActivity(e *event.Event, o *fastjson.Object) string {
 
 // isGitHub tells whether a document is of GitHub's audit log.
 func isGitHub(o *fastjson.Object) bool {
-	return has(o, "action", "actor") && (has(o, "created_at") || has(o, "@timestamp") || has(o, "_document_id") || has(o, "org"))
+	return has(o, "action", "actor") &&
+		(has(o, "created_at") || has(o, "@timestamp") || has(o, "_document_id") || has(o, "org"))
 }
 
 func (d *jsonDecoder) gitHub(e *event.Event, o *fastjson.Object) string {

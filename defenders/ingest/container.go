@@ -220,7 +220,9 @@ func (f *found) zip(ctx context.Context, name string, content io.ReaderAt, size 
 		case isDebris(member.Name):
 			f.passedOver = append(f.passedOver, full)
 		case member.Flags&1 != 0:
-			f.fault(&badLogError{Name: full, Reason: "the member is encrypted; unpack the archive with its password first"})
+			f.fault(
+				&badLogError{Name: full, Reason: "the member is encrypted; unpack the archive with its password first"},
+			)
 		default:
 			f.content(ctx, input{name: full, open: member.Open, member: true}, depth+1)
 		}
@@ -321,7 +323,11 @@ func decompress(in *bufio.Reader) (io.Reader, func(), error) {
 		return z, z.Close, nil
 	}
 	if size := xzDictionary(head); size > maxWindow {
-		return nil, nil, fmt.Errorf("its xz dictionary has %d MiB, and at most %d are accepted", size>>20, maxWindow>>20)
+		return nil, nil, fmt.Errorf(
+			"its xz dictionary has %d MiB, and at most %d are accepted",
+			size>>20,
+			maxWindow>>20,
+		)
 	}
 	z, err := xz.NewReader(in)
 	if err != nil {

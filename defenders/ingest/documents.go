@@ -259,7 +259,8 @@ func wraps(in *bufio.Reader) bool {
 			}
 		case quoted:
 		case b == '{' || b == '[':
-			if depth == 1 && slices.Contains(wrapperKeys, key) && (b == '[' && holdsObjects(head[i+1:]) || key == "hits" && b == '{') {
+			if depth == 1 && slices.Contains(wrapperKeys, key) &&
+				(b == '[' && holdsObjects(head[i+1:]) || key == "hits" && b == '{') {
 				return true
 			}
 			depth++

@@ -50,8 +50,9 @@ func ecsFields(e *event.Event, value func(path string) string) {
 
 // isECS tells whether a document has Elastic's common fields and no winlog.
 func isECS(o *fastjson.Object) bool {
-	return has(o, "@timestamp") && (has(o, "process.executable") || has(o, "process.name") || has(o, "event.category") ||
-		has(o, "destination.ip") || has(o, "dns.question.name") || has(o, "ecs.version"))
+	return has(o, "@timestamp") &&
+		(has(o, "process.executable") || has(o, "process.name") || has(o, "event.category") ||
+			has(o, "destination.ip") || has(o, "dns.question.name") || has(o, "ecs.version"))
 }
 
 // ecsCategories are the log sources of ECS categories.

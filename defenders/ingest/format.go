@@ -40,7 +40,10 @@ func readJSON(ctx context.Context, name string, in *bufio.Reader, out *output) e
 	if !oneLine(in) {
 		return (&documents{ctx: ctx, name: name, in: in, d: newDecoder(), out: out}).read()
 	}
-	if head, _ := in.Peek(headSize); bytes.Contains(head, []byte(`"MESSAGE"`)) { // what came before counts in the journal
+	if head, _ := in.Peek(headSize); bytes.Contains(
+		head,
+		[]byte(`"MESSAGE"`),
+	) { // what came before counts in the journal
 		return readLines(ctx, name, in, newDecoder(), out)
 	}
 	return readBlocks(ctx, name, in, newDecoder, out)
@@ -75,7 +78,8 @@ func Formats() []Format {
 			Recognised: "elements <Event>, one a line or many, within <Events> or not",
 			Example:    `<Event xmlns="http://schemas.microsoft.com/win/2004/08/events/event"><System><Provider Name="Microsoft-Windows-Sysmon"/><EventID>1</EventID>…`,
 			matches: func(line string) bool {
-				return strings.HasPrefix(line, "<?xml") || strings.HasPrefix(line, "<Event") || strings.HasPrefix(line, "<!--")
+				return strings.HasPrefix(line, "<?xml") || strings.HasPrefix(line, "<Event") ||
+					strings.HasPrefix(line, "<!--")
 			},
 			read: func(ctx context.Context, name string, in *bufio.Reader, out *output) error {
 				return (&xmlEvents{ctx: ctx, name: name, in: in, out: out}).read()
@@ -96,7 +100,8 @@ func Formats() []Format {
 			Recognised: "lines #separator and #fields; the log by #path, by its name (dns.log, dns.08:00:00-09:00:00.log.gz), or by its fields",
 			Example:    "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tquery",
 			matches: func(line string) bool {
-				return strings.HasPrefix(line, "#separator") || strings.HasPrefix(line, "#fields") || strings.HasPrefix(line, "#path")
+				return strings.HasPrefix(line, "#separator") || strings.HasPrefix(line, "#fields") ||
+					strings.HasPrefix(line, "#path")
 			},
 			read: lines(func(name string) decoder { return newZeekTSV(zeekStreamOf(name)) }),
 		},
@@ -105,7 +110,8 @@ func Formats() []Format {
 			Recognised: "a line #Fields: or #Software:",
 			Example:    "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status",
 			matches: func(line string) bool {
-				return strings.HasPrefix(line, "#Fields:") || strings.HasPrefix(line, "#Software:") || strings.HasPrefix(line, "#Version:")
+				return strings.HasPrefix(line, "#Fields:") || strings.HasPrefix(line, "#Software:") ||
+					strings.HasPrefix(line, "#Version:")
 			},
 			read: lines(func(string) decoder { return &w3cDecoder{} }),
 		},
@@ -141,7 +147,14 @@ var (
 
 // formatAliases are names that stand for others: those of releases before, and the
 // kinds of JSON.
-var formatAliases = map[string]string{"winlog": "json", "ndjson": "json", "sshd": "syslog", "journald": "json", "suricata": "json", "cloudtrail": "json"}
+var formatAliases = map[string]string{
+	"winlog":     "json",
+	"ndjson":     "json",
+	"sshd":       "syslog",
+	"journald":   "json",
+	"suricata":   "json",
+	"cloudtrail": "json",
+}
 
 // FormatNames lists the names that Options.Format takes.
 func FormatNames() []string {

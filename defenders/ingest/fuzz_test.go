@@ -43,7 +43,7 @@ func fuzzFormat(f *testing.F, format string, seeds ...string) {
 			require.Positive(t, s.Events)
 		}
 		plain := len(data) > 0 && data[0] >= ' ' && data[0] < 0x7f && bytes.IndexByte(data, 0) < 0 // not compressed, nor UTF-16
-		if format == "access" && err == nil && plain { // one record a line
+		if format == "access" && err == nil && plain {                                             // one record a line
 			lines := 0
 			for line := range bytes.Lines(data) {
 				if len(trimLine(line)) > 0 {

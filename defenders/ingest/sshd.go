@@ -63,30 +63,38 @@ func (a *attempts) again(pid, teller string, at time.Duration) bool {
 // banner, the reason for leaving. So the last place that looks like a peer counts where
 // such text comes before it, and the first where it comes behind.
 var (
-	authentication = regexp.MustCompile(`^(Accepted|Failed|Postponed|Partial) (\S+) for (invalid user |illegal user )?(.*)$`)
-	peerAtEnd      = regexp.MustCompile(`^(.*) from (\S+) port (\d+)(?: ssh2| ssh1)?(: .*)?$`)
-	keyBehind      = regexp.MustCompile(`^: (?:\S+-CERT \S+ ID .* \(serial \d+\) CA \S+ \S+|(?:RSA|DSA|ECDSA|ED25519|ECDSA-SK|ED25519-SK|RSA1)(?:-CERT)? \S+(?: .*)?|[^ ]+, client user .*|\S+)$`)
-	connection     = regexp.MustCompile(`^(invalid user |authenticating user |user )?(.*)$`)
-	addressPort    = regexp.MustCompile(`^(\S+) port (\d+)`)
-	spacePeer      = regexp.MustCompile(`^(.*) (\S+) port (\d+)(?::.*)?$`)
-	plainPeer      = regexp.MustCompile(`^(\S+) port (\d+)(?:[: ].*)?$`)
-	fromPeer       = regexp.MustCompile(`^(.*) from (\S+?)(?: port (\d+))?$`)
-	notAllowed     = regexp.MustCompile(`^User (.*) from (\S+) not allowed because (.*)$`)
-	tooMany        = regexp.MustCompile(`^(?:error: )?maximum authentication attempts exceeded for (invalid user |illegal user )?(.*) from (\S+) port (\d+)(?: ssh2)?$`)
-	pamError       = regexp.MustCompile(`^(?:error: )?PAM: (.*) for (illegal user |invalid user )?(.*) from (\S+)$`)
-	banner         = regexp.MustCompile(`^Bad protocol version identification '(.*)' from (\S+?)(?: port (\d+))?$`)
-	mapping        = regexp.MustCompile(`^reverse mapping checking getaddrinfo for .* \[(\S+)\] failed`)
-	mapsTo         = regexp.MustCompile(`^Address (\S+) maps to `)
-	startSession   = regexp.MustCompile(`^Starting session: (.*) for (\S+) from (\S+) port (\d+)`)
-	closeSession   = regexp.MustCompile(`^Close session: user (\S+) from (\S+) port (\d+)`)
-	pamUnix        = regexp.MustCompile(`^pam_\w+\(sshd:(auth|account|session)\): (.*)$`)
-	morePAM        = regexp.MustCompile(`^(?:error: )?PAM (\d+) more authentication failures?;`)
-	unknownUser    = regexp.MustCompile(`^input_userauth_request: (?:invalid|illegal) user (.*)$`)
-	dropped        = regexp.MustCompile(`^drop connection #\d+ from \[([^\]]+)\]:(\d+)`)
-	tooLate        = regexp.MustCompile(`^(?:fatal: )?Timeout before authentication for (?:connection from )?(\S+?)(?: port (\d+)| to \S+,.*)?$`)
-	rootRefused    = regexp.MustCompile(`^ROOT LOGIN REFUSED FROM (\S+?)(?: port (\d+))?$`)
-	refusedByTCPD  = regexp.MustCompile(`^refused connect from .* \((\S+)\)$`)
-	listening      = regexp.MustCompile(`^Server listening on (\S+) port (\d+)`)
+	authentication = regexp.MustCompile(
+		`^(Accepted|Failed|Postponed|Partial) (\S+) for (invalid user |illegal user )?(.*)$`,
+	)
+	peerAtEnd = regexp.MustCompile(`^(.*) from (\S+) port (\d+)(?: ssh2| ssh1)?(: .*)?$`)
+	keyBehind = regexp.MustCompile(
+		`^: (?:\S+-CERT \S+ ID .* \(serial \d+\) CA \S+ \S+|(?:RSA|DSA|ECDSA|ED25519|ECDSA-SK|ED25519-SK|RSA1)(?:-CERT)? \S+(?: .*)?|[^ ]+, client user .*|\S+)$`,
+	)
+	connection  = regexp.MustCompile(`^(invalid user |authenticating user |user )?(.*)$`)
+	addressPort = regexp.MustCompile(`^(\S+) port (\d+)`)
+	spacePeer   = regexp.MustCompile(`^(.*) (\S+) port (\d+)(?::.*)?$`)
+	plainPeer   = regexp.MustCompile(`^(\S+) port (\d+)(?:[: ].*)?$`)
+	fromPeer    = regexp.MustCompile(`^(.*) from (\S+?)(?: port (\d+))?$`)
+	notAllowed  = regexp.MustCompile(`^User (.*) from (\S+) not allowed because (.*)$`)
+	tooMany     = regexp.MustCompile(
+		`^(?:error: )?maximum authentication attempts exceeded for (invalid user |illegal user )?(.*) from (\S+) port (\d+)(?: ssh2)?$`,
+	)
+	pamError     = regexp.MustCompile(`^(?:error: )?PAM: (.*) for (illegal user |invalid user )?(.*) from (\S+)$`)
+	banner       = regexp.MustCompile(`^Bad protocol version identification '(.*)' from (\S+?)(?: port (\d+))?$`)
+	mapping      = regexp.MustCompile(`^reverse mapping checking getaddrinfo for .* \[(\S+)\] failed`)
+	mapsTo       = regexp.MustCompile(`^Address (\S+) maps to `)
+	startSession = regexp.MustCompile(`^Starting session: (.*) for (\S+) from (\S+) port (\d+)`)
+	closeSession = regexp.MustCompile(`^Close session: user (\S+) from (\S+) port (\d+)`)
+	pamUnix      = regexp.MustCompile(`^pam_\w+\(sshd:(auth|account|session)\): (.*)$`)
+	morePAM      = regexp.MustCompile(`^(?:error: )?PAM (\d+) more authentication failures?;`)
+	unknownUser  = regexp.MustCompile(`^input_userauth_request: (?:invalid|illegal) user (.*)$`)
+	dropped      = regexp.MustCompile(`^drop connection #\d+ from \[([^\]]+)\]:(\d+)`)
+	tooLate      = regexp.MustCompile(
+		`^(?:fatal: )?Timeout before authentication for (?:connection from )?(\S+?)(?: port (\d+)| to \S+,.*)?$`,
+	)
+	rootRefused   = regexp.MustCompile(`^ROOT LOGIN REFUSED FROM (\S+?)(?: port (\d+))?$`)
+	refusedByTCPD = regexp.MustCompile(`^refused connect from .* \((\S+)\)$`)
+	listening     = regexp.MustCompile(`^Server listening on (\S+) port (\d+)`)
 )
 
 // fill reads what a message of the daemon says of outcome, user and peer.
@@ -285,8 +293,8 @@ func (p *sshMessage) leaving() bool {
 		}
 		p.action = "disconnected"
 		m := connection.FindStringSubmatch(rest)
-		switch {
-		case m[1] == "":
+		switch m[1] {
+		case "":
 			p.first(m[2])
 		default: // the user's name, then the peer
 			if prefix == "Disconnecting " {

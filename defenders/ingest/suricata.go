@@ -8,7 +8,8 @@ import (
 
 // isSuricata tells whether a document is a record of Suricata's eve.json.
 func isSuricata(o *fastjson.Object) bool {
-	return has(o, "event_type", "timestamp") && (has(o, "flow_id") || has(o, "src_ip") || has(o, "stats") || has(o, "in_iface") || has(o, "engine"))
+	return has(o, "event_type", "timestamp") &&
+		(has(o, "flow_id") || has(o, "src_ip") || has(o, "stats") || has(o, "in_iface") || has(o, "engine"))
 }
 
 // suricata reads a record. Its values stand under their dotted names, and those of

@@ -29,7 +29,9 @@ var (
 	// structured data and the message.
 	rfc5424 = regexp.MustCompile(`^1 (\S+) (\S+) (\S+) (\S+) (\S+) (.*)$`)
 	classic = regexp.MustCompile(`^([A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?) (.*)$`)
-	iso     = regexp.MustCompile(`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?) (.*)$`)
+	iso     = regexp.MustCompile(
+		`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?) (.*)$`,
+	)
 	// tag is the program, its process id, and the message: sshd[12]: text
 	tag      = regexp.MustCompile(`^([^\s:\[\]]+(?: \([^)]*\))?)(?:\[(\d+)\])?: ?(.*)$`)
 	repeated = regexp.MustCompile(`^message repeated (\d+) times: \[ (.*)\]$`)
@@ -55,7 +57,9 @@ func (d *syslogDecoder) parse(text string) (syslogLine, bool) {
 		l := syslogLine{stamp: m[1], host: unnil(m[2]), program: unnil(m[3]), pid: unnil(m[4])}
 		l.message = strings.TrimPrefix(strings.TrimPrefix(afterStructuredData(m[6]), " "), "\ufeff")
 		// A relay that knew no parts left them in the message.
-		if inner := tag.FindStringSubmatch(l.message); inner != nil && (l.program == "" || strings.HasPrefix(inner[1], l.program)) && inner[2] != "" {
+		if inner := tag.FindStringSubmatch(l.message); inner != nil &&
+			(l.program == "" || strings.HasPrefix(inner[1], l.program)) &&
+			inner[2] != "" {
 			l.program, l.pid, l.message = inner[1], inner[2], inner[3]
 		}
 		return l, true
@@ -191,7 +195,7 @@ func (m *messages) fill(e *event.Event, program, pid, message string, at time.Du
 	if e.Source.Service == "sshd" {
 		m.attempts.fill(e, pid, message, at)
 	} else {
-		fillProgram(e, program, message)
+		fillProgram(e, message)
 	}
 	e.Set(event.Message, message)
 	if pid != "" {
@@ -221,8 +225,26 @@ func linuxService(program, message string) string {
 		return "sudo"
 	case "su":
 		return "su"
-	case "useradd", "usermod", "userdel", "groupadd", "groupmod", "groupdel", "passwd", "chpasswd", "chage", "gpasswd", "login",
-		"systemd-logind", "polkitd", "pkexec", "gdm-password]", "gdm", "lightdm", "newusers", "chsh", "chfn":
+	case "useradd",
+		"usermod",
+		"userdel",
+		"groupadd",
+		"groupmod",
+		"groupdel",
+		"passwd",
+		"chpasswd",
+		"chage",
+		"gpasswd",
+		"login",
+		"systemd-logind",
+		"polkitd",
+		"pkexec",
+		"gdm-password]",
+		"gdm",
+		"lightdm",
+		"newusers",
+		"chsh",
+		"chfn":
 		return "auth"
 	case "clamd", "clamav", "freshclam", "clamscan", "clamonacc":
 		return "clamav"
@@ -242,13 +264,25 @@ func linuxService(program, message string) string {
 }
 
 var (
-	sudoCommand = regexp.MustCompile(`^\s*(?P<user>.+?) : (?:(?P<why>[^;]*?) ; )?(?:HOST=(?P<host>\S+) ; )?TTY=(?P<tty>\S+) ; PWD=(?P<cwd>.*?) ; USER=(?P<target>\S+) ;(?: GROUP=\S+ ;)?(?: TSID=\S+ ;)?(?: ENV=.*? ;)? COMMAND=(?P<command>.*)$`)
-	cronCommand = regexp.MustCompile(`^\((?P<user>[^)]*)\) (?P<action>CMD|RELOAD|LIST|REPLACE|BEGIN EDIT|END EDIT|EDIT|DELETE) \((?P<command>.*)\)$`)
-	suLine      = regexp.MustCompile(`^(?P<outcome>FAILED SU |FAILED su |BAD SU |Successful su for |\+ \S+ |- \S+ )?\(?(?:to )?(?P<target>[^\s)]+)\)? (?:by )?(?P<user>\S+?)(?: on (?P<tty>\S+))?$`)
-	newUser     = regexp.MustCompile(`^new (?P<what>user|group|account): name=(?P<target>[^,]+)(?:, UID=(?P<uid>\d+))?(?:, GID=(?P<gid>\d+))?(?:, home=(?P<home>[^,]+))?(?:, shell=(?P<shell>[^,]+))?`)
+	sudoCommand = regexp.MustCompile(
+		`^\s*(?P<user>.+?) : (?:(?P<why>[^;]*?) ; )?(?:HOST=(?P<host>\S+) ; )?TTY=(?P<tty>\S+) ; PWD=(?P<cwd>.*?) ; USER=(?P<target>\S+) ;(?: GROUP=\S+ ;)?(?: TSID=\S+ ;)?(?: ENV=.*? ;)? COMMAND=(?P<command>.*)$`,
+	)
+	cronCommand = regexp.MustCompile(
+		`^\((?P<user>[^)]*)\) (?P<action>CMD|RELOAD|LIST|REPLACE|BEGIN EDIT|END EDIT|EDIT|DELETE) \((?P<command>.*)\)$`,
+	)
+	suLine = regexp.MustCompile(
+		`^(?P<outcome>FAILED SU |FAILED su |BAD SU |Successful su for |\+ \S+ |- \S+ )?\(?(?:to )?(?P<target>[^\s)]+)\)? (?:by )?(?P<user>\S+?)(?: on (?P<tty>\S+))?$`,
+	)
+	newUser = regexp.MustCompile(
+		`^new (?P<what>user|group|account): name=(?P<target>[^,]+)(?:, UID=(?P<uid>\d+))?(?:, GID=(?P<gid>\d+))?(?:, home=(?P<home>[^,]+))?(?:, shell=(?P<shell>[^,]+))?`,
+	)
 	groupMember = regexp.MustCompile(`^add '(?P<target>[^']+)' to (?:shadow )?group '(?P<group>[^']+)'$`)
-	pamSession  = regexp.MustCompile(`^pam_\w+\((?P<service>[^:)]+):session\): session (?P<what>opened|closed) for user (?P<target>[^\s(]+)(?:\(uid=\d+\))?(?: by (?P<user>[^\s(]*)\(uid=(?P<uid>\d+)\))?`)
-	pamFailure  = regexp.MustCompile(`^pam_\w+\((?P<service>[^:)]+):auth\): (?:authentication failure;|received for user (?P<other>\S+):)`)
+	pamSession  = regexp.MustCompile(
+		`^pam_\w+\((?P<service>[^:)]+):session\): session (?P<what>opened|closed) for user (?P<target>[^\s(]+)(?:\(uid=\d+\))?(?: by (?P<user>[^\s(]*)\(uid=(?P<uid>\d+)\))?`,
+	)
+	pamFailure = regexp.MustCompile(
+		`^pam_\w+\((?P<service>[^:)]+):auth\): (?:authentication failure;|received for user (?P<other>\S+):)`,
+	)
 	passwordSet = regexp.MustCompile(`^pam_\w+\(passwd:chauthtok\): password changed for (?P<target>\S+)`)
 	removedUser = regexp.MustCompile(`^delete user '(?P<target>[^']+)'$`)
 	userChanged = regexp.MustCompile(`^change user '(?P<target>[^']+)'`)
@@ -256,7 +290,7 @@ var (
 
 // fillProgram reads outcome and users from the messages of sudo, su, cron, the tools
 // that manage accounts, and PAM.
-func fillProgram(e *event.Event, program, message string) {
+func fillProgram(e *event.Event, message string) {
 	set := func(f event.Field, v string) {
 		if v != "" {
 			e.Set(f, v)
@@ -340,7 +374,8 @@ func fillProgram(e *event.Event, program, message string) {
 
 // isJournald tells whether a document is an entry of systemd's journal.
 func isJournald(o *fastjson.Object) bool {
-	return o.Get("__REALTIME_TIMESTAMP") != nil || o.Get("MESSAGE") != nil && (o.Get("SYSLOG_IDENTIFIER") != nil || o.Get("_PID") != nil)
+	return o.Get("__REALTIME_TIMESTAMP") != nil ||
+		o.Get("MESSAGE") != nil && (o.Get("SYSLOG_IDENTIFIER") != nil || o.Get("_PID") != nil)
 }
 
 // journald reads an entry as journalctl -o json writes it. A message that is no UTF-8

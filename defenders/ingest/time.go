@@ -104,7 +104,8 @@ func isoTime(s string) (time.Duration, bool) {
 	day, ok3 := digits(s[8:10])
 	hour, ok4 := digits(s[11:13])
 	minute, ok5 := digits(s[14:16])
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 {
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+		minute > 59 {
 		return 0, false
 	}
 	rest, second, nanos := s[16:], 0, 0

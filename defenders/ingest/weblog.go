@@ -11,7 +11,9 @@ import (
 // of Apache httpd and nginx, also with a virtual host before it.
 type accessDecoder struct{ arena event.Arena }
 
-var accessLine = regexp.MustCompile(`^(\S+) (\S+) (.*?) ?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`)
+var accessLine = regexp.MustCompile(
+	`^(\S+) (\S+) (.*?) ?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}|-) (\d+|-)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?`,
+)
 
 // accessRecord is a line taken apart.
 type accessRecord struct {
@@ -189,7 +191,8 @@ func (d *w3cDecoder) decode(line []byte, out *output) string {
 	}
 	e.Source = event.LogSource{Category: "webserver", Service: "iis"}
 	if !strings.Contains(d.software, "Internet Information Services") {
-		if _, proxied := e.Lookup("r-dns"); proxied || strings.Contains(strings.ToLower(d.software), "proxy") || strings.Contains(d.software, "SGOS") {
+		if _, proxied := e.Lookup("r-dns"); proxied || strings.Contains(strings.ToLower(d.software), "proxy") ||
+			strings.Contains(d.software, "SGOS") {
 			e.Source = event.LogSource{Category: "proxy"}
 		}
 	}

@@ -141,7 +141,13 @@ func connectionFields(e *event.Event) {
 	}
 	setAbsent(e, event.Image, image)
 	outbound := value("Direction") == "%%14593"
-	local, remote := [2]string{value("SourceAddress"), value("SourcePort")}, [2]string{value("DestAddress"), value("DestPort")}
+	local, remote := [2]string{
+		value("SourceAddress"),
+		value("SourcePort"),
+	}, [2]string{
+		value("DestAddress"),
+		value("DestPort"),
+	}
 	setAbsent(e, event.SourceIp, local[0])
 	setAbsent(e, event.SourcePort, local[1])
 	setAbsent(e, event.DestinationIp, remote[0])

@@ -27,7 +27,8 @@ func isWindows(o *fastjson.Object) bool {
 	return has(o, "data.win.system") || has(o, "win.system") || has(o, "winlog.event_id") || has(o, "winlog.channel") ||
 		has(o, "Event.System.EventID") || has(o, "Id", "LogName", "ProviderName") || has(o, "System", "EventData") ||
 		has(o, "System.EventID") || has(o, "event.code", "event.provider") && has(o, "winlog.event_data") ||
-		has(o, "sourcetype", "_raw") && bytes.HasPrefix(bytes.TrimSpace(o.Get("_raw").GetStringBytes()), []byte("<Event"))
+		has(o, "sourcetype", "_raw") &&
+			bytes.HasPrefix(bytes.TrimSpace(o.Get("_raw").GetStringBytes()), []byte("<Event"))
 }
 
 func (d *jsonDecoder) windows(e *event.Event, o *fastjson.Object) string {
@@ -76,7 +77,7 @@ func (d *jsonDecoder) windowsFields(e *event.Event, o *fastjson.Object) string {
 
 // frame takes a value that belongs to the frame of an event, under the names that
 // collectors use for it.
-func (d *jsonDecoder) frame(e *event.Event, name, value string) bool {
+func (d *jsonDecoder) frame(e *event.Event, name, value string) {
 	switch name {
 	case "Hostname", "Computer", "computer_name", "ComputerName", "MachineName":
 		e.Host = value
@@ -89,10 +90,7 @@ func (d *jsonDecoder) frame(e *event.Event, name, value string) bool {
 		e.Set(event.LogChannel, value)
 	case "SourceName", "provider_name", "Provider", "ProviderName":
 		e.Set(event.ProviderName, value)
-	default:
-		return false
 	}
-	return true
 }
 
 // flatEvent reads an event whose frame and data stand beside each other.
@@ -146,8 +144,26 @@ func (d *jsonDecoder) flatEvent(e *event.Event, o *fastjson.Object) {
 // isFrame tells whether frame knows a name.
 func isFrame(name string) bool {
 	switch name {
-	case "Hostname", "Computer", "computer_name", "ComputerName", "MachineName", "TimeCreated", "@timestamp", "EventTime", "SystemTime",
-		"_time", "EventID", "event_id", "EventCode", "Channel", "channel", "LogName", "SourceName", "provider_name", "Provider", "ProviderName":
+	case "Hostname",
+		"Computer",
+		"computer_name",
+		"ComputerName",
+		"MachineName",
+		"TimeCreated",
+		"@timestamp",
+		"EventTime",
+		"SystemTime",
+		"_time",
+		"EventID",
+		"event_id",
+		"EventCode",
+		"Channel",
+		"channel",
+		"LogName",
+		"SourceName",
+		"provider_name",
+		"Provider",
+		"ProviderName":
 		return true
 	}
 	return false
@@ -418,8 +434,12 @@ func (d *jsonDecoder) dottedFrame(e *event.Event, name, value string) {
 		}
 	case "winlog.channel", "Event.System.Channel", "System.Channel":
 		e.Set(event.LogChannel, value)
-	case "winlog.provider_name", "event.provider", "Event.System.Provider.Name", "Event.System.Provider.#attributes.Name",
-		"Event.System.Provider.@Name", "System.Provider.Name":
+	case "winlog.provider_name",
+		"event.provider",
+		"Event.System.Provider.Name",
+		"Event.System.Provider.#attributes.Name",
+		"Event.System.Provider.@Name",
+		"System.Provider.Name":
 		if name != "event.provider" || e.Value(event.ProviderName) == "" {
 			e.Set(event.ProviderName, value)
 		}
@@ -430,8 +450,11 @@ func (d *jsonDecoder) dottedFrame(e *event.Event, name, value string) {
 		if e.Host == "" {
 			e.Host = value
 		}
-	case "Event.System.TimeCreated.SystemTime", "Event.System.TimeCreated.#attributes.SystemTime", "Event.System.TimeCreated.@SystemTime",
-		"System.TimeCreated.SystemTime", "Event.System.TimeCreated":
+	case "Event.System.TimeCreated.SystemTime",
+		"Event.System.TimeCreated.#attributes.SystemTime",
+		"Event.System.TimeCreated.@SystemTime",
+		"System.TimeCreated.SystemTime",
+		"Event.System.TimeCreated":
 		d.clock = clock(e, 0, d.clock, value)
 	case "@timestamp":
 		d.clock = clock(e, slices.Index(clocks, name), d.clock, value)
@@ -455,7 +478,8 @@ func dataName(path, form string) (string, bool) {
 			continue
 		}
 		rest = strings.TrimSuffix(rest, ".#text")
-		if at := strings.LastIndexByte(rest, '.'); at >= 0 && strings.HasSuffix(prefix, "serData.") || at >= 0 && strings.HasSuffix(prefix, "user_data.") {
+		if at := strings.LastIndexByte(rest, '.'); at >= 0 && strings.HasSuffix(prefix, "serData.") ||
+			at >= 0 && strings.HasSuffix(prefix, "user_data.") {
 			rest = rest[at+1:]
 		}
 		rest = strings.TrimPrefix(rest, "Data.")

@@ -80,7 +80,10 @@ var zeekSignatures = []struct {
 	stream string
 	fields []string
 }{
-	{"dns", []string{"query", "trans_id"}}, {"dns", []string{"query", "qtype_name"}}, {"dns", []string{"query", "rejected"}},
+	{
+		"dns",
+		[]string{"query", "trans_id"},
+	}, {"dns", []string{"query", "qtype_name"}}, {"dns", []string{"query", "rejected"}},
 	{"dns", []string{"query", "rcode_name"}},
 	{"http", []string{"method", "uri"}}, {"http", []string{"host", "user_agent"}},
 	{"kerberos", []string{"request_type", "till"}}, {"kerberos", []string{"request_type", "service"}},
@@ -91,7 +94,10 @@ var zeekSignatures = []struct {
 	{"ssh", []string{"auth_attempts"}}, {"ssh", []string{"hassh"}},
 	{"x509", []string{"certificate.serial"}},
 	{"ssl", []string{"cipher", "server_name"}}, {"ssl", []string{"established", "resumed"}},
-	{"files", []string{"fuid", "analyzers"}}, {"files", []string{"fuid", "mime_type", "seen_bytes"}}, {"files", []string{"fuid", "source"}},
+	{
+		"files",
+		[]string{"fuid", "analyzers"},
+	}, {"files", []string{"fuid", "mime_type", "seen_bytes"}}, {"files", []string{"fuid", "source"}},
 	{"smb_files", []string{"action", "path", "name"}}, {"smb_files", []string{"times.modified"}},
 	{"smtp", []string{"mailfrom"}}, {"smtp", []string{"helo"}},
 	{"ftp", []string{"command", "reply_code"}},

@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// Version is the version of ATT&CK whose ids are the current ones.
-const Version = "19"
-
 // replacedBy gives the techniques that stand for revoked ones (ATT&CK 19, April 2026,
 // relationships "revoked-by").
 var replacedBy = map[string]string{

@@ -30,8 +30,10 @@ type aggregation struct {
 }
 
 var (
-	aggregate = regexp.MustCompile(`(?i)^(count|sum|avg|min|max)\s*\(\s*([^)\s]*)\s*\)(?:\s+by\s+(.+?))?\s*(>=|<=|==|!=|=|>|<)\s*(-?[0-9.]+)$`)
-	nearby    = regexp.MustCompile(`(?i)^near\s+(.+?)(?:\s+by\s+(.+))?$`)
+	aggregate = regexp.MustCompile(
+		`(?i)^(count|sum|avg|min|max)\s*\(\s*([^)\s]*)\s*\)(?:\s+by\s+(.+?))?\s*(>=|<=|==|!=|=|>|<)\s*(-?[0-9.]+)$`,
+	)
+	nearby = regexp.MustCompile(`(?i)^near\s+(.+?)(?:\s+by\s+(.+))?$`)
 )
 
 // parseAggregation reads what stands behind the bar.
@@ -67,7 +69,10 @@ func parseAggregation(text string) (*aggregation, error) {
 	a := &aggregation{function: strings.ToLower(m[1]), field: m[2], by: listed(m[3]), bound: bound{op, to}}
 	switch a.function {
 	case "min", "max":
-		return nil, fmt.Errorf("%s has no counterpart among correlations; compare the field with lt or gt in the selection", a.function)
+		return nil, fmt.Errorf(
+			"%s has no counterpart among correlations; compare the field with lt or gt in the selection",
+			a.function,
+		)
 	case "sum", "avg":
 		if a.field == "" {
 			return nil, fmt.Errorf("%s needs a field, as in %s(bytes)", a.function, a.function)
@@ -109,7 +114,10 @@ func (p *parser) correlated(r *Rule, a *aggregation, condition *yaml.Node, timef
 		for _, name := range a.near {
 			condition, err := parseCondition(name, r.detection.names)
 			if err != nil {
-				p.faults = append(p.faults, Error{File: p.file, Line: c.line, Column: c.column, Message: "near: " + err.Error()})
+				p.faults = append(
+					p.faults,
+					Error{File: p.file, Line: c.line, Column: c.column, Message: "near: " + err.Error()},
+				)
 				return nil
 			}
 			near := *r.detection

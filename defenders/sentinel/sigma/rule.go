@@ -75,9 +75,12 @@ func (r *Rule) Doubts() Errors {
 		if event.FieldByName(f.name) != event.NoField {
 			continue
 		}
-		if known := event.FieldByFoldedName(f.name); known != event.NoField && unicode.IsUpper(rune(known.String()[0])) {
+		if known := event.FieldByFoldedName(f.name); known != event.NoField &&
+			unicode.IsUpper(rune(known.String()[0])) {
 			out = append(out, Error{File: r.File, Line: f.line, Column: f.column, Message: fmt.Sprintf(
-				"the field %q is unknown and differs from %s by case only; field names are case-sensitive", f.name, known,
+				"the field %q is unknown and differs from %s by case only; field names are case-sensitive",
+				f.name,
+				known,
 			)})
 		}
 	}
