@@ -52,6 +52,11 @@ func clauseOf(n node, rename renaming) clause {
 		return present(rename.apply(n.f))
 	case fieldrefNode:
 		return present(rename.apply(n.f))
+	case arrayNode:
+		if n.quantifier == "none" || n.quantifier == "all_or_empty" {
+			return unbounded
+		}
+		return present(rename.apply(n.f))
 	}
 	return unbounded
 }

@@ -302,7 +302,9 @@ func (m *Matcher) choose() {
 		m.sources[m.event.Source] = ids
 	}
 	id, _ := m.foldedField(eventID)
-	id = canonicalNumber(id)
+	if m.rawMembers(eventID) != nil {
+		id = "" // it has several: no test of it is certain
+	}
 	if m.program = ids[id]; m.program == nil {
 		id = strings.Clone(id) // it stands in the matcher's buffer
 		m.program = m.engine.program(m.event.Source, id)

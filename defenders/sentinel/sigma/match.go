@@ -74,6 +74,8 @@ type Matcher struct {
 	engine *Engine
 	event  *event.Event
 	lists  bool // a field of the event holds several values
+	// ofArrays evaluates tests of members of arrays; nil before the first.
+	ofArrays *Matcher
 	// detection is the one being evaluated, which references look into.
 	detection *detection
 	rename    renaming

@@ -94,6 +94,7 @@ type parser struct {
 	aggregated  *yaml.Node
 	timeframe   time.Duration
 	fields      []namedField // of the rule at hand
+	arrays      int          // selectors around the place at hand
 }
 
 // rule reads a document: one rule, or those that an aggregation stands for.
@@ -294,7 +295,10 @@ func (p *parser) selection(n *yaml.Node) node {
 
 // item reads one field with its modifiers and values.
 func (p *parser) item(key, value *yaml.Node) node {
-	parts := strings.Split(key.Value, "|")
+	if n, ok := p.arrayItem(key, value); ok {
+		return n
+	}
+	parts := strings.Split(unescapeBrackets.Replace(key.Value), "|")
 	if parts[0] != "" {
 		p.fields = append(p.fields, namedField{parts[0], key.Line, key.Column})
 	}

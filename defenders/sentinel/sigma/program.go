@@ -167,13 +167,17 @@ func (p *programs) of(id string) *program {
 	switch {
 	case len(p.named) == 0:
 		id = ""
-	case id != "" && !p.named[id]:
+	case id != "" && !p.named[canonicalNumber(id)]:
 		id = otherID
 	}
-	if p.ids[id] == nil {
-		p.ids[id] = newProgram(p.rules, id)
+	made := p.ids[id]
+	if made == nil {
+		made = newProgram(p.rules, id)
+		if len(p.ids) < maxIDs { // one number has any number of forms
+			p.ids[id] = made
+		}
 	}
-	return p.ids[id]
+	return made
 }
 
 func lengthBit(n int) uint64 { return 1 << min(n, 63) }

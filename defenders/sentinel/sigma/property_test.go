@@ -92,6 +92,52 @@ func TestVerdictsAgree(t *testing.T) {
 	})
 }
 
+// TestVerdictsAgreeOnListsAndNumbers compares the index with looking at every rule where
+// fields hold several values and numbers come in any form.
+func TestVerdictsAgreeOnListsAndNumbers(t *testing.T) {
+	token := rapid.SampledFrom([]string{"1", "01", "1.0", "0x1", "0X1", "16", "0x10", "1e1", "10", "", "a", "A", "ab", "abcdefgh", "xabcdefghx", "É", "é", "-1", "+1", "4625", "4625.0"})
+	field := rapid.SampledFrom([]string{"EventID", "Image", "LogonType", "Own"})
+	modifier := rapid.SampledFrom([]string{"", "", "", "|contains", "|startswith", "|endswith", "|contains|all", "|gte", "|re", "|neq", "|cased", "[any]", "[all]", "[none]|contains"})
+	rapid.Check(t, func(rt *rapid.T) {
+		var all strings.Builder
+		for i := range rapid.IntRange(1, 5).Draw(rt, "rules") {
+			m := modifier.Draw(rt, "modifier")
+			value := token.Draw(rt, "token")
+			switch {
+			case m == "|gte":
+				value = "10"
+			case m == "|re":
+				value = "'^(a|1).*'"
+			case rapid.Bool().Draw(rt, "quoted") || value == "":
+				value = "'" + value + "'"
+			}
+			not := rapid.SampledFrom([]string{"", "not "}).Draw(rt, "not")
+			fmt.Fprintf(&all, "---\ntitle: r%d\nid: r%d\nlogsource: {product: windows}\ndetection:\n  s: {'%s%s': [%s, '%s']}\n  condition: %ss\n",
+				i, i, field.Draw(rt, "field"), m, value, map[bool]string{true: "10", false: "abcdefgh"}[m == "|gte"], not)
+		}
+		rules, err := sigma.Parse("r.yml", []byte(all.String()))
+		require.NoError(rt, err, all.String())
+		indexed, err := sigma.Compile(rules)
+		require.NoError(rt, err)
+		plain, err := sigma.Compile(rules)
+		require.NoError(rt, err)
+		plain.Exhaustive = true
+		a, b := indexed.NewMatcher(), plain.NewMatcher()
+		for range 5 {
+			e := &event.Event{Source: event.SysmonProcess.Source}
+			for _, name := range []string{"EventID", "Image", "LogonType", "Own"} {
+				if rapid.Bool().Draw(rt, "present") {
+					e.SetList(name, rapid.SliceOfN(token, 1, 3).Draw(rt, "values"))
+				}
+			}
+			var got, want []string
+			a.Match(e, func(m sigma.Match) { got = append(got, m.Rule.ID) })
+			b.Match(e, func(m sigma.Match) { want = append(want, m.Rule.ID) })
+			require.Equal(rt, want, got, "%s\n%s", all.String(), e.AppendJSON(nil))
+		}
+	})
+}
+
 // referenceOf lists the rules that match by the reference.
 func referenceOf(t *rapid.T, rules string, e *event.Event) []string {
 	all, err := referenceRules([]byte(rules))
