@@ -16,10 +16,11 @@ type jsonDecoder struct {
 	nested  fastjson.Parser  // of JSON within a text of JSON
 	scanner fastjson.Scanner // of documents one behind another
 	arena   event.Arena
-	names   map[string]knownName
-	stream  string   // the stream of Zeek that the input's name says
-	clock   int      // rank among clocks of the time found so far
-	linux   messages // of journald
+	names   map[string]*knownName
+	last    *knownName // the name that was looked up before
+	stream  string     // the stream of Zeek that the input's name says
+	clock   int        // rank among clocks of the time found so far
+	linux   messages   // of journald
 }
 
 // knownName is the name of a field that came before.
@@ -27,6 +28,7 @@ type knownName struct {
 	name  string
 	field event.Field // NoField for one outside of the table
 	frame bool        // of the frame of a Windows event
+	next  *knownName  // what followed it last: records of a kind have their keys in one order
 }
 
 // jsonKind is one kind of JSON document.
@@ -64,7 +66,7 @@ func init() { // the decoders of wrapped documents refer to the table
 const reasonUnknownJSON = "JSON of no kind that is known"
 
 func newJSONDecoder(stream string) *jsonDecoder {
-	return &jsonDecoder{names: map[string]knownName{}, stream: stream}
+	return &jsonDecoder{names: map[string]*knownName{}, stream: stream}
 }
 
 func (d *jsonDecoder) decode(line []byte, out *output) string {
@@ -107,7 +109,7 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 	if err != nil {
 		return "no JSON object"
 	}
-	if o.Get("logsource") != nil && o.Get("fields") != nil {
+	if fields := o.Get("fields"); fields != nil && o.Get("logsource") != nil {
 		if raw == nil {
 			raw = v.MarshalTo(nil)
 		}
@@ -212,16 +214,25 @@ const maxNames = 20_000
 func (d *jsonDecoder) name(key []byte) string { return d.known(key).name }
 
 // known finds a name, or makes it known.
-func (d *jsonDecoder) known(key []byte) knownName {
-	if k, ok := d.names[string(key)]; ok {
-		return k
+func (d *jsonDecoder) known(key []byte) *knownName {
+	before := d.last
+	if before != nil && before.next != nil && before.next.name == string(key) {
+		d.last = before.next
+		return d.last
 	}
-	if len(d.names) > maxNames {
-		clear(d.names)
+	k, ok := d.names[string(key)]
+	if !ok {
+		if len(d.names) > maxNames {
+			clear(d.names)
+		}
+		name := string(key)
+		k = &knownName{name: name, field: event.FieldByName(name), frame: isFrame(name)}
+		d.names[name] = k
 	}
-	name := string(key)
-	k := knownName{name, event.FieldByName(name), isFrame(name)}
-	d.names[name] = k
+	if before != nil {
+		before.next = k
+	}
+	d.last = k
 	return k
 }
 
@@ -253,7 +264,7 @@ func (d *jsonDecoder) put(e *event.Event, key []byte, v *fastjson.Value) bool {
 	return true
 }
 
-func set(e *event.Event, k knownName, value string) {
+func set(e *event.Event, k *knownName, value string) {
 	if k.field != event.NoField {
 		e.Set(k.field, value)
 	} else {

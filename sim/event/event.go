@@ -115,6 +115,10 @@ func (e *Event) SetName(name, value string) {
 
 // SetExtra gives a field that the table does not know a value.
 func (e *Event) SetExtra(name, value string) {
+	if n := len(e.extra); (n == 0 || e.extra[n-1].Name < name) && n < maxExtra { // the names come in order
+		e.extra = append(e.extra, pair{name, value})
+		return
+	}
 	at, found := slices.BinarySearchFunc(
 		e.extra,
 		name,

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -23,37 +25,45 @@ var ErrNoRuleFile = errors.New("it holds no .yml or .yaml file")
 // ReadDir reads every .yml and .yaml file below a folder, as Parse does. Rules that are in
 // order are returned even when others are not; the error lists every fault.
 func ReadDir(fsys fs.FS, dir string, pipelines ...*Pipeline) ([]*Rule, error) {
-	var rules []*Rule
-	var faults Errors
-	found := false
+	var names []string
 	err := fs.WalkDir(fsys, dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("rules folder %s: %w", name, err)
 		}
-		if ext := path.Ext(name); d.IsDir() || ext != ".yml" && ext != ".yaml" {
-			return nil
+		if ext := path.Ext(name); !d.IsDir() && (ext == ".yml" || ext == ".yaml") {
+			names = append(names, name)
 		}
-		found = true
-		data, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			faults = append(faults, Error{File: name, Message: err.Error()})
-			return nil
-		}
-		more, err := Parse(name, data, pipelines...)
-		var e Errors
-		if errors.As(err, &e) {
-			faults = append(faults, e...)
-		}
-		rules = append(rules, more...)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if !found {
+	if len(names) == 0 {
 		return nil, fmt.Errorf("rules folder %s: %w", dir, ErrNoRuleFile)
 	}
-	return rules, faults.Err()
+	// Files are read side by side; what they give keeps their order.
+	rules, faults := make([][]*Rule, len(names)), make([]Errors, len(names))
+	var readers sync.WaitGroup
+	next := make(chan int)
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		readers.Go(func() {
+			for i := range next {
+				data, err := fs.ReadFile(fsys, names[i])
+				if err != nil {
+					faults[i] = Errors{{File: names[i], Message: err.Error()}}
+					continue
+				}
+				rules[i], err = Parse(names[i], data, pipelines...)
+				errors.As(err, &faults[i])
+			}
+		})
+	}
+	for i := range names {
+		next <- i
+	}
+	close(next)
+	readers.Wait()
+	return slices.Concat(rules...), slices.Concat(faults...).Err()
 }
 
 // Parse reads the rules of one file, which may hold several documents, and adapts
