@@ -122,7 +122,7 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 	}
 	for i := range jsonKinds {
 		if jsonKinds[i].is(o) {
-			e := d.arena.New(40)
+			e := d.arena.NewWide(32, 16)
 			d.clock = len(clocks)
 			if reason := jsonKinds[i].fill(d, e, o); reason != "" {
 				return reason

@@ -12,11 +12,13 @@ import (
 type Arena struct {
 	events []Event
 	values []string
+	extra  []pair
 	text   []byte
 }
 
 const (
 	eventsPerBlock = 256
+	pairsPerBlock  = 2048
 	valuesPerBlock = 8192
 	textPerBlock   = 64 << 10
 )
@@ -33,6 +35,17 @@ func (a *Arena) New(fields int) *Event {
 	}
 	e.values = a.values[:0:fields]
 	a.values = a.values[fields:]
+	return e
+}
+
+// NewWide returns an empty event with room for so many known fields, and for others.
+func (a *Arena) NewWide(fields, others int) *Event {
+	e := a.New(fields)
+	if len(a.extra) < others {
+		a.extra = make([]pair, max(pairsPerBlock, others))
+	}
+	e.extra = a.extra[:0:others]
+	a.extra = a.extra[others:]
 	return e
 }
 
