@@ -179,18 +179,19 @@ func isEntra(o *fastjson.Object) bool {
 		"RiskyServicePrincipals":
 		return true
 	}
-	return has(o, "appDisplayName", "userPrincipalName") || has(o, "AppDisplayName", "UserPrincipalName") ||
-		has(
-			o,
-			"activityDisplayName",
-			"initiatedBy",
-		) || has(o, "OperationName", "InitiatedBy") || has(o, "riskEventType") ||
-		has(
-			o,
-			"ActivityDisplayName",
-			"LoggedByService",
-		) || has(o, "properties.activityDisplayName", "properties.initiatedBy") ||
-		has(o, "createdDateTime", "conditionalAccessStatus")
+	for _, keys := range entraKeys {
+		if has(o, keys...) {
+			return true
+		}
+	}
+	return false
+}
+
+// entraKeys are keys by which a record of Entra ID is known that names no category.
+var entraKeys = [][]string{
+	{"appDisplayName", "userPrincipalName"}, {"AppDisplayName", "UserPrincipalName"}, {"activityDisplayName", "initiatedBy"},
+	{"OperationName", "InitiatedBy"}, {"riskEventType"}, {"ActivityDisplayName", "LoggedByService"},
+	{"properties.activityDisplayName", "properties.initiatedBy"}, {"createdDateTime", "conditionalAccessStatus"},
 }
 
 func stringOf(values ...*fastjson.Value) string {
@@ -237,9 +238,7 @@ func (d *jsonDecoder) entra(e *event.Event, o *fastjson.Object) string {
 	switch {
 	case lookup("riskEventType") && !lookup("appDisplayName"):
 		e.Source.Service = "riskdetection"
-		if v, _ := e.Lookup("riskEventType"); strings.Contains(strings.ToLower(v), "role") || strings.Contains(v, "Assignment") ||
-			strings.Contains(v, "LicenseAlert") ||
-			strings.Contains(v, "redundant") {
+		if v, _ := e.Lookup("riskEventType"); strings.HasSuffix(v, "AlertIncident") {
 			e.Source.Service = "pim"
 		}
 	case category == "AuditLogs" || lookup("activityDisplayName") || lookup("ActivityDisplayName") || lookup("initiatedBy") || lookup("InitiatedBy"):
@@ -381,6 +380,20 @@ func (d *jsonDecoder) duo(e *event.Event, o *fastjson.Object) string {
 	d.timeFrom(e, o, "isotimestamp", "timestamp")
 	e.Source = event.LogSource{Product: "cisco", Service: "duo"}
 	copyField(e, "access_device.ip", "SourceIp")
+	return ""
+}
+
+// isOpenCanary tells whether a document is an alert of an OpenCanary decoy.
+func isOpenCanary(o *fastjson.Object) bool {
+	return has(o, "logtype", "node_id") || has(o, "logtype", "logdata")
+}
+
+func (d *jsonDecoder) openCanary(e *event.Event, o *fastjson.Object) string {
+	d.flatten(e, o)
+	d.timeFrom(e, o, "utc_time", "local_time", "local_time_adjusted")
+	e.Source = event.LogSource{Category: "application", Product: "opencanary"}
+	e.Host, _ = e.Lookup("node_id")
+	copyField(e, "src_host", "SourceIp")
 	return ""
 }
 

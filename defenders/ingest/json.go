@@ -58,6 +58,7 @@ func init() { // the decoders of wrapped documents refer to the table
 		{"github", isGitHub, (*jsonDecoder).gitHub},
 		{"bitbucket", isBitbucket, (*jsonDecoder).bitbucket},
 		{"duo", isDuo, (*jsonDecoder).duo},
+		{"opencanary", isOpenCanary, (*jsonDecoder).openCanary},
 		{"workspace", isWorkspace, (*jsonDecoder).workspace},
 		{"ecs", isECS, (*jsonDecoder).ecs},
 	}

@@ -79,6 +79,10 @@ func finishWindows(e *event.Event) string {
 		registryFields(e)
 	case e.Source.Service == "security" && id == "5156":
 		connectionFields(e)
+	case e.Source.Service == "windefend" && (id == "1116" || id == "1117"):
+		e.Source.Category = "antivirus"
+		copyField(e, "ThreatName", "Signature")
+		copyField(e, "Path", "Filename")
 	}
 	if e.Time == 0 {
 		if at, ok := parseTime(e.Value(event.UtcTime)); ok {

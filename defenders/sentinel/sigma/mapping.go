@@ -34,6 +34,9 @@ var categoryAliases = map[string][]string{
 var serviceAliases = map[string][]string{
 	"powershell-classic": {"powershell_classic"},
 	"auth":               {"sshd", "sudo", "su"},
+	"syslog":             {"sshd", "sudo", "su", "cron", "auth", "clamav", "vsftpd", "guacamole"},
+	"audit":              {"exchange", "threat_management"}, // of Microsoft 365, where all is one log
+	"threat_detection":   {"threat_management"},
 }
 
 // standIns are the sources that serve rules on a category under field names of
