@@ -39,7 +39,8 @@ bench: ## run the benchmarks of docs/performance.md
 fuzz: ## short fuzz runs of every fuzz target
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "fuzzing $$p $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 10x $$p || exit 1; done; done
+			echo "fuzzing $$p $$f"; out=$$($(GO) test -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} -fuzzminimizetime 10x $$p 2>&1); code=$$?; echo "$$out"; \
+		if [ $$code -ne 0 ]; then case "$$out" in *"Failing input"*) exit 1;; *"context deadline exceeded"*) echo "the time ran out while a worker was busy, which is no finding";; *) exit 1;; esac; fi; done; done
 
 $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION) into bin/; this takes some minutes the first time"

@@ -128,6 +128,9 @@ func (p *conditionParser) operand() (node, error) {
 		return anyOf(matching), nil
 	}
 	index := slices.Index(p.names, word)
+	if index < 0 && strings.EqualFold(p.peek(), "of") {
+		return nil, fmt.Errorf("%q of is not known; write 1 of or all of, or join selections with and", word)
+	}
 	if index < 0 {
 		return nil, fmt.Errorf(
 			"no selection is named %q%s; selections: %s",

@@ -169,7 +169,7 @@ func (p *parser) rule(n *yaml.Node) []*Rule {
 		r.Filter, r.detection = p.filter(filter)
 	case detect != nil:
 		if r.Source == (event.LogSource{}) {
-			p.fault(n, "a rule needs a logsource with category, product or service")
+			p.fault(n, "a rule needs a logsource with category, product or service; add for example logsource: {product: windows, category: process_creation}")
 		}
 		if r.detection = p.detection(detect); r.detection != nil && p.plan != nil {
 			p.addConditions(r.detection)
@@ -237,7 +237,7 @@ func (p *parser) detection(n *yaml.Node) *detection {
 		}
 	}
 	if len(conditions) == 0 {
-		p.fault(n, "detection needs a condition")
+		p.fault(n, "detection needs a condition; add condition: with the names of its selections (%s)", strings.Join(d.names, ", "))
 		return nil
 	}
 	var parts []node
@@ -402,8 +402,9 @@ func (p *parser) correlation(n *yaml.Node) *Correlation {
 			if !slices.Contains(correlationTypes, c.Type) {
 				p.fault(
 					value,
-					"unknown correlation type %q; accepted: %s",
+					"unknown correlation type %q%s; accepted: %s",
 					c.Type,
+					suggest.For(c.Type, correlationTypes),
 					strings.Join(correlationTypes, ", "),
 				)
 			}

@@ -133,7 +133,11 @@ func (p *parser) yamlError(err error) {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
-	p.faults = append(p.faults, Error{File: p.file, Line: line, Column: 1, Message: "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
+	text := "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.Contains(text, "cannot start any token") {
+		text += "; indent with spaces, not tabs, and quote values that begin with @, ` or %"
+	}
+	p.faults = append(p.faults, Error{File: p.file, Line: line, Column: 1, Message: text})
 }
 
 // texts is a value, or a list of values, as texts.
@@ -249,5 +253,12 @@ func (k *keyed) end() {
 var nothing = regexp.MustCompile(`[^\x00-\x{10FFFF}]`)
 
 func refusedByRE2(err error) string {
-	return "the regular expression is not accepted by RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	text := "the regular expression is not accepted by RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	switch {
+	case strings.Contains(text, "(?!"), strings.Contains(text, "(?<!"):
+		text += "; write what must not stand there as a selection behind not"
+	case strings.Contains(text, "(?="), strings.Contains(text, "(?<="):
+		text += "; write what must stand there as a value of its own, joined with |all"
+	}
+	return text
 }
