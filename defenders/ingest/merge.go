@@ -32,6 +32,8 @@ type source struct {
 	index   int
 	input   input
 	batches chan []*event.Event
+	// interrupted is closed when nobody waits for events any more.
+	interrupted <-chan struct{}
 	batch   []*event.Event
 	out     output
 	err     error
@@ -44,7 +46,7 @@ type source struct {
 
 // start begins to read an input.
 func (s *source) start(ctx context.Context, format *Format, running *sync.WaitGroup) {
-	s.batches = make(chan []*event.Event, 2)
+	s.batches, s.interrupted = make(chan []*event.Event, 2), ctx.Done()
 	running.Add(1)
 	go func() {
 		defer running.Done()
@@ -75,11 +77,15 @@ func (s *source) start(ctx context.Context, format *Format, running *sync.WaitGr
 // next is the input's next event in the order that it wrote them, nil at the end.
 func (s *source) next() *event.Event {
 	for len(s.batch) == 0 {
-		batch, ok := <-s.batches
-		if !ok {
+		select {
+		case batch, ok := <-s.batches:
+			if !ok {
+				return nil
+			}
+			s.batch = batch
+		case <-s.interrupted:
 			return nil
 		}
-		s.batch = batch
 	}
 	e := s.batch[0]
 	s.batch = s.batch[1:]
@@ -110,10 +116,15 @@ func merge(
 	format *Format,
 	emit func(*event.Event) error,
 ) (Summary, error) {
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
+	defer func() {
+		cancel()
+		if outer.Err() == nil { // otherwise one may wait for a pipe that gives nothing
+			running.Wait()
+		}
+	}()
 	m := merger{ctx: ctx, format: format, running: &running, emit: emit}
 	var err error
 	if len(inputs) == 1 {
