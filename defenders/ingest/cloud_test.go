@@ -21,6 +21,11 @@ func TestCloudAndIdentitySources(t *testing.T) {
 			event.LogSource{Product: "aws", Service: "cloudtrail"},
 			map[string]string{"eventName": "StopLogging", "userIdentity.type": "Root", "additionalEventData.MFAUsed": "No", "requestParameters.containerDefinitions.command": "sh,-c,ls", "SourceIp": "203.0.113.9"},
 		},
+		"CloudTrail through EventBridge and a shipper": {
+			`{"message":"{\"detail-type\":\"AWS API Call via CloudTrail\",\"detail\":{\"eventVersion\":\"1.08\",\"eventTime\":\"2026-03-02T08:15:00Z\",\"eventSource\":\"iam.amazonaws.com\",\"eventName\":\"CreateUser\",\"userIdentity\":{\"type\":\"Root\"}}}","@timestamp":"2026-03-02T08:20:00Z"}`,
+			event.LogSource{Product: "aws", Service: "cloudtrail"},
+			map[string]string{"eventName": "CreateUser", "userIdentity.type": "Root"},
+		},
 		"Entra sign-in, Graph": {
 			`{"value":[{"id":"1","createdDateTime":"2026-03-02T08:15:00Z","userPrincipalName":"kim@example.org","appDisplayName":"Azure Portal","ipAddress":"203.0.113.9","clientAppUsed":"IMAP4","conditionalAccessStatus":"failure","status":{"errorCode":53003,"failureReason":"Blocked by Conditional Access"},"deviceDetail":{"trustType":"","isCompliant":false}}]}`,
 			event.LogSource{Product: "azure", Service: "signinlogs"},

@@ -13,8 +13,9 @@ import (
 // input may hold several kinds.
 type jsonDecoder struct {
 	parser  fastjson.Parser
-	nested  fastjson.Parser  // of JSON within a text of JSON
-	scanner fastjson.Scanner // of documents one behind another
+	nested  fastjson.Parser             // of JSON within a text of JSON
+	wrapped [maxWrapped]fastjson.Parser // of documents as text within others, by depth
+	scanner fastjson.Scanner            // of documents one behind another
 	arena   event.Arena
 	names   map[string]*knownName
 	last    *knownName // the name that was looked up before
@@ -133,15 +134,20 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 		}
 	}
 	if depth < maxWrapped {
-		if inner, raw := d.unwrap(o); inner != nil {
+		if inner, raw := d.unwrap(o, depth); inner != nil {
 			return d.value(inner, raw, out, depth+1)
 		}
 	}
 	return reasonUnknownJSON
 }
 
+// textKeys are keys under which a shipper puts a record as text, or as an object.
+var textKeys = []string{
+	"message", "_raw", "log", "AuditData", "auditData", "event", "body", "data", "detail", "line", "MESSAGE",
+}
+
 // unwrap finds the document that a collector or an export put within another.
-func (d *jsonDecoder) unwrap(o *fastjson.Object) (*fastjson.Value, []byte) {
+func (d *jsonDecoder) unwrap(o *fastjson.Object, depth int) (*fastjson.Value, []byte) {
 	for _, key := range []string{"_source", "result"} {
 		if v := o.Get(key); v != nil && v.Type() == fastjson.TypeObject {
 			return v, nil
@@ -156,19 +162,19 @@ func (d *jsonDecoder) unwrap(o *fastjson.Object) (*fastjson.Value, []byte) {
 			return v, nil
 		}
 	}
-	for _, key := range []string{"message", "_raw", "log", "AuditData", "auditData", "event", "body", "data", "line", "MESSAGE"} {
+	for _, key := range textKeys {
 		v := o.Get(key)
 		if v == nil {
 			continue
 		}
 		if v.Type() == fastjson.TypeObject {
-			if key == "event" || key == "body" || key == "data" {
+			if key == "event" || key == "body" || key == "data" || key == "detail" {
 				return v, nil
 			}
 			continue
 		}
 		if text := v.GetStringBytes(); len(text) > 1 && text[0] == '{' {
-			if inner, err := d.nested.ParseBytes(text); err == nil {
+			if inner, err := d.wrapped[depth].ParseBytes(text); err == nil {
 				return inner, text
 			}
 		}

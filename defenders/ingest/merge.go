@@ -34,12 +34,12 @@ type source struct {
 	batches chan []*event.Event
 	// interrupted is closed when nobody waits for events any more.
 	interrupted <-chan struct{}
-	batch   []*event.Event
-	out     output
-	err     error
-	window  *window
-	head    *event.Event // the next event
-	ended   bool
+	batch       []*event.Event
+	out         output
+	err         error
+	window      *window
+	head        *event.Event // the next event
+	ended       bool
 	// batchSize is how many events are handed over at a time.
 	batchSize int
 }

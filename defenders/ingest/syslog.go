@@ -30,8 +30,10 @@ var (
 	rfc5424 = regexp.MustCompile(`^1 (\S+) (\S+) (\S+) (\S+) (\S+) (.*)$`)
 	classic = regexp.MustCompile(`^([A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?) (.*)$`)
 	iso     = regexp.MustCompile(
-		`^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?) (.*)$`,
+		`^(?:[A-Z][a-z]{2} )?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?) (.*)$`,
 	)
+	// unixStamp is how journalctl -o short-unix begins a line.
+	unixStamp = regexp.MustCompile(`^(\d{10}(?:\.\d+)?) (.*)$`)
 	// tag is the program, its process id, and the message: sshd[12]: text
 	tag      = regexp.MustCompile(`^([^\s:\[\]]+(?: \([^)]*\))?)(?:\[(\d+)\])?: ?(.*)$`)
 	repeated = regexp.MustCompile(`^message repeated (\d+) times: \[ (.*)\]$`)
@@ -67,6 +69,9 @@ func (d *syslogDecoder) parse(text string) (syslogLine, bool) {
 	m := classic.FindStringSubmatch(text)
 	if m == nil {
 		m = iso.FindStringSubmatch(text)
+	}
+	if m == nil {
+		m = unixStamp.FindStringSubmatch(text)
 	}
 	if m == nil {
 		return syslogLine{}, false
