@@ -94,6 +94,19 @@ func (d *jsonDecoder) several(line []byte, out *output) string {
 	return "no valid JSON"
 }
 
+// decodeExchange reads an event of the program's own exchange format.
+func decodeExchange(v *fastjson.Value, raw []byte, out *output) string {
+	if raw == nil {
+		raw = v.MarshalTo(nil)
+	}
+	e, err := event.Decode(raw)
+	if err != nil {
+		return "no event of the exchange format"
+	}
+	out.event(e)
+	return ""
+}
+
 // maxWrapped bounds how often a document may be wrapped in others.
 const maxWrapped = 4
 
@@ -111,27 +124,20 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 	if err != nil {
 		return "no JSON object"
 	}
-	if fields := o.Get("fields"); fields != nil && o.Get("logsource") != nil {
-		if raw == nil {
-			raw = v.MarshalTo(nil)
-		}
-		e, err := event.Decode(raw)
-		if err != nil {
-			return "no event of the exchange format"
-		}
-		out.event(e)
-		return ""
-	}
 	for i := range jsonKinds {
-		if jsonKinds[i].is(o) {
-			e := d.arena.NewWide(32, 16)
-			d.clock = len(clocks)
-			if reason := jsonKinds[i].fill(d, e, o); reason != "" {
-				return reason
-			}
-			out.event(e)
-			return ""
+		if i == 1 && o.Get("logsource") != nil && o.Get("fields") != nil { // behind the commonest kind
+			return decodeExchange(v, raw, out)
 		}
+		if !jsonKinds[i].is(o) {
+			continue
+		}
+		e := d.arena.NewWide(32, 16)
+		d.clock = len(clocks)
+		reason := jsonKinds[i].fill(d, e, o)
+		if reason == "" {
+			out.event(e)
+		}
+		return reason
 	}
 	if depth < maxWrapped {
 		if inner, raw := d.unwrap(o, depth); inner != nil {

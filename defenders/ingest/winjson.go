@@ -41,6 +41,8 @@ func (d *jsonDecoder) windows(e *event.Event, o *fastjson.Object) string {
 // windowsFields finds out which form an event has and reads it.
 func (d *jsonDecoder) windowsFields(e *event.Event, o *fastjson.Object) string {
 	switch {
+	case o.Get("EventID") != nil && o.Get("_raw") == nil && o.Get("System") == nil && o.Get("Event") == nil:
+		d.flatEvent(e, o)
 	case o.Get("Event") != nil:
 		d.nestedEvent(e, o.Get("Event").GetObject())
 	case o.Get("System") != nil && o.Get("System").GetObject() != nil:
@@ -53,8 +55,6 @@ func (d *jsonDecoder) windowsFields(e *event.Event, o *fastjson.Object) string {
 			return "no valid event XML"
 		}
 		fillElement(e, &d.arena, root)
-	case o.Get("EventID") != nil:
-		d.flatEvent(e, o)
 	case has(o, "data.win.system"):
 		d.wazuh(e, at(o, "data.win"))
 	case has(o, "win.system"):
