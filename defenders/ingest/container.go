@@ -194,7 +194,7 @@ func (f *found) content(ctx context.Context, in input, depth int) {
 	} else {
 		spooled, err := spool(raw)
 		if err != nil {
-			f.fault(&badLogError{Name: in.name, Reason: "it ends early: " + err.Error()})
+			f.fault(&badLogError{Name: in.name, Reason: "it cannot be unpacked: " + err.Error()})
 			return
 		}
 		f.cleanups = append(f.cleanups, spooled.remove)
@@ -417,13 +417,22 @@ type spooled struct {
 	size int64
 }
 
+// maxSpool bounds a temporary copy, which a small archive may unpack to.
+var maxSpool int64 = 8 << 30
+
+// errSpool tells that an archive is too large to be copied.
+var errSpool = errors.New("it unpacks to more than 8 GiB; unpack it into a folder and name that")
+
 func spool(in io.Reader) (*spooled, error) {
 	file, err := os.CreateTemp("", "hemostat-log-")
 	if err != nil {
 		return nil, err
 	}
 	s := &spooled{file: file}
-	if s.size, err = io.Copy(file, in); err != nil {
+	if s.size, err = io.Copy(file, io.LimitReader(in, maxSpool+1)); err == nil && s.size > maxSpool {
+		err = errSpool
+	}
+	if err != nil {
 		s.remove()
 		return nil, err
 	}

@@ -174,103 +174,139 @@ func (r *documents) document() error {
 // capture reads one value into raw. After errLong the reader stands behind it.
 func (r *documents) capture() error {
 	r.raw = r.raw[:0]
-	depth, quoted, escaped, long := 0, false, false, false
+	var v valueEnd
+	long := false
 	for {
 		if _, err := r.in.Peek(1); err != nil {
-			if errors.Is(err, io.EOF) {
-				if len(r.raw) > 0 && depth == 0 && !quoted {
-					return nil
-				}
-				return errBroken
+			switch {
+			case !errors.Is(err, io.EOF):
+				return err
+			case len(r.raw) > 0 && v.depth == 0 && !v.quoted: // a number or a word at the end
+				return nil
 			}
-			return err
+			return errBroken
 		}
 		window, _ := r.in.Peek(r.in.Buffered())
-		end := -1
-	scan:
-		for i, b := range window {
-			switch {
-			case escaped:
-				escaped = false
-			case quoted && b == '\\':
-				escaped = true
-			case b == '"':
-				quoted = !quoted
-				if !quoted && depth == 0 {
-					end = i + 1
-					break scan
-				}
-			case quoted:
-			case b == '{' || b == '[':
-				depth++
-			case b == '}' || b == ']':
-				if depth--; depth < 0 { // of what is around a number or a word
-					end = i
-					break scan
-				}
-				if depth == 0 {
-					end = i + 1
-					break scan
-				}
-			case depth == 0 && (b == ',' || b == ' ' || b == '\n' || b == '\r' || b == '\t'):
-				end = i
-				break scan
-			}
-		}
-		n := len(window)
-		if end >= 0 {
-			n = end
-		}
-		if len(r.raw)+n > maxLine {
+		end, found := v.find(window)
+		if len(r.raw)+end > maxLine {
 			long = true
 		} else if !long {
-			r.raw = append(r.raw, window[:n]...)
+			r.raw = append(r.raw, window[:end]...)
 		}
-		r.skip(n)
-		if end >= 0 {
-			if n == 0 && len(r.raw) == 0 { // a stray closing bracket
-				r.skip(1)
+		r.skip(end)
+		if !found {
+			continue
+		}
+		if end == 0 && len(r.raw) == 0 { // a stray closing bracket
+			r.skip(1)
+		}
+		if long {
+			return errLong
+		}
+		return nil
+	}
+}
+
+// valueEnd finds the end of a JSON value that comes in pieces.
+type valueEnd struct {
+	depth           int
+	quoted, escaped bool
+}
+
+// find tells where the value ends in a piece, or the piece's length and false.
+func (v *valueEnd) find(piece []byte) (end int, found bool) {
+	for i, b := range piece {
+		if v.quoted {
+			if v.text(b) && v.depth == 0 {
+				return i + 1, true
 			}
-			if long {
-				return errLong
+			continue
+		}
+		switch b {
+		case '"':
+			v.quoted = true
+		case '{', '[':
+			v.depth++
+		case '}', ']':
+			v.depth--
+			if v.depth < 0 { // of what is around a number or a word
+				return i, true
 			}
-			return nil
+			if v.depth == 0 {
+				return i + 1, true
+			}
+		case ',', ' ', '\n', '\r', '\t':
+			if v.depth == 0 {
+				return i, true
+			}
 		}
 	}
+	return len(piece), false
+}
+
+// text takes a byte within quotes, and tells whether it is the closing quote.
+func (v *valueEnd) text(b byte) bool {
+	switch {
+	case v.escaped:
+		v.escaped = false
+	case b == '\\':
+		v.escaped = true
+	case b == '"':
+		v.quoted = false
+		return true
+	}
+	return false
 }
 
 // wraps tells whether the object that begins at the reader is an export's wrapper
 // around a list of records.
 func wraps(in *bufio.Reader) bool {
 	head, _ := in.Peek(32 << 10)
-	depth, quoted, escaped := 0, false, false
-	key, start := "", 0
-	for i, b := range head {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && b == '\\':
-			escaped = true
-		case b == '"':
-			if quoted = !quoted; quoted {
-				start = i + 1
-			} else if depth == 1 && bytes.HasPrefix(bytes.TrimLeft(head[i+1:], " \t\r\n"), []byte(":")) {
-				key = string(head[start:i])
+	depth, key := 0, ""
+	for i := 0; i < len(head); i++ {
+		switch head[i] {
+		case '"':
+			end := closingQuote(head, i+1)
+			if end < 0 {
+				return false
 			}
-		case quoted:
-		case b == '{' || b == '[':
-			if depth == 1 && slices.Contains(wrapperKeys, key) &&
-				(b == '[' && holdsObjects(head[i+1:]) || key == "hits" && b == '{') {
+			if depth == 1 && bytes.HasPrefix(bytes.TrimLeft(head[end+1:], " \t\r\n"), []byte(":")) {
+				key = string(head[i+1 : end])
+			}
+			i = end
+		case '{', '[':
+			if depth == 1 && slices.Contains(wrapperKeys, key) && wrapsIn(key, head[i:]) {
 				return true
 			}
 			depth++
-		case b == '}' || b == ']':
+		case '}', ']':
 			if depth--; depth == 0 {
 				return false
 			}
 		}
 	}
 	return false
+}
+
+// wrapsIn tells whether what stands under a wrapper's key is a list of records.
+func wrapsIn(key string, value []byte) bool {
+	if value[0] == '{' {
+		return key == "hits"
+	}
+	return holdsObjects(value[1:])
+}
+
+// closingQuote is where the text that begins at a place ends, -1 when it does not.
+func closingQuote(b []byte, from int) int {
+	for i := from; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
 }
 
 // holdsObjects tells whether an array begins with an object or is empty.

@@ -139,6 +139,10 @@ func TestContainers(t *testing.T) {
 		got, _ := secondsOf(t, path)
 		require.Equal(t, []string{"a1", "a2"}, got, kind)
 	}
+	maxSpool = 1000
+	defer func() { maxSpool = 8 << 30 }()
+	_, err := Read(context.Background(), []string{filepath.Join(dir, "a.tar.gz")}, Options{}, func(*event.Event) error { return nil })
+	require.ErrorContains(t, err, "it unpacks to more than")
 	two := filepath.Join(dir, "members.gz")
 	require.NoError(t, os.WriteFile(two, append(pack("gz", logonsAt("a", 1)), pack("gz", logonsAt("a", 2))...), 0o600))
 	got, _ := secondsOf(t, two)

@@ -96,44 +96,57 @@ func epochTime(text string) (time.Duration, bool) {
 // isoTime reads YYYY-MM-DD, a T or a space, hh:mm[:ss[.fraction]], and a zone: none,
 // Z, or an offset of hours with or without minutes, colon and space.
 func isoTime(s string) (time.Duration, bool) {
-	if len(s) < 16 || s[4] != '-' || s[7] != '-' || s[10] != 'T' && s[10] != 't' && s[10] != ' ' || s[13] != ':' {
+	if len(s) < 16 || s[10] != 'T' && s[10] != 't' && s[10] != ' ' {
 		return 0, false
 	}
+	days, ok := isoDate(s[:10])
+	hour, ok1 := digits(s[11:13])
+	minute, ok2 := digits(s[14:16])
+	if !ok || !ok1 || !ok2 || s[13] != ':' || hour > 23 || minute > 59 {
+		return 0, false
+	}
+	second, nanos, rest, ok := isoSeconds(s[16:])
+	if !ok {
+		return 0, false
+	}
+	offset, ok := zone(strings.TrimLeft(rest, " "))
+	if !ok {
+		return 0, false
+	}
+	seconds := days*86400 + int64(hour*3600+minute*60+second) - offset
+	return time.Duration(seconds)*time.Second + time.Duration(nanos), true
+}
+
+// isoDate reads YYYY-MM-DD as days since the Unix epoch.
+func isoDate(s string) (int64, bool) {
 	year, ok1 := digits(s[0:4])
 	month, ok2 := digits(s[5:7])
 	day, ok3 := digits(s[8:10])
-	hour, ok4 := digits(s[11:13])
-	minute, ok5 := digits(s[14:16])
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-		minute > 59 {
+	ok := ok1 && ok2 && ok3 && s[4] == '-' && s[7] == '-'
+	if !ok || year < 1970 || year > 2255 || month < 1 || month > 12 || day < 1 || day > 31 {
 		return 0, false
 	}
-	rest, second, nanos := s[16:], 0, 0
-	if strings.HasPrefix(rest, ":") && len(rest) >= 3 {
-		var ok bool
-		if second, ok = digits(rest[1:3]); !ok || second > 60 {
-			return 0, false
+	return daysSinceEpoch(year, month, day), true
+}
+
+// isoSeconds reads :ss and a fraction, both of which may be absent.
+func isoSeconds(s string) (second, nanos int, rest string, ok bool) {
+	if strings.HasPrefix(s, ":") && len(s) >= 3 {
+		if second, ok = digits(s[1:3]); !ok || second > 60 {
+			return 0, 0, "", false
 		}
-		rest = rest[3:]
+		s = s[3:]
 	}
-	if rest != "" && (rest[0] == '.' || rest[0] == ',') {
-		i, scale := 1, 100_000_000
-		for i < len(rest) && rest[i] >= '0' && rest[i] <= '9' {
-			nanos += int(rest[i]-'0') * scale
-			scale /= 10
-			i++
-		}
-		if i == 1 {
-			return 0, false
-		}
-		rest = rest[i:]
+	if s == "" || s[0] != '.' && s[0] != ',' {
+		return second, 0, s, true
 	}
-	offset, ok := zone(strings.TrimLeft(rest, " "))
-	if !ok || year < 1970 || year > 2255 {
-		return 0, false
+	i, scale := 1, 100_000_000
+	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		nanos += int(s[i]-'0') * scale
+		scale /= 10
+		i++
 	}
-	seconds := daysSinceEpoch(year, month, day)*86400 + int64(hour*3600+minute*60+second) - offset
-	return time.Duration(seconds)*time.Second + time.Duration(nanos), true
+	return second, nanos, s[i:], i > 1
 }
 
 // zone reads a zone's offset from UTC in seconds.
