@@ -117,16 +117,7 @@ type w3cDecoder struct {
 func (d *w3cDecoder) decode(line []byte, out *output) string {
 	text := string(line)
 	if strings.HasPrefix(text, "#") {
-		name, value, _ := strings.Cut(text, ":")
-		value = strings.TrimSpace(value)
-		switch strings.ToLower(name) {
-		case "#fields":
-			d.fields = strings.Fields(value)
-		case "#software":
-			d.software = value
-		case "#date":
-			d.date, _, _ = strings.Cut(value, " ")
-		}
+		d.header(text)
 		return ignored
 	}
 	if len(d.fields) == 0 {
@@ -136,68 +127,95 @@ func (d *w3cDecoder) decode(line []byte, out *output) string {
 	if len(values) != len(d.fields) {
 		return "number of columns differs from the header"
 	}
-	e := d.arena.New(24)
-	date, clock := d.date, ""
-	stem, query := "", ""
-	set := func(name, value string) {
-		if value != "" && value != "-" {
-			e.SetName(name, value)
-		}
-	}
+	r := w3cRecord{e: d.arena.New(24), date: d.date}
 	for i, name := range d.fields {
-		v := values[i]
-		switch strings.ToLower(name) {
-		case "date":
-			date = v
-		case "time":
-			clock = v
-		case "cs-uri-stem":
-			stem = v
-		case "cs-uri-query":
-			query = v
-		case "cs(user-agent)":
-			agent := strings.ReplaceAll(v, "+", " ")
-			set("cs-user-agent", agent)
-			set("c-useragent", agent)
-		case "cs(referer)":
-			set("cs-referer", v)
-		case "cs(cookie)":
-			set("cs-cookie", v)
-		case "cs(host)":
-			set("cs-host", v)
-		case "s-computername":
-			e.Host = v
-			set(name, v)
-		default:
-			set(name, v)
-		}
+		r.take(name, values[i])
 	}
-	uri := unnil(stem)
-	if unnil(query) != "" {
-		uri += "?" + query
-	}
-	if _, given := e.Lookup("cs-uri"); given && uri == "" {
-		uri, _ = e.Lookup("cs-uri")
-	}
-	requestURI(set, uri)
-	at, ok := parseTime(date + " " + clock)
+	at, ok := parseTime(r.date + " " + r.clock)
 	if !ok {
 		return "the time is unreadable"
 	}
-	e.Time = at
-	copyField(e, "c-ip", "SourceIp")
-	if e.Host == "" {
-		e.Host, _ = e.Lookup("s-ip")
-	}
-	e.Source = event.LogSource{Category: "webserver", Service: "iis"}
-	if !strings.Contains(d.software, "Internet Information Services") {
-		if _, proxied := e.Lookup("r-dns"); proxied || strings.Contains(strings.ToLower(d.software), "proxy") ||
-			strings.Contains(d.software, "SGOS") {
-			e.Source = event.LogSource{Category: "proxy"}
-		}
-	}
-	out.event(e)
+	r.e.Time, r.e.Source = at, d.source(r.e)
+	r.finish()
+	out.event(r.e)
 	return ""
+}
+
+func (d *w3cDecoder) header(text string) {
+	name, value, _ := strings.Cut(text, ":")
+	value = strings.TrimSpace(value)
+	switch strings.ToLower(name) {
+	case "#fields":
+		d.fields = strings.Fields(value)
+	case "#software":
+		d.software = value
+	case "#date":
+		d.date, _, _ = strings.Cut(value, " ")
+	}
+}
+
+// source tells a proxy's log from a web server's by the program that wrote it, or by
+// fields that only proxies have.
+func (d *w3cDecoder) source(e *event.Event) event.LogSource {
+	_, proxied := e.Lookup("r-dns")
+	if !strings.Contains(d.software, "Internet Information Services") &&
+		(proxied || strings.Contains(strings.ToLower(d.software), "proxy") || strings.Contains(d.software, "SGOS")) {
+		return event.LogSource{Category: "proxy"}
+	}
+	return event.LogSource{Category: "webserver", Service: "iis"}
+}
+
+// w3cRecord is a line on its way to an event.
+type w3cRecord struct {
+	e                        *event.Event
+	date, clock, stem, query string
+}
+
+func (r *w3cRecord) set(name, value string) {
+	if value != "" && value != "-" {
+		r.e.SetName(name, value)
+	}
+}
+
+// w3cNames are names that rules write otherwise than the format.
+var w3cNames = map[string]string{"cs(referer)": "cs-referer", "cs(cookie)": "cs-cookie", "cs(host)": "cs-host"}
+
+func (r *w3cRecord) take(name, v string) {
+	switch lower := strings.ToLower(name); lower {
+	case "date":
+		r.date = v
+	case "time":
+		r.clock = v
+	case "cs-uri-stem":
+		r.stem = v
+	case "cs-uri-query":
+		r.query = v
+	case "cs(user-agent)":
+		agent := strings.ReplaceAll(v, "+", " ")
+		r.set("cs-user-agent", agent)
+		r.set("c-useragent", agent)
+	default:
+		if known, ok := w3cNames[lower]; ok {
+			name = known
+		}
+		r.set(name, v)
+	}
+}
+
+// finish sets what follows from several fields.
+func (r *w3cRecord) finish() {
+	uri := unnil(r.stem)
+	if unnil(r.query) != "" {
+		uri += "?" + r.query
+	}
+	if whole, given := r.e.Lookup("cs-uri"); given && uri == "" {
+		uri = whole
+	}
+	requestURI(r.set, uri)
+	copyField(r.e, "c-ip", "SourceIp")
+	if r.e.Host, _ = r.e.Lookup("s-computername"); r.e.Host == "" {
+		r.e.Host, _ = r.e.Lookup("s-ip")
+	}
 }
 
 // w3cFields splits a line at spaces and tabs outside of quotes.

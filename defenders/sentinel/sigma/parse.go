@@ -107,6 +107,9 @@ type parser struct {
 	arrays      int          // selectors around the place at hand
 }
 
+// ruleParts are the parts of a document of which a rule has one.
+type ruleParts struct{ detection, correlation, filter *yaml.Node }
+
 // rule reads a document: one rule, or those that an aggregation stands for.
 func (p *parser) rule(n *yaml.Node) []*Rule {
 	if n.Kind != yaml.MappingNode {
@@ -116,7 +119,34 @@ func (p *parser) rule(n *yaml.Node) []*Rule {
 	before := len(p.faults)
 	p.aggregation, p.timeframe = nil, 0
 	r := &Rule{File: p.file, Line: n.Line, Level: "medium"}
-	var detect, correlate, filter *yaml.Node
+	parts := p.head(n, r)
+	if r.Title == "" {
+		p.fault(n, "a rule needs a title; add title: with what it detects")
+	}
+	var err error
+	if r.plan, err = newPlan(p.pipelines, r); err != nil {
+		p.fault(n, "%s", err)
+		return nil
+	}
+	if p.plan = r.plan; r.plan != nil {
+		r.Source = r.plan.source
+	}
+	p.body(n, r, parts)
+	if len(p.faults) > before {
+		return nil
+	}
+	if r.detection != nil && p.plan == nil { // a pipeline names fields of its own
+		r.fields = p.fields
+	}
+	if p.aggregation != nil {
+		return p.correlated(r, p.aggregation, p.aggregated, p.timeframe)
+	}
+	return []*Rule{r}
+}
+
+// head reads what a rule says of itself, and finds its parts.
+func (p *parser) head(n *yaml.Node, r *Rule) ruleParts {
+	var parts ruleParts
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i].Value, n.Content[i+1]
 		switch key {
@@ -131,10 +161,7 @@ func (p *parser) rule(n *yaml.Node) []*Rule {
 		case "description":
 			r.Description = value.Value
 		case "level":
-			r.Level = strings.ToLower(strings.TrimSpace(value.Value))
-			if !slices.Contains(levels, r.Level) {
-				p.fault(value, "unknown level %q%s; accepted: %s", r.Level, suggest.For(r.Level, levels), strings.Join(levels, ", "))
-			}
+			r.Level = p.level(value)
 		case "tags":
 			r.Tags = texts(value)
 		case "falsepositives":
@@ -142,51 +169,54 @@ func (p *parser) rule(n *yaml.Node) []*Rule {
 		case "logsource":
 			r.Source = p.logsource(value)
 		case "detection":
-			detect = value
+			parts.detection = value
 		case "correlation":
-			if value.Kind == yaml.MappingNode || valueOf(n, "detection") == nil {
-				correlate = value
-			} // beside a detection it is text of the author's
+			parts.correlation = value
 		case "filter":
-			filter = value
+			parts.filter = value
 		}
 	}
-	if r.Title == "" {
-		p.fault(n, "a rule needs a title; add title: with what it detects")
+	if c := parts.correlation; c != nil && c.Kind != yaml.MappingNode && parts.detection != nil {
+		parts.correlation = nil // a text of the author's
 	}
-	var err error
-	if r.plan, err = newPlan(p.pipelines, r); err != nil {
-		p.fault(n, "%s", err)
-		return nil
+	return parts
+}
+
+func (p *parser) level(n *yaml.Node) string {
+	level := strings.ToLower(strings.TrimSpace(n.Value))
+	if !slices.Contains(levels, level) {
+		p.fault(
+			n,
+			"unknown level %q%s; accepted: %s",
+			n.Value,
+			suggest.For(level, levels),
+			strings.Join(levels, ", "),
+		)
 	}
-	if p.plan = r.plan; r.plan != nil {
-		r.Source = r.plan.source
-	}
+	return level
+}
+
+// body reads the part that makes a rule a correlation, a filter or a detection.
+func (p *parser) body(n *yaml.Node, r *Rule, parts ruleParts) {
 	switch {
-	case correlate != nil:
-		r.Correlation = p.correlation(correlate)
-	case filter != nil:
-		r.Filter, r.detection = p.filter(filter)
-	case detect != nil:
+	case parts.correlation != nil:
+		r.Correlation = p.correlation(parts.correlation)
+	case parts.filter != nil:
+		r.Filter, r.detection = p.filter(parts.filter)
+	case parts.detection != nil:
 		if r.Source == (event.LogSource{}) {
-			p.fault(n, "a rule needs a logsource with category, product or service; add for example logsource: {product: windows, category: process_creation}")
+			p.fault(
+				n,
+				"a rule needs a logsource with category, product or service; add for example "+
+					"logsource: {product: windows, category: process_creation}",
+			)
 		}
-		if r.detection = p.detection(detect); r.detection != nil && p.plan != nil {
+		if r.detection = p.detection(parts.detection); r.detection != nil && p.plan != nil {
 			p.addConditions(r.detection)
 		}
 	default:
 		p.fault(n, "a rule needs a detection, a correlation or a filter; add detection: with selections and a condition")
 	}
-	if len(p.faults) > before {
-		return nil
-	}
-	if r.detection != nil && p.plan == nil { // a pipeline names fields of its own
-		r.fields = p.fields
-	}
-	if p.aggregation != nil {
-		return p.correlated(r, p.aggregation, p.aggregated, p.timeframe)
-	}
-	return []*Rule{r}
 }
 
 func (p *parser) logsource(n *yaml.Node) event.LogSource {
