@@ -121,8 +121,8 @@ func readEVTX(ctx context.Context, name string, in *bufio.Reader, out *output) e
 		var damage *evtx.Damage
 		switch {
 		case errors.As(err, &damage):
-			if damage.Lost {
-				out.skip("damaged event log "+damage.Error(), 1)
+			if damage.Records > 0 {
+				out.skip("damaged event log "+damage.Error(), damage.Records)
 			} else {
 				out.note("damaged event log "+damage.Error(), 1)
 			}

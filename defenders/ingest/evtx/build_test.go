@@ -161,6 +161,10 @@ func (b *builder) file() []byte {
 	free := len(c)
 	c = append(c, make([]byte, chunkSize-len(c))...)
 	little := binary.LittleEndian
+	little.PutUint64(c[8:], 1)
+	little.PutUint64(c[16:], b.next-1)
+	little.PutUint64(c[24:], 1)
+	little.PutUint64(c[32:], b.next-1)
 	little.PutUint32(c[40:], 128)
 	little.PutUint32(c[48:], uint32(free))
 	little.PutUint32(c[52:], crc32.ChecksumIEEE(c[chunkHeader:free]))

@@ -48,9 +48,10 @@ type Record struct {
 type Damage struct {
 	Offset int64 // of the first byte concerned
 	Reason string
-	// Lost tells that at least one record could not be read. It is false for a
-	// checksum that does not fit what could be read nevertheless.
-	Lost bool
+	// Records is how many records could not be read: by the numbers of those around them
+	// where these are readable, and one otherwise. It is 0 for a checksum that does not
+	// fit what could be read nevertheless.
+	Records int
 }
 
 // Error gives the offset and the reason.
@@ -66,11 +67,14 @@ type Reader struct {
 	end    error
 
 	chunk   [chunkSize]byte
-	start   int64 // of the chunk in the file
-	size    int   // bytes of the chunk that are there
-	at      int   // where the next record is looked for
-	free    int   // where the chunk's records end by its header
-	lastID  uint64
+	start   int64   // of the chunk in the file
+	size    int     // bytes of the chunk that are there
+	at      int     // where the next record is looked for
+	free    int     // where the chunk's records end by its header
+	lastID  uint64  // of the latest record that was found
+	finalID uint64  // of the chunk's last record by its header
+	open    *Damage // a stretch without readable records
+	cut     string  // why the chunk's end is missing; "" when it is there
 	damages []*Damage
 
 	decoder decoder
@@ -104,7 +108,18 @@ func (r *Reader) Next() (*Record, error) {
 			continue
 		}
 		if r.at >= r.size || !r.seek() {
-			r.end = r.nextChunk()
+			if r.cut != "" {
+				r.gap(r.start+int64(r.size), "%s", r.cut)
+				r.cut = ""
+			}
+			r.closeGap(r.finalID + 1)
+			if len(r.damages) == 0 {
+				r.end = r.nextChunk()
+			}
+			continue
+		}
+		if r.open != nil {
+			r.closeGap(binary.LittleEndian.Uint64(r.chunk[r.at+8:]))
 			continue
 		}
 		record, damage := r.next()
@@ -115,8 +130,29 @@ func (r *Reader) Next() (*Record, error) {
 	}
 }
 
-func (r *Reader) damage(offset int64, lost bool, format string, args ...any) {
-	r.damages = append(r.damages, &Damage{Offset: offset, Lost: lost, Reason: fmt.Sprintf(format, args...)})
+func (r *Reader) damage(offset int64, records int, format string, args ...any) {
+	r.damages = append(r.damages, &Damage{Offset: offset, Records: records, Reason: fmt.Sprintf(format, args...)})
+}
+
+// gap notes a stretch of the chunk in which no record is readable. How many it held is
+// known when the next one is found, or at the chunk's end.
+func (r *Reader) gap(offset int64, format string, args ...any) {
+	if r.open == nil {
+		r.open = &Damage{Offset: offset, Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+// closeGap tells of the stretch before a record of this number.
+func (r *Reader) closeGap(next uint64) {
+	if r.open == nil {
+		return
+	}
+	r.open.Records = 1
+	if lost := next - r.lastID - 1; next > r.lastID && lost > 1 && lost <= chunkSize/(recordHeader+recordTrailer) {
+		r.open.Records = int(lost)
+	}
+	r.damages = append(r.damages, r.open)
+	r.open = nil
 }
 
 // fileHeader skips the header, if there is one.
@@ -127,16 +163,16 @@ func (r *Reader) fileHeader() error {
 	}
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(head) > 0 {
-			r.damage(0, true, "the file ends within its header")
+			r.damage(0, 1, "the file ends within its header")
 		}
 		return err
 	}
 	if !bytes.HasPrefix(head, fileMagic) {
-		r.damage(0, false, "the file does not begin with an event log's header; its chunks are looked for")
+		r.damage(0, 0, "the file does not begin with an event log's header; its chunks are looked for")
 		return r.findChunk()
 	}
 	if crc32.ChecksumIEEE(head[:120]) != binary.LittleEndian.Uint32(head[124:]) {
-		r.damage(0, false, "the checksum of the file's header does not fit")
+		r.damage(0, 0, "the checksum of the file's header does not fit")
 	}
 	r.flags = binary.LittleEndian.Uint32(head[120:])
 	size := int(binary.LittleEndian.Uint16(head[40:]))
@@ -146,7 +182,7 @@ func (r *Reader) fileHeader() error {
 	n, err := r.in.Discard(size)
 	r.offset += int64(n)
 	if errors.Is(err, io.EOF) {
-		r.damage(int64(n), true, "the file ends within its header")
+		r.damage(int64(n), 1, "the file ends within its header")
 	}
 	return err
 }
@@ -182,7 +218,7 @@ func (r *Reader) nextChunk() error {
 		if r.zeroes() {
 			return nil
 		}
-		r.damage(r.offset, true, "a chunk has no readable header and is skipped")
+		r.damage(r.offset, 1, "a chunk has no readable header and is skipped")
 		// A chunk stands at each 64 KiB behind the header; a carved one may stand anywhere.
 		if _, err := r.in.Discard(1); err != nil {
 			return err
@@ -199,25 +235,34 @@ func (r *Reader) nextChunk() error {
 	}
 	clear(r.chunk[r.size:])
 	c := r.chunk[:]
-	r.at, r.free, r.lastID = chunkHeader, int(binary.LittleEndian.Uint32(c[48:])), 0
+	r.at, r.free, r.cut = chunkHeader, int(binary.LittleEndian.Uint32(c[48:])), ""
+	first := binary.LittleEndian.Uint64(c[24:])
+	r.finalID, r.lastID = binary.LittleEndian.Uint64(c[32:]), max(first, 1)-1
 	if short {
-		lost := r.size < chunkHeader || r.size < r.free
-		r.damage(r.start, lost, "the file ends within a chunk, after %d of its %d bytes", r.size, chunkSize)
+		const reason = "the file ends within a chunk, after %d of its %d bytes"
+		switch {
+		case r.size < chunkHeader:
+			r.damage(r.start, 1, reason, r.size, chunkSize)
+		case r.size < r.free:
+			r.cut = fmt.Sprintf(reason, r.size, chunkSize)
+		default:
+			r.damage(r.start, 0, reason, r.size, chunkSize)
+		}
 	}
 	if r.size < chunkHeader {
 		r.at = r.size
 		return nil
 	}
 	if r.free < chunkHeader || r.free > chunkSize {
-		r.damage(r.start, false, "the chunk's header gives no sound end of its records (%d)", r.free)
+		r.damage(r.start, 0, "the chunk's header gives no sound end of its records (%d)", r.free)
 		r.free = chunkSize
 	} else if r.size == chunkSize && crc32.ChecksumIEEE(c[chunkHeader:r.free]) != binary.LittleEndian.Uint32(c[52:]) &&
 		r.flags&dirty == 0 {
-		r.damage(r.start, false, "the checksum of a chunk's records does not fit")
+		r.damage(r.start, 0, "the checksum of a chunk's records does not fit")
 	}
 	if crc32.Update(crc32.ChecksumIEEE(c[:120]), crc32.IEEETable, c[128:chunkHeader]) !=
 		binary.LittleEndian.Uint32(c[124:]) && r.flags&dirty == 0 {
-		r.damage(r.start, false, "the checksum of a chunk's header does not fit")
+		r.damage(r.start, 0, "the checksum of a chunk's header does not fit")
 	}
 	r.decoder.reset(c[:r.size])
 	return nil
@@ -240,52 +285,49 @@ func (r *Reader) zeroes() bool {
 // seek goes to the next record of the chunk, past damaged bytes.
 func (r *Reader) seek() bool {
 	c := r.chunk[:r.size]
-	if r.at+recordHeader+recordTrailer > len(c) {
-		r.at = len(c)
-		return false
-	}
-	if bytes.Equal(c[r.at:r.at+4], recordMagic) {
-		if r.at < r.free {
-			return true
-		}
+	from, end := r.at, min(r.free, len(c))
+	switch {
+	case r.at < r.free && r.isRecord(r.at):
+		return true
+	case r.at >= r.free:
 		// What stands behind the end by the header is older, or newer than the header.
-		if r.flags&dirty != 0 && r.lastID != 0 && binary.LittleEndian.Uint64(c[r.at+8:]) == r.lastID+1 {
+		if r.flags&dirty != 0 && r.isRecord(r.at) && binary.LittleEndian.Uint64(c[r.at+8:]) == r.lastID+1 {
 			return true
 		}
-	}
-	if r.at >= r.free {
 		r.at = len(c)
 		return false
 	}
-	from := r.at
-	end := min(r.free, len(c))
-	for at := r.at + 1; ; {
+	r.at = len(c)
+	for at := from + 1; at < end; at++ {
 		next := bytes.Index(c[at:end], recordMagic)
 		if next < 0 {
-			r.at = len(c)
 			break
 		}
-		at += next
-		if r.plausible(at) {
+		if at += next; r.isRecord(at) {
 			r.at = at
 			break
 		}
-		at++
 	}
-	r.damage(r.start+int64(from), true, "no record begins here; %d bytes are skipped", min(r.at, end)-from)
+	if r.at == len(c) && r.cut != "" {
+		return false // the file's end explains it
+	}
+	r.gap(r.start+int64(from), "no record begins here; %d bytes are skipped", min(r.at, end)-from)
 	return r.at < len(c)
 }
 
-// plausible tells whether a record begins at a place: its size is sound and stands
-// at its end too.
-func (r *Reader) plausible(at int) bool {
+// isRecord tells whether a record begins at a place: its size is sound, and stands at
+// its end too, or another record begins there.
+func (r *Reader) isRecord(at int) bool {
 	c := r.chunk[:r.size]
-	if at+recordHeader+recordTrailer > len(c) {
+	if at+recordHeader+recordTrailer > len(c) || !bytes.Equal(c[at:at+4], recordMagic) {
 		return false
 	}
 	size := int(binary.LittleEndian.Uint32(c[at+4:]))
-	return size >= recordHeader+recordTrailer && at+size <= len(c) &&
-		int(binary.LittleEndian.Uint32(c[at+size-recordTrailer:])) == size
+	if size < recordHeader+recordTrailer || size > len(c)-at {
+		return false
+	}
+	return int(binary.LittleEndian.Uint32(c[at+size-recordTrailer:])) == size ||
+		bytes.HasPrefix(c[at+size:], recordMagic) || at+size == r.free
 }
 
 // next decodes the record at hand.
@@ -293,15 +335,11 @@ func (r *Reader) next() (*Record, *Damage) {
 	c, at := r.chunk[:r.size], r.at
 	size := int(binary.LittleEndian.Uint32(c[at+4:]))
 	offset := r.start + int64(at)
-	if size < recordHeader+recordTrailer || at+size > len(c) {
-		r.at += len(recordMagic)
-		return nil, &Damage{Offset: offset, Lost: true, Reason: fmt.Sprintf("a record has the size %d", size)}
-	}
 	r.at += size
 	r.lastID = binary.LittleEndian.Uint64(c[at+8:])
 	root, err := r.decoder.decode(at+recordHeader, at+size-recordTrailer)
 	if err != nil {
-		return nil, &Damage{Offset: offset, Lost: true, Reason: fmt.Sprintf("record %d: %s", r.lastID, err)}
+		return nil, &Damage{Offset: offset, Records: 1, Reason: fmt.Sprintf("record %d: %s", r.lastID, err)}
 	}
 	r.record = Record{
 		ID:      r.lastID,
