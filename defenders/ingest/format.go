@@ -52,7 +52,7 @@ func readJSON(ctx context.Context, name string, in *bufio.Reader, out *output) e
 // oneLine tells whether JSON stands on one line a document.
 func oneLine(in *bufio.Reader) bool {
 	head, err := in.Peek(headSize)
-	head = bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n")
+	head = bytes.TrimLeft(head, "\xef\xbb\xbf\x1e \t\r\n")
 	line, _, whole := bytes.Cut(head, []byte("\n"))
 	line = bytes.TrimSpace(line)
 	switch {
@@ -175,7 +175,7 @@ func formatOf(head []byte) *Format {
 		return nil // no text
 	}
 	for line := range bytes.Lines(head) {
-		text := string(bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark)))
+		text := string(trimLine(line))
 		if text == "" {
 			continue
 		}

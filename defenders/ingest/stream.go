@@ -186,8 +186,14 @@ var errLong = errors.New("line too long")
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
+// trimLine cuts off what stands around a line: space, a byte order mark, and the record
+// separator of RFC 7464.
 func trimLine(line []byte) []byte {
-	return bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+	line = bytes.TrimPrefix(line, byteOrderMark)
+	if len(line) > 0 && line[0] == 0x1e {
+		line = line[1:]
+	}
+	return bytes.TrimSpace(line)
 }
 
 // readLine returns the next line without its end and without a byte order mark. After

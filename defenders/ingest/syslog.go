@@ -129,6 +129,9 @@ func (d *syslogDecoder) decode(line []byte, out *output) string {
 	text := string(line)
 	l, ok := d.parse(text)
 	if !ok {
+		if strings.HasPrefix(text, "-- ") && strings.HasSuffix(text, " --") { // journalctl tells of a boot
+			return ignored
+		}
 		return "no syslog line"
 	}
 	at, ok := d.time(l.stamp)
