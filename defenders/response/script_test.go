@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"hemostat/defenders/alert"
@@ -25,6 +26,7 @@ type scripted struct {
 	observed  map[int64]bool
 	incidents map[int]*incident.Incident
 	released  []incident.Released
+	registry  *prometheus.Registry
 }
 
 func (s *scripted) say(now time.Duration, format string, args ...any) {
@@ -142,8 +144,31 @@ func (s *scripted) do(t *testing.T, c *scripttest.Command) {
 	case "state": // incident
 		n := int(c.Number("incident"))
 		fmt.Fprintf(&s.log, "incident %d: busy %v, %d in force; %d effects, %d requests open, %d runs wait, %d in flight\n", n, s.IsBusy(n), s.InForce(n), s.Active(), len(s.openRequests), s.waiting(), len(s.inFlight))
+	case "metrics": // every metric that is not 0; of a histogram how many and their sum
+		s.metrics(t)
 	default:
 		t.Fatalf("unknown command %s", c.Name)
+	}
+}
+
+func (s *scripted) metrics(t *testing.T) {
+	families, err := s.registry.Gather() // in the order of names and labels
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			name := strings.TrimPrefix(f.GetName(), "response_") + " " + strings.Join(labels, " ")
+			switch {
+			case m.GetHistogram().GetSampleCount() > 0:
+				h := m.GetHistogram()
+				fmt.Fprintf(&s.log, "%s: %d, %g in all\n", strings.TrimSpace(name), h.GetSampleCount(), h.GetSampleSum())
+			case m.GetCounter().GetValue() > 0:
+				fmt.Fprintf(&s.log, "%s: %g\n", strings.TrimSpace(name), m.GetCounter().GetValue())
+			}
+		}
 	}
 }
 
@@ -170,8 +195,9 @@ func (s *scripted) begin(t *testing.T, c *scripttest.Command) {
 		books = append(books, p)
 	}
 	var err error
+	s.registry = prometheus.NewRegistry()
 	s.Engine, err = New(Options{
-		Playbooks: books, Actuator: s, Approver: s, Listener: s.listener(),
+		Registry: s.registry, Playbooks: books, Actuator: s, Approver: s, Listener: s.listener(),
 		Policy: Policy{Approval: c.Text("approval", ""), DryRun: c.Text("dry_run", "no") == "yes", MaxRuns: int(c.Number("max_runs"))},
 		Inventory: inventory.New([]inventory.Host{
 			{Name: "ws1", IP: "10.0.1.1", Zone: "clients", Role: "workstation", Criticality: 1},
