@@ -141,11 +141,9 @@ func TestHoles(t *testing.T) {
 	require.Len(t, places, 9)
 	for _, hole := range [][2]int{{1, 4}, {0, 2}, {3, 8}, {6, 9}} {
 		hurt := bytes.Clone(log)
-		to := len(hurt)
+		to := places[8] + 40
 		if hole[1] < 9 {
 			to = places[hole[1]]
-		} else {
-			to = places[8] + 40
 		}
 		for i := places[hole[0]]; i < to; i++ {
 			hurt[i] = 0x5a

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -152,6 +154,55 @@ func TestAForeignPlaybookIsReadAsFarAsItMaps(t *testing.T) {
 	require.True(t, p.Steps[0].Parallel.Steps[1].HOTL.Required)
 	require.Contains(t, strings.Join(x.Notes, "\n"), "isolate_host is of high risk, so an approval was added")
 }
+
+// golden compares with a file of testdata; SCRIPTTEST_UPDATE=1 writes it anew.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("SCRIPTTEST_UPDATE") != "" {
+		require.NoError(t, os.WriteFile(path, got, 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+}
+
+// Every object of an export, and every line of an import, is as it was.
+func TestExportAndImportStayAsTheyAre(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "rich.yaml"))
+	require.NoError(t, err)
+	p, err := response.Parse("rich.yaml", text, decode)
+	require.NoError(t, err)
+	x, err := Export(p, text)
+	require.NoError(t, err)
+	data, err := json.MarshalIndent(x, "", " ")
+	require.NoError(t, err)
+	golden(t, "rich.json", append(data, '\n'))
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	require.NoError(t, err)
+	require.NoError(t, schema(t).Validate(value))
+	follow(t, x)
+
+	for name, playbook := range map[string]string{"foreign.yaml": foreign, "second.yaml": second} {
+		back, err := Import([]byte(playbook))
+		require.NoError(t, err)
+		_, err = response.Parse(name, back.YAML, decode)
+		require.NoError(t, err)
+		golden(t, name, []byte(string(back.YAML)+"# "+strings.Join(back.Notes, "\n# ")+"\n"))
+	}
+}
+
+// second is a stranger's playbook with a description, techniques, a timeout, two commands
+// in a step and steps that fail to an end or to what follows.
+const second = `{"type":"playbook","spec_version":"cacao-2.0","id":"playbook--61a6c41e-6efc-4516-a242-dfbc5c89d563","name":"Second One!","description":"does two things","created_by":"identity--5abe695c-7bd5-4c31-8824-2528696cdbf1",
+"created":"2023-01-01T00:00:00.000Z","modified":"2023-01-01T00:00:00.000Z","workflow_start":"start--1",
+"external_references":[{"name":"ATT&CK","external_id":"T1110"},{"name":"other","external_id":"CVE-1"},{"name":"ATT&CK","external_id":"T1021.001"}],
+"playbook_variables":{"__source_ip__":{"type":"ipv4-addr","external":true},"__ticket__":{"type":"string","value":"none"}},
+"workflow":{"start--1":{"type":"start","on_completion":"action--1"},
+"action--1":{"type":"action","name":"both at once","timeout":90000,"commands":[{"type":"manual","command":"block_ip"},{"type":"manual","command":"please alert_soc!"}],"agent":"x","in_args":["__source_ip__"],"on_success":"if-condition--1","on_failure":"end--2"},
+"if-condition--1":{"type":"if-condition","condition":"__technique__:value = 'T1110'","on_true":"action--2","on_false":"end--3","on_completion":"end--1"},
+"action--2":{"type":"action","name":"tell","commands":[{"type":"http-api","command":"POST /alert_soc HTTP/1.1"}],"agent":"x","on_completion":"end--4"},
+"end--1":{"type":"end"},"end--2":{"type":"end"},"end--3":{"type":"end"},"end--4":{"type":"end"}}}`
 
 func TestWhatHasNoCounterpartIsNamed(t *testing.T) {
 	for change, want := range map[string]string{

@@ -104,6 +104,9 @@ func (im *importer) chain(id, from string) []*yaml.Node {
 		im.seen[id] = true
 		out = append(out, im.step(id, s)...)
 		from, id = id, first(s.OnCompletion, s.OnSuccess)
+		if end := im.in.Workflow[s.OnFailure]; end != nil && end.Type == "end" {
+			im.seen[s.OnFailure] = true // the run ends there, as it does here after a failure
+		}
 		if s.OnFailure != "" && im.in.Workflow[s.OnFailure] != nil && im.in.Workflow[s.OnFailure].Type != "end" &&
 			s.OnFailure != id {
 			im.fault(
