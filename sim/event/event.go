@@ -79,7 +79,7 @@ func (e *Event) Extra(name string) (string, bool) {
 	return "", false
 }
 
-// At is the value of the i-th field in the order of Each.
+// At is the value of the i-th field, in no particular order.
 func (e *Event) At(i int) string {
 	if i < len(e.values) {
 		return e.values[i]
@@ -113,26 +113,44 @@ func (e *Event) SetName(name, value string) {
 	e.SetExtra(name, value)
 }
 
+// fewExtra is the number of fields outside of the table up to which they are looked
+// through one by one; more are kept in the order of their names.
+const fewExtra = 32
+
+func byName(a, b pair) int { return strings.Compare(a.Name, b.Name) }
+
 // SetExtra gives a field that the table does not know a value.
 func (e *Event) SetExtra(name, value string) {
-	if n := len(e.extra); (n == 0 || e.extra[n-1].Name < name) && n < maxExtra { // the names come in order
+	if len(e.extra) < fewExtra {
+		for i := range e.extra {
+			if e.extra[i].Name == name {
+				e.extra[i].Value = value
+				return
+			}
+		}
 		e.extra = append(e.extra, pair{name, value})
+		if len(e.extra) == fewExtra {
+			slices.SortFunc(e.extra, byName)
+		}
 		return
 	}
-	at, found := slices.BinarySearchFunc(
-		e.extra,
-		name,
-		func(p pair, name string) int { return strings.Compare(p.Name, name) },
-	)
-	if found {
+	at, found := slices.BinarySearchFunc(e.extra, pair{Name: name}, byName)
+	switch {
+	case found:
 		e.extra[at].Value = value
-		return
-	}
-	if len(e.extra) >= maxExtra {
+	case len(e.extra) >= maxExtra:
 		e.omitted++
-		return
+	default:
+		e.extra = slices.Insert(e.extra, at, pair{name, value})
 	}
-	e.extra = slices.Insert(e.extra, at, pair{name, value})
+}
+
+// ordered is the fields outside of the table by name.
+func (e *Event) ordered() []pair {
+	if len(e.extra) >= fewExtra || slices.IsSortedFunc(e.extra, byName) {
+		return e.extra
+	}
+	return slices.SortedFunc(slices.Values(e.extra), byName)
 }
 
 // SetList gives a field several values. Get returns them joined with commas; a test
@@ -187,7 +205,7 @@ func (e *Event) Each(f func(name, value string) bool) {
 			at++
 		}
 	}
-	for _, p := range e.extra {
+	for _, p := range e.ordered() {
 		if !f(p.Name, p.Value) {
 			return
 		}

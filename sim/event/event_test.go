@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -78,4 +79,66 @@ func TestDecodeRefusesWhatIsNoEvent(t *testing.T) {
 	require.Equal(t, "4624", e.Value(EventID))
 	_, present := e.Lookup("none")
 	require.False(t, present)
+}
+
+// Fields outside of the table come by name, whatever the order in which they were given
+// and however many they are; of the same name the last counts.
+func TestFieldsOutsideOfTheTable(t *testing.T) {
+	for _, n := range []int{0, 1, 5, fewExtra - 1, fewExtra, fewExtra + 1, 200, maxExtra, maxExtra + 50} {
+		e := &Event{}
+		e.Set(Image, "x")
+		for i := range n {
+			e.SetName(fmt.Sprintf("own %05d", (i*7919)%n), "first")
+		}
+		for i := range n {
+			e.SetName(fmt.Sprintf("own %05d", i), fmt.Sprint(i))
+		}
+		var names []string
+		e.Each(func(name, value string) bool {
+			if name != "Image" && n <= maxExtra {
+				require.Equal(t, fmt.Sprintf("own %05d", len(names)), name)
+				require.Equal(t, fmt.Sprint(len(names)), value)
+			}
+			if name != "Image" {
+				names = append(names, name)
+			}
+			return true
+		})
+		require.Len(t, names, min(n, maxExtra))
+		require.Equal(t, min(n, maxExtra)+1, e.Len())
+		seen := map[string]bool{}
+		for i := range e.Len() {
+			seen[e.At(i)] = true
+		}
+		if n > 0 && n <= maxExtra {
+			require.Len(t, seen, n+1)
+			v, ok := e.Lookup("own 00000")
+			require.True(t, ok)
+			require.Equal(t, "0", v)
+		}
+		if n > maxExtra {
+			require.Positive(t, e.Omitted())
+		}
+	}
+}
+
+func TestListsOfValues(t *testing.T) {
+	e := &Event{}
+	e.SetList("Image", []string{"a", "b"})
+	e.SetList("own", []string{"c", "d"})
+	e.SetList("single", []string{"s"})
+	e.SetList("none", nil)
+	require.True(t, e.HasLists())
+	require.Equal(t, []string{"a", "b"}, e.Members(Image, "Image"))
+	require.Equal(t, []string{"c", "d"}, e.Members(NoField, "own"))
+	require.Nil(t, e.Members(NoField, "single"))
+	require.Equal(t, "a,b", e.Value(Image))
+	_, there := e.Lookup("none")
+	require.False(t, there)
+	text := string(e.AppendJSON(nil))
+	require.Contains(t, text, `"Image":["a","b"]`)
+	again, err := Decode([]byte(text))
+	require.NoError(t, err)
+	require.Equal(t, text, string(again.AppendJSON(nil)))
+	require.Equal(t, []string{"c", "d"}, again.Members(NoField, "own"))
 }
