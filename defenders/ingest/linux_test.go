@@ -201,3 +201,21 @@ nonsense
 		return ""
 	}())
 }
+
+// The audit daemon may send its records on through syslog.
+func TestAuditRecordsWithinSyslog(t *testing.T) {
+	got, s := read(t, "syslog", "auto", `Mar  2 08:15:01 web1 audispd: type=SYSCALL msg=audit(1772439300.123:42): arch=c000003e syscall=59 success=yes pid=7 ppid=1 uid=0 comm="cat" exe="/usr/bin/cat"
+Mar  2 08:15:01 web1 audispd: type=EXECVE msg=audit(1772439300.123:42): argc=2 a0="cat" a1="/etc/shadow"
+Mar  2 08:15:02 web1 sudo:      kim : TTY=pts/0 ; PWD=/home/kim ; USER=root ; COMMAND=/bin/sh
+`)
+	require.Zero(t, s.Skipped)
+	require.Equal(t, 3, s.Events)
+	byCategory := map[string]*event.Event{}
+	for _, e := range got {
+		byCategory[e.Source.String()] = e
+		require.Equal(t, "web1", e.Host)
+	}
+	require.Equal(t, "cat /etc/shadow", byCategory["linux/process_creation"].Value(event.CommandLine))
+	require.Equal(t, "kim", byCategory["linux/sudo"].Value(event.User))
+	require.NotNil(t, byCategory["linux/auditd"])
+}

@@ -21,6 +21,7 @@ type syslogDecoder struct {
 	arena    event.Arena
 	messages messages
 	xml      event.Arena
+	audit    auditdDecoder // of records that the audit daemon sends on
 }
 
 var (
@@ -149,6 +150,15 @@ func (d *syslogDecoder) decode(line []byte, out *output) string {
 		}
 		return reason
 	}
+	if strings.HasPrefix(l.message, "type=") || strings.HasPrefix(l.message, "node=") {
+		record := l.message
+		if !strings.HasPrefix(record, "node=") && l.host != "" {
+			record = "node=" + l.host + " " + record
+		}
+		if isAuditd(record) {
+			return d.audit.decode([]byte(record), out)
+		}
+	}
 	times := 1
 	if r := repeated.FindStringSubmatch(l.message); r != nil {
 		if n, err := strconv.Atoi(r[1]); err == nil && n > 0 && n <= 1000 {
@@ -163,6 +173,8 @@ func (d *syslogDecoder) decode(line []byte, out *output) string {
 	}
 	return ""
 }
+
+func (d *syslogDecoder) finish(out *output) { d.audit.finish(out) }
 
 func (d *syslogDecoder) time(text string) (time.Duration, bool) {
 	if at, ok := parseTime(text); ok {
