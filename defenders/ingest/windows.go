@@ -75,6 +75,10 @@ func finishWindows(e *event.Event) string {
 		if kind, ok := e.Lookup("EventTypeOrignal"); ok && e.Value(event.EventType) == "INFO" {
 			e.Set(event.EventType, kind)
 		}
+	case e.Source.Service == "security" && id == "4688":
+		setAbsent(e, event.Image, e.Value(event.NewProcessName))
+		setAbsent(e, event.ParentImage, e.Value(event.ParentProcessName))
+		setAbsent(e, event.User, e.Value(event.SubjectUserName))
 	case e.Source.Service == "security" && id == "4657":
 		registryFields(e)
 	case e.Source.Service == "security" && id == "5156":
