@@ -189,7 +189,10 @@ func isEntra(o *fastjson.Object) bool {
 
 // entraKeys are keys by which a record of Entra ID is known that names no category.
 var entraKeys = [][]string{
-	{"appDisplayName", "userPrincipalName"}, {"AppDisplayName", "UserPrincipalName"}, {"activityDisplayName", "initiatedBy"},
+	{
+		"appDisplayName",
+		"userPrincipalName",
+	}, {"AppDisplayName", "UserPrincipalName"}, {"activityDisplayName", "initiatedBy"},
 	{"OperationName", "InitiatedBy"}, {"riskEventType"}, {"ActivityDisplayName", "LoggedByService"},
 	{"properties.activityDisplayName", "properties.initiatedBy"}, {"createdDateTime", "conditionalAccessStatus"},
 }
@@ -283,7 +286,11 @@ func (d *jsonDecoder) entra(e *event.Event, o *fastjson.Object) string {
 		for _, part := range []string{".modifiedProperties", ".modifiedProperties.newValue", ".modifiedProperties.displayName", ".type"} {
 			copyField(e, "targetResources"+part, "TargetResources"+part)
 		}
-		copyField(e, "targetResources.modifiedProperties.displayName", "TargetResources.ModifiedProperties.DisplayName")
+		copyField(
+			e,
+			"targetResources.modifiedProperties.displayName",
+			"TargetResources.ModifiedProperties.DisplayName",
+		)
 		copyField(e, "targetResources.modifiedProperties.newValue", "TargetResources.ModifiedProperties.NewValue")
 	} else {
 		status := "Failure"
@@ -314,7 +321,8 @@ func capitalNames(e *event.Event) {
 
 // isAzureActivity tells whether a document is of Azure's activity log.
 func isAzureActivity(o *fastjson.Object) bool {
-	return has(o, "operationName", "resourceId") || has(o, "OperationNameValue") || has(o, "authorization", "operationName") ||
+	return has(o, "operationName", "resourceId") || has(o, "OperationNameValue") ||
+		has(o, "authorization", "operationName") ||
 		has(o, "operationName", "subscriptionId") ||
 		has(o, "operationName.value", "eventTimestamp")
 }

@@ -86,8 +86,11 @@ func Formats() []Format {
 			},
 		},
 		{
-			Name:       "json",
-			Sources:    "Windows events as JSON (flat, nested, Winlogbeat, Elastic, Splunk, Wazuh, Get-WinEvent, EvtxECmd, evtx_dump), Zeek, Suricata, journald, CloudTrail, Entra ID, Azure, Microsoft 365, Okta, Google Cloud and Workspace, Kubernetes, GitHub, Bitbucket, Duo, OpenCanary, Elastic Common Schema, and the program's own events",
+			Name: "json",
+			Sources: "Windows events as JSON (flat, nested, Winlogbeat, Elastic, Splunk, Wazuh, Get-WinEvent, " +
+				"EvtxECmd, evtx_dump), Zeek, Suricata, journald, CloudTrail, Entra ID, Azure, Microsoft " +
+				"365, Okta, Google Cloud and Workspace, Kubernetes, GitHub, Bitbucket, Duo, OpenCanary, " +
+				"Elastic Common Schema, and the program's own events",
 			Recognised: "each document by its keys; one a line, over several lines, in an array, or in the list of an export",
 			Example:    `{"EventID":4625,"Channel":"Security","Computer":"pc1","SystemTime":"2026-03-02T08:00:00Z","TargetUserName":"kim"}`,
 			matches: func(line string) bool {
