@@ -55,14 +55,7 @@ passed over and named.`,
 		RunE: o.replay,
 	}
 	f := c.Flags()
-	f.StringArrayVar(
-		&o.rules.folders,
-		"rules",
-		[]string{"embedded"},
-		"folder of Sigma rules, or embedded; may be repeated",
-	)
-	o.rules.pipelineFlag(f)
-	o.rules.skipFlag(f)
+	o.rules.flags(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")

@@ -39,6 +39,18 @@ type ruleFlags struct {
 	skip bool
 }
 
+// flags are those of commands that try rules on logs.
+func (r *ruleFlags) flags(f *pflag.FlagSet) {
+	f.StringArrayVar(
+		&r.folders,
+		"rules",
+		[]string{"embedded"},
+		"folder of Sigma rules, a .yml file, or embedded; may be repeated",
+	)
+	r.pipelineFlag(f)
+	r.skipFlag(f)
+}
+
 func (r *ruleFlags) skipFlag(f *pflag.FlagSet) {
 	f.BoolVar(
 		&r.skip,

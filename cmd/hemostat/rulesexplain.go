@@ -33,14 +33,7 @@ feed it. LOG is anything that replay reads; --event chooses the event.`,
 		RunE:    o.explain,
 	}
 	f := c.Flags()
-	f.StringArrayVar(
-		&o.rules.folders,
-		"rules",
-		[]string{"embedded"},
-		"folder of Sigma rules, or embedded; may be repeated",
-	)
-	o.rules.pipelineFlag(f)
-	o.rules.skipFlag(f)
+	o.rules.flags(f)
 	f.IntVar(&o.number, "event", 1, "number of the event in the log, from 1")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return c
