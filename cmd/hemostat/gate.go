@@ -153,7 +153,7 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 			noteLeftOut(errOut, v.LeftOut())
 		}
 	}
-	bar := startBar(errOut, policy.Trials.Max)
+	bar := startBar(errOut, "trials", policy.Trials.Max)
 	days.step = bar.step
 	result, err := gate.Run(ctx, policy, days.names(), days.more)
 	bar.stop(err == nil)

@@ -138,7 +138,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		traceCommand(),
 		replayCommand(), formatsCommand(),
 		scenarioCommand(),
-		techniqueCommand(),
+		techniqueCommand(), fidelityCommand(),
 		playbookCommand(),
 		rulesCommand(),
 		variantCommand(),

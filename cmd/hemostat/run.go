@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/prometheus/client_golang/prometheus"
@@ -284,7 +282,7 @@ func (o *runOptions) execute(
 			VariantDigest:  c.Variant.Digest,
 		}
 	}
-	bar := startBar(errOut, len(tasks))
+	bar := startBar(errOut, "trials", len(tasks))
 	var s runSummary
 	err := batch.Run(ctx, o.parallel, tasks, func(t *record.Trial) error {
 		if err := db.Put(identity[[2]string{t.Scenario, t.Variant}], t); err != nil {
@@ -305,60 +303,6 @@ func (o *runOptions) execute(
 	})
 	bar.stop(err == nil)
 	return s, err
-}
-
-// bar is a progress bar on a terminal, and nothing elsewhere.
-type bar struct {
-	writer  progress.Writer
-	tracker *progress.Tracker
-}
-
-func startBar(errOut io.Writer, total int) *bar {
-	if !isTerminal(errOut) || total == 0 {
-		return &bar{}
-	}
-	w := progress.NewWriter()
-	w.SetOutputWriter(errOut)
-	w.SetAutoStop(false)
-	w.SetUpdateFrequency(200 * time.Millisecond)
-	w.SetStyle(progress.StyleBlocks)
-	if os.Getenv("NO_COLOR") == "" {
-		w.Style().Colors = progress.StyleColorsDefault
-	}
-	w.Style().Visibility.ETA = true
-	w.Style().Visibility.Speed = true
-	w.Style().Visibility.SpeedOverall = false
-	w.Style().Options.SpeedSuffix = "/s"
-	w.Style().Options.TimeInProgressPrecision = time.Second
-	w.Style().Options.TimeDonePrecision = time.Second
-	w.Style().Options.ETAPrecision = time.Second
-	w.SetTrackerPosition(progress.PositionRight)
-	w.SetTrackerLength(40)
-	t := &progress.Tracker{Message: fmt.Sprintf("%d trials", total), Total: int64(total), Units: progress.UnitsDefault}
-	w.AppendTracker(t)
-	go w.Render()
-	return &bar{w, t}
-}
-
-func (b *bar) step() {
-	if b.tracker != nil {
-		b.tracker.Increment(1)
-	}
-}
-
-func (b *bar) stop(complete bool) {
-	if b.writer == nil {
-		return
-	}
-	if complete {
-		b.tracker.MarkAsDone()
-	} else {
-		b.tracker.MarkAsErrored()
-	}
-	b.writer.Stop()
-	for b.writer.IsRenderInProgress() {
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // cellSummary is what a scenario against a variant came to.

@@ -104,7 +104,7 @@ func (o *simulateOptions) run(c *cobra.Command, s *scenarios.Scenario, v *defenc
 	faults := make([]error, o.trials)
 	var wait sync.WaitGroup
 	room := make(chan struct{}, runtime.NumCPU())
-	bar := startBar(c.ErrOrStderr(), o.trials)
+	bar := startBar(c.ErrOrStderr(), "trials", o.trials)
 	for i := range trials {
 		wait.Add(1)
 		go func() {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -212,3 +213,11 @@ func a12(x, y []float64) float64 {
 // CliffsDelta is how much more often a value of x is above one of y than below
 // (Cliff 1993), from -1 to 1.
 func CliffsDelta(x, y []float64) float64 { return 2*a12(x, y) - 1 }
+
+// Spearman is the rank correlation of two samples of equal size, from -1 to 1, with
+// mid-ranks for ties (Spearman 1904). It is NaN when one of them is constant.
+func Spearman(x, y []float64) float64 {
+	rx, _ := rank(x)
+	ry, _ := rank(y)
+	return stat.Correlation(rx, ry, nil)
+}

@@ -5,18 +5,14 @@ package coverage
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"hemostat/attackers/technique"
 	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel/sigma"
-	"hemostat/scenarios"
 	"hemostat/scenarios/defence"
 	"hemostat/scenarios/trial"
-	"hemostat/sim"
 	"hemostat/sim/event"
-	"hemostat/sim/truth"
 	"hemostat/sim/world"
 )
 
@@ -69,24 +65,17 @@ func (c *Technique) Rules() []RuleHit {
 // Of rehearses techniques against a variant's detectors: each tool by itself, in a
 // fresh estate with complete sensors and nobody else at work.
 func Of(v *defence.Variant, techniques []*technique.Technique) ([]Technique, error) {
-	data, _ := world.Embedded("midsize")
-	spec, err := world.ParseSpec("midsize.yaml", data)
+	stage, err := NewStage()
 	if err != nil {
 		return nil, err
-	}
-	for i := range spec.Sensors {
-		all := 1.0
-		spec.Sensors[i].Coverage, spec.Sensors[i].Loss = &all, 0
 	}
 	var out []Technique
 	for _, t := range techniques {
 		c := Technique{Technique: t}
 		for _, tool := range t.Tools {
 			seen := ToolCoverage{Tool: tool}
-			for _, platform := range t.Stages() {
-				if err := seen.rehearse(spec, v, t, platform); err != nil {
-					return nil, err
-				}
+			if err := seen.rehearse(stage, v, t); err != nil {
+				return nil, err
 			}
 			c.Tools = append(c.Tools, seen)
 		}
@@ -95,33 +84,8 @@ func Of(v *defence.Variant, techniques []*technique.Technique) ([]Technique, err
 	return out, nil
 }
 
-// rehearse adds what one run on one platform leaves behind.
-func (seen *ToolCoverage) rehearse(
-	spec *world.Spec,
-	v *defence.Variant,
-	t *technique.Technique,
-	platform string,
-) error {
-	ledger := truth.NewLedger()
-	epoch, err := scenarios.WeekTime("")
-	if err != nil {
-		return err
-	}
-	w := world.Build(spec, sim.NewStreams(3, 1), ledger, epoch)
-	actor := w.NewActor("attacker")
-	actor.Label.Attack = 1
-	s := technique.NewState(w, actor, &world.AttackerAssets{})
-	s.Skill, s.Addresses, s.Domains = 1, []string{
-		"203.0.113.1",
-		"203.0.113.2",
-	}, []technique.Domain{
-		{Name: "cdn-sync7.example", Address: "203.0.113.9"},
-	}
-	technique.Stage(s, t, platform)
-	members, err := v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
-	if err != nil {
-		return err
-	}
+// rehearse adds what a tool leaves behind.
+func (seen *ToolCoverage) rehearse(stage *Stage, v *defence.Variant, t *technique.Technique) error {
 	var failed error
 	report := func(f detect.Finding) {
 		hit := RuleHit{f.RuleID, f.Title, f.Severity.String(), slices.Contains(f.Techniques, t.ID)}
@@ -129,22 +93,22 @@ func (seen *ToolCoverage) rehearse(
 			seen.Rules = append(seen.Rules, hit)
 		}
 	}
-	w.Deliver = func(e *event.Event) {
-		seen.Events++
-		if source := e.Source.String(); !slices.Contains(seen.Sources, source) {
-			seen.Sources = append(seen.Sources, source)
-		}
-		for _, m := range members {
-			if err := m.Detector.Inspect(e.Time, e, report); err != nil && failed == nil {
-				failed = err
+	err := stage.Rehearse(t, seen.Tool, func(w *world.World) (func(*event.Event), error) {
+		members, err := v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
+		return func(e *event.Event) {
+			seen.Events++
+			if source := e.Source.String(); !slices.Contains(seen.Sources, source) {
+				seen.Sources = append(seen.Sources, source)
 			}
-		}
-	}
-	if _, err := technique.Rehearse(s, t, seen.Tool); err != nil {
-		return fmt.Errorf("rehearsal: %w", err)
-	}
-	if failed != nil {
-		return failed
+			for _, m := range members {
+				if err := m.Detector.Inspect(e.Time, e, report); err != nil && failed == nil {
+					failed = err
+				}
+			}
+		}, err
+	})
+	if err := cmp.Or(err, failed); err != nil {
+		return err
 	}
 	slices.Sort(seen.Sources)
 	slices.SortFunc(

@@ -1,0 +1,73 @@
+package fidelity
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"image/color"
+	"io"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"hemostat/reports/render"
+)
+
+//go:embed fidelity.html
+var pageText string
+
+var pageBody = template.Must(template.New("fidelity").Funcs(template.FuncMap{
+	"percent": func(v float64) string { return fmt.Sprintf("%.0f", 100*v) },
+	"rate":    func(v float64) string { return fmt.Sprintf("%.1f", v) },
+}).Parse(pageText))
+
+// HTML writes the report as a page of its own.
+func (r *Report) HTML(w io.Writer) error {
+	scatter, err := r.scatter()
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	if err := pageBody.Execute(&body, struct {
+		*Report
+		Scatter template.HTML
+	}{r, scatter}); err != nil {
+		return err
+	}
+	return render.Page(w, "Simulation against recordings",
+		template.HTML(body.String())) //nolint:gosec // written by the template above, which escapes
+}
+
+// scatter draws each subset of rules by its detection on recordings and in the simulation.
+func (r *Report) scatter() (template.HTML, error) {
+	if len(r.points) == 0 {
+		return "", nil
+	}
+	p := plot.New()
+	p.X.Label.Text, p.Y.Label.Text = "detection on recordings", "detection in the simulation"
+	p.BackgroundColor = color.Transparent
+	points := make(plotter.XYs, len(r.points))
+	for i, at := range r.points {
+		points[i].X, points[i].Y = at[0], at[1]
+	}
+	s, err := plotter.NewScatter(points)
+	if err != nil {
+		return "", err
+	}
+	s.GlyphStyle = draw.GlyphStyle{Color: color.NRGBA{R: 0x2a, G: 0x6f, B: 0xbb, A: 0x80}, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
+	p.Add(plotter.NewGrid(), s)
+	p.TextHandler = text.Plain{Fonts: plot.DefaultTextHandler.(text.Plain).Fonts}
+	c := vgsvg.New(12*vg.Centimeter, 9*vg.Centimeter)
+	p.Draw(draw.New(c))
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return "", err
+	}
+	at := max(0, bytes.Index(b.Bytes(), []byte("<svg")))
+	return template.HTML(b.Bytes()[at:]), nil //nolint:gosec // drawn from numbers
+}
