@@ -251,7 +251,7 @@ func kerberoast(a *Attempt) Progress {
 	}
 	if a.Round == 0 && a.Tool == "Invoke-Kerberoast" {
 		a.start(f, world.PowerShell, `powershell.exe -c "IEX(gc C:\Users\Public\k.ps1 -raw); Invoke-Kerberoast -OutputFormat Hashcat"`)
-		a.World.RunScript(a.Now, a.Actor, f.Host, "Invoke-Kerberoast -OutputFormat Hashcat | % { $_.Hash }")
+		a.World.RunScript(a.Now, a.Actor, a.last(f), "Invoke-Kerberoast -OutputFormat Hashcat | % { $_.Hash }")
 	}
 	if a.Round == 0 && a.Tool == "Rubeus" {
 		tool := world.Dropped(`C:\Users\Public\r.exe`, &a.Rand)
@@ -291,7 +291,7 @@ var replicate = move{"windows/security 4662, zeek/dce_rpc", func(a *Attempt, f *
 	by := a.domainAdmin()
 	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(dc), Port: 135, Service: "dce_rpc", Process: a.last(f), Sent: 30e3, Received: 900e3, Duration: 3 * time.Second})
 	for _, right := range []string{"{1131f6aa-9c07-11d1-f79f-00c04fc2dcd2}", "{1131f6ad-9c07-11d1-f79f-00c04fc2dcd2}"} {
-		a.World.WindowsLog(a.Now, a.Actor, dc, by, "Security 4662", "ObjectServer", "DS", "ObjectType", "%{19195a5b-6da0-11d0-afd3-00c04fd930c9}", "OperationType", "Object Access",
+		a.World.LogBy(a.Now, a.Actor, dc, by, "Security 4662", "ObjectServer", "DS", "ObjectType", "%{19195a5b-6da0-11d0-afd3-00c04fd930c9}", "OperationType", "Object Access",
 			"AccessList", "%%7688", "AccessMask", "0x100", "Properties", "%%7688\r\n\t\t"+right+"\r\n\t{19195a5b-6da0-11d0-afd3-00c04fd930c9}")
 	}
 	return world.Refusal{}

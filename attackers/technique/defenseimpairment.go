@@ -91,7 +91,7 @@ func written(path string) move {
 func stream(path string) move {
 	return move{"windows/sysmon 15", func(a *Attempt, f *Foothold) world.Refusal {
 		p := a.last(f)
-		a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, "Sysmon 15", "Image", p.Binary.Path, "TargetFilename", a.text(f, path), "Contents", "-", "Hash", p.Binary.Hashes)
+		a.World.Log(a.Now, a.Actor, p, "Sysmon 15", "TargetFilename", a.text(f, path), "Contents", "-", "Hash", p.Binary.Hashes)
 		return world.Refusal{}
 	}}
 }
@@ -105,7 +105,7 @@ func impairDefences(a *Attempt) Progress {
 	case "Set-MpPreference":
 		line := "Set-MpPreference -DisableRealtimeMonitoring $true"
 		a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, line)
+		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), line)
 	case "registry":
 		p := a.start(f, world.Reg, `reg add "HKLM\SOFTWARE\Policies\Microsoft\Windows Defender" /v DisableAntiSpyware /t REG_DWORD /d 1 /f`)
 		a.World.SetRegistryValue(a.Now+time.Second, a.Actor, p, `HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\DisableAntiSpyware`, "DWORD (0x00000001)")

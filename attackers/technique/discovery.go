@@ -216,7 +216,7 @@ func findHosts(a *Attempt) Progress {
 		a.start(f, adFind, `AdFind.exe -default -sc computers_active -csv`)
 	case "Get-ADComputer":
 		a.start(f, world.PowerShell, `powershell.exe -c "Get-ADComputer -Filter * -Properties *"`)
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, "Get-ADComputer -Filter * -Properties * | Select Name,OperatingSystem")
+		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), "Get-ADComputer -Filter * -Properties * | Select Name,OperatingSystem")
 	}
 	var p *world.Process
 	if f.Implant != nil {
@@ -306,7 +306,7 @@ func findAccounts(a *Attempt) Progress {
 		a.start(f, world.Net, `net user /domain`)
 	case "Get-ADUser":
 		a.start(f, world.PowerShell, `powershell.exe -c "Get-ADUser -Filter * -Properties MemberOf"`)
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, "Get-ADGroupMember 'Domain Admins' -Recursive")
+		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), "Get-ADGroupMember 'Domain Admins' -Recursive")
 	}
 	a.World.Flow(a.Now+2*time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(dc), Port: 389, Service: "ldap", Sent: 3e3, Received: 200e3, Duration: 2 * time.Second})
 	return success("the administrators' names are known")

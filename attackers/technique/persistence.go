@@ -39,9 +39,9 @@ var persistence = []*Technique{
 			if a.Tool == "schtasks" {
 				a.start(f, world.Schtasks, `schtasks /create /tn "OneDrive Updater" /tr "C:\Users\Public\agent.exe" /sc minute /mo 10 /ru SYSTEM /f`)
 			} else {
-				a.World.RunScript(a.Now, a.Actor, f.Host, `Register-ScheduledTask -TaskName "OneDrive Updater" -Action (New-ScheduledTaskAction -Execute C:\Users\Public\agent.exe) -Trigger (New-ScheduledTaskTrigger -AtLogon)`)
+				a.World.RunScript(a.Now, a.Actor, a.last(f), `Register-ScheduledTask -TaskName "OneDrive Updater" -Action (New-ScheduledTaskAction -Execute C:\Users\Public\agent.exe) -Trigger (New-ScheduledTaskTrigger -AtLogon)`)
 			}
-			a.World.CreateTask(a.Now+time.Second, a.Actor, f.Host, f.Account, `\OneDrive Updater`, `C:\Users\Public\agent.exe`, "")
+			a.World.CreateTask(a.Now+time.Second, a.Actor, f.Host, f.Account, world.Task{Name: `\OneDrive Updater`, Command: `C:\Users\Public\agent.exe`})
 			return a.persist(f, `C:\Users\Public\agent.exe`)
 		},
 	},
@@ -220,7 +220,7 @@ func settle(path string) func(a *Attempt, f *Foothold) string {
 // wmi is a part of a WMI subscription (Sysmon 19 filter, 20 consumer, 21 binding).
 func wmi(id, kind, text string) move {
 	return move{"windows/sysmon " + id, func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, "Sysmon "+id, "EventType", "Wmi"+kind+"Event", "Operation", "Created", "Name", " \"Updater\"", "Type", "Command Line", "Destination", text, "Query", text)
+		a.World.LogBy(a.Now, a.Actor, f.Host, f.Account, "Sysmon "+id, "EventType", "Wmi"+kind+"Event", "Operation", "Created", "Name", " \"Updater\"", "Type", "Command Line", "Destination", text, "Query", text)
 		return world.Refusal{}
 	}}
 }
@@ -269,7 +269,7 @@ func newDomainUser(name string) move {
 // webShellWindows and webShellLinux write a web shell and use it once.
 var (
 	webShellWindows = move{"windows/sysmon 1 11", func(a *Attempt, f *Foothold) world.Refusal {
-		p := &world.Process{Host: f.Host, PID: 3120, Binary: world.W3wp, CommandLine: `c:\windows\system32\inetsrv\w3wp.exe -ap "DefaultAppPool"`, Integrity: "High", GUID: "{00000000-0000-0000-0000-000000000c30}"}
+		p := f.Host.System(world.W3wp, `c:\windows\system32\inetsrv\w3wp.exe -ap "DefaultAppPool"`)
 		if r := a.World.CreateFile(a.Now, a.Actor, p, `C:\inetpub\wwwroot\aspnet_client\t.aspx`); !r.OK() {
 			return r
 		}
@@ -277,7 +277,7 @@ var (
 		return world.Refusal{}
 	}}
 	webShellLinux = move{"linux/auditd", func(a *Attempt, f *Foothold) world.Refusal {
-		p := &world.Process{Host: f.Host, PID: 812, Binary: world.Apache, CommandLine: "/usr/sbin/apache2 -k start", GUID: "{00000000-0000-0000-0000-00000000032c}"}
+		p := f.Host.System(world.Apache, "/usr/sbin/apache2 -k start")
 		a.World.StartProcess(a.Now, a.Actor, world.Start{Host: f.Host, Binary: world.Id, CommandLine: "id", Parent: p})
 		a.World.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: f.Host, Binary: world.UnixProgram("/usr/bin/whoami"), CommandLine: "whoami", Parent: p})
 		return world.Refusal{}

@@ -80,7 +80,7 @@ func becomeRoot(a *Attempt, f *Foothold) string { return rise(a, f) }
 // spooler is a driver that the print spooler loads for the attacker (CVE-2021-34527).
 func spooler(library string) move {
 	return move{"windows/sysmon 1 7 11", func(a *Attempt, f *Foothold) world.Refusal {
-		p := &world.Process{Host: f.Host, PID: 2412, Binary: world.Spoolsv, CommandLine: world.Spoolsv.Path, Integrity: "System", GUID: "{00000000-0000-0000-0000-00000000096c}"}
+		p := f.Host.System(world.Spoolsv, world.Spoolsv.Path)
 		a.World.CreateFile(a.Now, a.Actor, p, library)
 		a.World.LoadImage(a.Now, a.Actor, p, &world.Binary{Path: library, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
 		a.Process = a.World.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: f.Host, Binary: world.Cmd, CommandLine: "cmd.exe", Parent: p, Integrity: "System"})
@@ -92,7 +92,7 @@ func spooler(library string) move {
 func driver(path string) move {
 	return move{"windows/sysmon 6 11", func(a *Attempt, f *Foothold) world.Refusal {
 		a.World.CreateFile(a.Now, a.Actor, a.last(f), path)
-		a.World.WindowsLog(a.Now, a.Actor, f.Host, nil, "Sysmon 6", "ImageLoaded", path, "Signed", "true", "Signature", "Micro-Star International CO., LTD.", "SignatureStatus", "Valid", "Hashes", world.Signed(path, "Micro-Star International").Hashes)
+		a.World.LogBy(a.Now, a.Actor, f.Host, nil, "Sysmon 6", "ImageLoaded", path, "Signed", "true", "Signature", "Micro-Star International CO., LTD.", "SignatureStatus", "Valid", "Hashes", world.Signed(path, "Micro-Star International").Hashes)
 		return world.Refusal{}
 	}}
 }
@@ -100,7 +100,7 @@ func driver(path string) move {
 // tampered is a program whose image was replaced in memory (Sysmon 25).
 func tampered(b *world.Binary) move {
 	return move{"windows/sysmon 25", func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, "Sysmon 25", "Image", b.Path, "Type", "Image is replaced")
+		a.World.Log(a.Now, a.Actor, f.Host.Program(b, b.Path, f.Account), "Sysmon 25")
 		return world.Refusal{}
 	}}
 }

@@ -178,7 +178,7 @@ func child(b *world.Binary, line string) move {
 // asSystem runs a program as SYSTEM below services or a given parent.
 func asSystem(parent, b *world.Binary, line string) move {
 	return move{"windows/sysmon 1", func(a *Attempt, f *Foothold) world.Refusal {
-		from := &world.Process{Host: f.Host, PID: 812, Binary: parent, CommandLine: parent.Path, Integrity: "System", GUID: "{00000000-0000-0000-0000-00000000032c}"}
+		from := f.Host.System(parent, parent.Path)
 		a.Process = a.World.StartProcess(a.Now, a.Actor, world.Start{Host: f.Host, Binary: b, CommandLine: a.text(f, line), Parent: from, Integrity: "System"})
 		return world.Refusal{}
 	}}
@@ -187,7 +187,7 @@ func asSystem(parent, b *world.Binary, line string) move {
 // under runs a program as the user below a given program.
 func under(parent, b *world.Binary, line string) move {
 	return move{"windows/sysmon 1", func(a *Attempt, f *Foothold) world.Refusal {
-		from := &world.Process{Host: f.Host, PID: 5344, Binary: parent, CommandLine: `"` + parent.Path + `"`, Account: f.Account, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-0000000014e0}"}
+		from := f.Host.Program(parent, `"` + parent.Path + `"`, f.Account)
 		a.Process = a.World.StartProcess(a.Now, a.Actor, world.Start{Host: f.Host, Account: f.Account, Binary: b, CommandLine: a.text(f, line), Parent: from})
 		return world.Refusal{}
 	}}
@@ -219,7 +219,7 @@ func (a *Attempt) last(f *Foothold) *world.Process {
 	if f.Implant != nil {
 		return f.Implant.Process
 	}
-	return &world.Process{Host: f.Host, PID: 4000, Binary: world.PowerShell, CommandLine: world.PowerShell.Path, Account: f.Account, Integrity: "Medium", GUID: "{00000000-0000-0000-0000-000000000fa0}"}
+	return f.Host.Program(world.PowerShell, world.PowerShell.Path, f.Account)
 }
 
 // file writes a file by the program before.
@@ -243,7 +243,7 @@ func powershell(line string) move {
 	return move{"windows/sysmon 1, windows/powershell 4104", func(a *Attempt, f *Foothold) world.Refusal {
 		t := a.text(f, line)
 		a.Process = a.start(f, world.PowerShell, `powershell.exe -NoProfile -Command "`+t+`"`)
-		a.World.RunScript(a.Now+500*time.Millisecond, a.Actor, f.Host, t)
+		a.World.RunScript(a.Now+500*time.Millisecond, a.Actor, a.Process, t)
 		return world.Refusal{}
 	}}
 }
@@ -251,7 +251,7 @@ func powershell(line string) move {
 // block is a script that runs in a PowerShell already there.
 func block(text string) move {
 	return move{"windows/powershell 4104", func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.RunScript(a.Now, a.Actor, f.Host, a.text(f, text))
+		a.World.RunScript(a.Now, a.Actor, a.last(f), a.text(f, text))
 		return world.Refusal{}
 	}}
 }
@@ -291,7 +291,7 @@ func pipe(name string) move {
 // log writes an event of a Windows log: names and values in turn.
 func log(id string, pairs ...string) move {
 	return move{"windows/" + strings.ToLower(id), func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.WindowsLog(a.Now, a.Actor, f.Host, f.Account, id, a.texts(f, pairs)...)
+		a.World.LogBy(a.Now, a.Actor, f.Host, f.Account, id, a.texts(f, pairs)...)
 		return world.Refusal{}
 	}}
 }
@@ -300,7 +300,7 @@ func log(id string, pairs ...string) move {
 func atController(id string, pairs ...string) move {
 	return move{"windows/" + strings.ToLower(id), func(a *Attempt, f *Foothold) world.Refusal {
 		if dc := a.World.DomainController(f.Host); dc != nil {
-			a.World.WindowsLog(a.Now, a.Actor, dc, f.Account, id, a.texts(f, pairs)...)
+			a.World.LogBy(a.Now, a.Actor, dc, f.Account, id, a.texts(f, pairs)...)
 		}
 		return world.Refusal{}
 	}}

@@ -44,7 +44,7 @@ var ecsNames = []struct {
 // have under another name yet.
 func ecsFields(e *event.Event, value func(path string) string) {
 	for _, n := range ecsNames {
-		setAbsent(e, n.to, value(n.path))
+		e.SetAbsent(n.to, value(n.path))
 	}
 }
 

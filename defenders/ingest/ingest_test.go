@@ -94,20 +94,6 @@ func TestUnnamedDataOfClassicEventsIsRead(t *testing.T) {
 	require.Equal(t, event.LogSource{Category: "ps_classic_start", Product: "windows", Service: "powershell-classic"}, got.Source)
 }
 
-// Each service that public rules name has a channel that brings its events.
-func TestWindowsServicesHaveChannels(t *testing.T) {
-	carried := map[string]bool{}
-	for _, service := range windowsServices {
-		carried[service] = true
-	}
-	for _, service := range []string{"application", "applocker", "appmodel-runtime", "appxdeployment-server", "appxpackaging-om", "bits-client", "capi2",
-		"certificateservicesclient-lifecycle-system", "codeintegrity-operational", "diagnosis-scripted", "dns-client", "dns-server", "driver-framework", "firewall-as",
-		"iis-configuration", "ldap", "lsa-server", "microsoft-servicebus-client", "msexchange-management", "ntlm", "openssh", "powershell-classic", "security",
-		"security-mitigations", "shell-core", "smbclient-security", "smbserver-connectivity", "sysmon", "system", "taskscheduler",
-		"terminalservices-localsessionmanager", "windefend", "wmi"} {
-		require.True(t, carried[service], service)
-	}
-}
 
 func TestZeekJSONAndTSV(t *testing.T) {
 	got, s := read(t, "conn.log", "auto", `{"ts":1588205199.82,"uid":"C1","id_orig_h":"10.0.1.6","id.resp_h":"10.0.0.4","id_resp_p":53,"proto":"udp"}

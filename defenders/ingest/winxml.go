@@ -341,7 +341,7 @@ func finishLinuxSysmon(e *event.Event) string {
 	if id == "" {
 		return "no EventID"
 	}
-	e.Source = event.LogSource{Product: "linux", Service: "sysmon", Category: sysmonCategories[id]}
+	e.Source = event.LogSource{Product: "linux", Service: "sysmon", Category: event.SysmonCategory(id)}
 	e.Observed = e.Time
 	return ""
 }

@@ -30,6 +30,7 @@ func NewStage() (*Stage, error) {
 		all := 1.0
 		spec.Sensors[i].Coverage, spec.Sensors[i].Loss = &all, 0
 	}
+	spec.Sensors = append(spec.Sensors, world.SensorSpec{Name: "whole audit", Channels: event.AuditNames()})
 	epoch, err := scenarios.WeekTime("")
 	return &Stage{spec, epoch}, err
 }

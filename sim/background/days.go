@@ -147,7 +147,7 @@ func (b *Background) patch(a *actor, now time.Duration, s *sim.Stream) outcome {
 		fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)),
 	)
 	if s.Bool(0.1) {
-		w.WindowsLog(
+		w.LogBy(
 			now+8*time.Minute,
 			a.as,
 			h,
@@ -193,15 +193,7 @@ func (b *Background) audit(a *actor, now time.Duration, s *sim.Stream) outcome {
 		}
 	}
 	what := sim.Pick(s, audited)
-	shell := &world.Process{
-		Host:        a.host,
-		PID:         3388,
-		Binary:      world.Cmd,
-		CommandLine: "cmd.exe",
-		Account:     who,
-		Integrity:   "High",
-		GUID:        "{00000000-0000-0000-0000-000000000d3c}",
-	}
+	shell := a.host.Program(world.Cmd, "cmd.exe", who)
 	w.StartProcess(
 		now,
 		a.as,

@@ -85,14 +85,7 @@ func (b *Background) addMachines() {
 // windowsRoutine is one thing that Windows does by itself.
 func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w, h := b.world, a.host
-	svchost := &world.Process{
-		Host:        h,
-		PID:         900,
-		Binary:      world.Svchost,
-		CommandLine: `C:\Windows\system32\svchost.exe -k netsvcs -p -s Schedule`,
-		GUID:        "{00000000-0000-0000-0000-000000000384}",
-		Integrity:   "System",
-	}
+	svchost := h.Service(world.ServiceSchedule)
 	start := func(binary *world.Binary, line string) *world.Process {
 		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: svchost})
 	}
@@ -121,14 +114,7 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 			fmt.Sprintf("DWORD (0x%08x)", s.IntN(1<<31)),
 		)
 	case 5:
-		defender := &world.Process{
-			Host:        h,
-			PID:         3004,
-			Binary:      world.Defender,
-			CommandLine: world.Defender.Path,
-			GUID:        "{00000000-0000-0000-0000-000000000bbc}",
-			Integrity:   "System",
-		}
+		defender := h.System(world.Defender, world.Defender.Path)
 		w.AccessProcess(now, a.as, defender, world.Lsass, "0x1000", world.UsualCallTrace)
 		w.AccessProcess(now, a.as, svchost, world.Svchost, "0x1400", world.UsualCallTrace)
 	case 6:
@@ -149,13 +135,7 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 		w.CreateRemoteThread(
 			now,
 			a.as,
-			&world.Process{
-				Host:        h,
-				PID:         560,
-				Binary:      csrss,
-				CommandLine: csrss.Path,
-				GUID:        "{00000000-0000-0000-0000-000000000230}",
-			},
+			h.Console(),
 			world.Conhost,
 			"CtrlRoutine",
 		)
@@ -163,12 +143,7 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	return outcome{}
 }
 
-var csrss = &world.Binary{
-	Path:         `C:\Windows\System32\csrss.exe`,
-	OriginalName: "CSRSS.Exe",
-	Company:      "Microsoft Corporation",
-	Signed:       true,
-}
+var crond = world.UnixProgram("/usr/sbin/cron")
 
 var cronJobs = []struct {
 	binary *world.Binary
@@ -186,13 +161,7 @@ var cronJobs = []struct {
 
 func (b *Background) linuxRoutine(a *actor, now time.Duration, s *sim.Stream) outcome {
 	job := sim.Pick(s, cronJobs)
-	cron := &world.Process{
-		Host:        a.host,
-		PID:         700,
-		Binary:      &world.Binary{Path: "/usr/sbin/cron"},
-		CommandLine: "/usr/sbin/cron -f",
-		GUID:        "-",
-	}
+	cron := a.host.System(crond, "/usr/sbin/cron -f")
 	b.world.StartProcess(now, a.as, world.Start{Host: a.host, Binary: job.binary, CommandLine: job.line, Parent: cron})
 	return outcome{}
 }

@@ -177,17 +177,7 @@ const browserAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.
 
 // running is a program that the person has had open for long.
 func (b *Background) running(a *actor, binary *world.Binary) *world.Process {
-	return &world.Process{
-		Host:        a.host,
-		Account:     a.account,
-		Binary:      binary,
-		CommandLine: `"` + binary.Path + `"`,
-		Integrity:   "Medium",
-		PID: uint32(
-			2000+sim.Key(a.account.Name+binary.Path)%20000,
-		) &^ 3,
-		GUID: fmt.Sprintf("{%08x-0000-0000-0000-000000000001}", uint32(sim.Key(a.account.Name+binary.Path))),
-	}
+	return a.host.Program(binary, `"`+binary.Path+`"`, a.account)
 }
 
 // slowed charges part of a person's time when traffic is shaped on the way.
@@ -468,13 +458,7 @@ func (b *Background) unlock(a *actor, now time.Duration, s *sim.Stream) outcome 
 				Account:     a.account,
 				Binary:      world.RuntimeBroker,
 				CommandLine: world.RuntimeBroker.Path + " -Embedding",
-				Parent: &world.Process{
-					Host:        a.host,
-					PID:         812,
-					Binary:      world.Svchost,
-					CommandLine: `C:\Windows\system32\svchost.exe -k DcomLaunch -p`,
-					GUID:        "{00000000-0000-0000-0000-000000000002}",
-				},
+				Parent:      a.host.Service(world.ServiceDCOM),
 			},
 		)
 	}
@@ -589,7 +573,7 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 				Integrity:   "High",
 			},
 		)
-		w.RunScript(now, a.as, target, sim.Pick(s, honestScripts))
+		w.RunScript(now, a.as, target.Program(world.WsmProvHost, `C:\Windows\system32\wsmprovhost.exe -Embedding`, a.account), sim.Pick(s, honestScripts))
 		w.LoadImage(now, a.as, shell, combase)
 	case 2:
 		if r := b.connect(a, now, target, 135, "dce_rpc", console); !r.OK() {
@@ -614,7 +598,7 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 				Integrity:   "High",
 			},
 		)
-		w.CreateTask(now+time.Second, a.as, target, a.account, name, `C:\Program Files\IT\maintenance.cmd`, "")
+		w.CreateTask(now+time.Second, a.as, target, a.account, world.Task{Name: name, Command: `C:\Program Files\IT\maintenance.cmd`})
 	case 3:
 		if r := b.connect(a, now, target, 3389, "rdp", b.running(a, world.Mstsc)); !r.OK() {
 			return refused(r)

@@ -277,6 +277,27 @@ const (
 	DstPort                                // dst_port
 	ClientURIExtension                     // c-uri-extension
 	ClientURIQuery                         // c-uri-query
+	MissedBytes                            // missed_bytes
+	OrigIPBytes                            // orig_ip_bytes
+	RespIPBytes                            // resp_ip_bytes
+	DNSRtt                                 // rtt
+	DNSTC                                  // TC
+	DNSRD                                  // RD
+	DNSZ                                   // Z
+	Qclass                                 // qclass
+	QclassName                             // qclass_name
+	Qtype                                  // qtype
+	Rcode                                  // rcode
+	CertChainFuids                         // cert_chain_fuids
+	ClientCertChainFuids                   // client_cert_chain_fuids
+	SSLHistory                             // ssl_history
+	FileDepth                              // depth
+	FileAnalyzers                          // analyzers
+	MissingBytes                           // missing_bytes
+	OverflowBytes                          // overflow_bytes
+	TimedOut                               // timedout
+	ConnUIDs                               // conn_uids
+	TransDepth                             // trans_depth
 
 	// NumFields is the size of the table.
 	NumFields
@@ -549,6 +570,27 @@ var fieldNames = [NumFields]string{
 	DstPort:                   "dst_port",
 	ClientURIExtension:        "c-uri-extension",
 	ClientURIQuery:            "c-uri-query",
+	MissedBytes:               "missed_bytes",
+	OrigIPBytes:               "orig_ip_bytes",
+	RespIPBytes:               "resp_ip_bytes",
+	DNSRtt:                    "rtt",
+	DNSTC:                     "TC",
+	DNSRD:                     "RD",
+	DNSZ:                      "Z",
+	Qclass:                    "qclass",
+	QclassName:                "qclass_name",
+	Qtype:                     "qtype",
+	Rcode:                     "rcode",
+	CertChainFuids:            "cert_chain_fuids",
+	ClientCertChainFuids:      "client_cert_chain_fuids",
+	SSLHistory:                "ssl_history",
+	FileDepth:                 "depth",
+	FileAnalyzers:             "analyzers",
+	MissingBytes:              "missing_bytes",
+	OverflowBytes:             "overflow_bytes",
+	TimedOut:                  "timedout",
+	ConnUIDs:                  "conn_uids",
+	TransDepth:                "trans_depth",
 }
 
 var fieldByName = func() map[string]Field {

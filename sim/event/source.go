@@ -40,6 +40,15 @@ const (
 	ChannelWebServer
 	ChannelDecoy
 	ChannelCloud
+	// Parts of Windows' logs that an estate may leave off, since they are many.
+	ChannelProcessAudit   // Security 4688
+	ChannelProcessEnd     // Security 4689, Sysmon 5
+	ChannelHandleAudit    // Security 4656 to 4663, 4690: handles to files, keys, processes
+	ChannelPrivilegeAudit // Security 4627, 4673, 4674, 4703
+	ChannelNetworkAudit   // Security 5152 to 5158
+	ChannelDirectoryAudit // Security 4662, 5136 to 5141
+	ChannelModules        // PowerShell 4103, 4105, 4106 and the classic log
+	ChannelWindowsLogs    // Task Scheduler, WMI, BITS, remote desktop, Defender and others
 	NumChannels
 )
 
@@ -55,6 +64,14 @@ var channelNames = [NumChannels]string{
 	"webserver",
 	"decoy",
 	"cloud",
+	"process_audit",
+	"process_end",
+	"handle_audit",
+	"privilege_audit",
+	"network_audit",
+	"directory_audit",
+	"powershell_modules",
+	"windows_logs",
 }
 
 // ChannelByName finds a channel, reporting false for an unknown name.
@@ -69,6 +86,9 @@ func ChannelByName(name string) (Channel, bool) {
 
 // ChannelNames lists the names that sensor definitions may use.
 func ChannelNames() []string { return channelNames[:] }
+
+// AuditNames lists the names of the parts of Windows' logs that an estate may leave off.
+func AuditNames() []string { return channelNames[ChannelProcessAudit:] }
 
 // Kind is one type of event that the simulated estate emits: its log source, the
 // channel that carries it and, on Windows, its event id and provider.
@@ -87,12 +107,16 @@ const (
 	powershellLog    = "Microsoft-Windows-PowerShell/Operational"
 )
 
-func sysmon(id, category string) Kind {
-	return Kind{LogSource{category, "windows", "sysmon"}, ChannelSysmon, id, sysmonLog, sysmonProvider}
+func sysmon(id, category string) Kind { return sysmonOn(id, category, ChannelSysmon) }
+
+func sysmonOn(id, category string, channel Channel) Kind {
+	return Kind{LogSource{category, "windows", "sysmon"}, channel, id, sysmonLog, sysmonProvider}
 }
 
-func security(id, category string) Kind {
-	return Kind{LogSource{category, "windows", "security"}, ChannelSecurity, id, "Security", securityProvider}
+func security(id, category string) Kind { return audited(id, category, ChannelSecurity) }
+
+func audited(id, category string, channel Channel) Kind {
+	return Kind{LogSource{category, "windows", "security"}, channel, id, "Security", securityProvider}
 }
 
 func zeek(stream, category string) Kind {
@@ -103,7 +127,7 @@ func zeek(stream, category string) Kind {
 var (
 	SysmonProcess       = sysmon("1", "process_creation")
 	SysmonNetwork       = sysmon("3", "network_connection")
-	SysmonProcessEnd    = sysmon("5", "process_termination")
+	SysmonProcessEnd    = sysmonOn("5", "process_termination", ChannelProcessEnd)
 	SysmonImageLoad     = sysmon("7", "image_load")
 	SysmonRemoteThread  = sysmon("8", "create_remote_thread")
 	SysmonRawRead       = sysmon("9", "raw_access_thread")
@@ -121,7 +145,8 @@ var (
 	SecurityLogoff         = security("4634", "")
 	SecurityExplicitLogon  = security("4648", "")
 	SecurityPrivileges     = security("4672", "")
-	SecurityProcess        = security("4688", "process_creation")
+	SecurityProcess        = audited("4688", "process_creation", ChannelProcessAudit)
+	SecurityProcessEnd     = audited("4689", "", ChannelProcessEnd)
 	SecurityService        = security("4697", "")
 	SecurityTask           = security("4698", "")
 	SecurityUserCreated    = security("4720", "")

@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"hemostat/sim"
 )
@@ -17,6 +18,7 @@ type Binary struct {
 	Version      string
 	Hashes       string
 	Signed       bool
+	lifetime     time.Duration // how long a run lasts; 0 when its end is not told
 }
 
 // Name is the file's name without its folder.
@@ -38,8 +40,11 @@ func system(path, original, description string) *Binary {
 }
 
 func binary(path, original, company, product, description, version string) *Binary {
-	b := &Binary{path, original, company, product, description, version, "", true}
-	b.Hashes = hashesOf(path)
+	b := &Binary{
+		Path: path, OriginalName: original, Company: company, Product: product, Description: description, Version: version,
+		Signed: true, Hashes: hashesOf(path),
+	}
+	b.lifetime = lifetimes[strings.ToLower(b.Name())]
 	return b
 }
 

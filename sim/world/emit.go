@@ -35,6 +35,9 @@ func (w *World) begin(now time.Duration, kind *event.Kind, h *Host, a *Actor, fi
 	return e
 }
 
+// skip is begin for an event that is known not to be collected.
+func (w *World) skip(a *Actor) { a.next++ }
+
 // onHost tells whether a channel is collected by an agent on the host itself.
 func onHost(c event.Channel) bool {
 	return c != event.ChannelZeek && c != event.ChannelProxy && c != event.ChannelCloud

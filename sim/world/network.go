@@ -1,6 +1,8 @@
 package world
 
 import (
+	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,17 +30,23 @@ func (w *World) Flow(now time.Duration, a *Actor, f Flow) {
 	if f.UDP {
 		proto = "udp"
 	}
-	if e := w.begin(now, &event.ZeekConn, watcher(f.From, f.To), a, 18); e != nil {
+	if e := w.begin(now, &event.ZeekConn, watcher(f.From, f.To), a, 22); e != nil {
 		w.flow(e, now, a, f.From, f.To, f.Port, proto)
 		e.Set(event.ConnService, f.Service)
 		e.Set(event.ConnDuration, w.seconds(f.Duration))
 		e.Set(event.OrigBytes, w.arena.Uint(f.Sent))
 		e.Set(event.RespBytes, w.arena.Uint(f.Received))
-		e.Set(event.ConnState, stateOr(f.State))
-		e.Set(event.OrigPkts, w.arena.Uint(1+f.Sent/1400))
-		e.Set(event.RespPkts, w.arena.Uint(1+f.Received/1400))
+		state := stateOr(f.State)
+		e.Set(event.ConnState, state)
+		e.Set(event.ConnHistory, historyOf(state, f.UDP))
+		sent, received := 1+f.Sent/1400, 1+f.Received/1400
+		e.Set(event.OrigPkts, w.arena.Uint(sent))
+		e.Set(event.RespPkts, w.arena.Uint(received))
 		e.Set(event.LocalOrig, boolText(f.From.Host != nil))
 		e.Set(event.LocalResp, boolText(f.To.Host != nil))
+		e.Set(event.MissedBytes, "0")
+		e.Set(event.OrigIPBytes, w.arena.Uint(f.Sent+ipHeader*sent))
+		e.Set(event.RespIPBytes, w.arena.Uint(f.Received+ipHeader*received))
 		w.finish(e, a)
 	}
 	if f.Process == nil || f.From.Host == nil || !f.From.Host.Windows() {
@@ -59,6 +67,48 @@ func (w *World) Flow(now time.Duration, a *Actor, f Flow) {
 		e.Set(event.DestinationIsIpv6, "false")
 		w.finish(e, a)
 	}
+	w.filtered(now, a, f)
+}
+
+// ipHeader is the size of the headers of IP and TCP in a packet.
+const ipHeader = 40
+
+// historyOf is Zeek's history of a connection's packets in its state.
+func historyOf(state string, udp bool) string {
+	switch {
+	case state == "S0" && !udp:
+		return "S"
+	case state == "REJ":
+		return "Sr"
+	case state == "S0":
+		return "D"
+	case udp:
+		return "Dd"
+	}
+	return "ShADadFf"
+}
+
+// filtered is a connection as the filtering platform of Windows audits it: a port bound
+// (5158) and the connection permitted (5156) at the originator, and at the other end.
+func (w *World) filtered(now time.Duration, a *Actor, f Flow) {
+	if f.From.Host.sensors[event.ChannelNetworkAudit] == nil {
+		w.skip(a)
+		w.skip(a)
+	} else {
+		protocol := "6"
+		if f.UDP {
+			protocol = "17"
+		}
+		port := w.port(a, f.From.Host)
+		w.Log(now, a, f.Process, "Security 5158", "SourcePort", port, "Protocol", protocol)
+		w.Log(now, a, f.Process, "Security 5156", "SourcePort", port, "DestAddress", f.To.IP(), "DestPort", w.arena.Uint(uint64(f.Port)), "Protocol", protocol)
+	}
+	if to := f.To.Host; to == nil || to.sensors[event.ChannelNetworkAudit] == nil || !to.Windows() {
+		w.skip(a)
+		return
+	}
+	w.Log(now, a, f.To.Host.System(Lsass, Lsass.Path), "Security 5156", "Direction", "%%14592", "SourcePort", w.arena.Uint(uint64(f.Port)),
+		"DestAddress", f.From.IP(), "DestPort", w.port(a, f.From.Host), "LayerName", "%%14610", "LayerRTID", "44")
 }
 
 func destinationName(e Endpoint) string {
@@ -137,13 +187,28 @@ func (w *World) Resolve(now time.Duration, a *Actor, h *Host, p *Process, name, 
 	if answer == "" {
 		rcode = "NXDOMAIN"
 	}
-	if e := w.begin(now, &event.ZeekDNS, h, a, 14); e != nil {
+	if e := w.begin(now, &event.ZeekDNS, h, a, 22); e != nil {
 		w.flow(e, now, a, At(h), At(dc), 53, "udp")
 		e.Set(event.DNSQuery, name)
 		e.Set(event.QtypeName, qtype)
 		e.Set(event.RcodeName, rcode)
-		e.Set(event.DNSAnswers, answer)
+		if answer != "" {
+			e.Set(event.DNSAnswers, answer)
+			e.Set(event.TTLs, "300.000000")
+		}
 		e.Set(event.Rejected, "false")
+		u := unique(a, h, 53)
+		e.Set(event.TransID, w.arena.Uint(u%65536))
+		e.Set(event.AA, boolText(strings.HasSuffix(name, w.Domain)))
+		e.Set(event.RA, "true")
+		e.Set(event.DNSRtt, w.seconds(time.Duration(300+u>>16%40_000)*time.Microsecond))
+		e.Set(event.DNSTC, "false")
+		e.Set(event.DNSRD, "true")
+		e.Set(event.DNSZ, "0")
+		e.Set(event.Qclass, "1")
+		e.Set(event.QclassName, "C_INTERNET")
+		e.Set(event.Qtype, queryType(qtype))
+		e.Set(event.Rcode, queryCode(rcode))
 		w.finish(e, a)
 	}
 	if p == nil || !h.Windows() {
@@ -157,9 +222,51 @@ func (w *World) Resolve(now time.Duration, a *Actor, h *Host, p *Process, name, 
 			status = "9003"
 		}
 		e.Set(event.QueryStatus, status)
-		e.Set(event.QueryResults, w.arena.Join("::ffff:", answer, ";"))
+		results := "-"
+		if answer != "" {
+			results = w.arena.Join("::ffff:", answer, ";")
+		}
+		e.Set(event.QueryResults, results)
 		w.finish(e, a)
 	}
+}
+
+// queryType is the number of a type of DNS record (RFC 1035 and its successors).
+func queryType(name string) string {
+	switch name {
+	case "NS":
+		return "2"
+	case "CNAME":
+		return "5"
+	case "PTR":
+		return "12"
+	case "MX":
+		return "15"
+	case "TXT":
+		return "16"
+	case "AAAA":
+		return "28"
+	case "SRV":
+		return "33"
+	case "NULL":
+		return "10"
+	case "ANY":
+		return "255"
+	}
+	return "1"
+}
+
+// queryCode is the number of a DNS response code (RFC 1035).
+func queryCode(name string) string {
+	switch name {
+	case "NXDOMAIN":
+		return "3"
+	case "SERVFAIL":
+		return "2"
+	case "REFUSED":
+		return "5"
+	}
+	return "0"
 }
 
 // TLSFingerprint is what a TLS client offers, as Zeek's ssl log and JA4 see it.
@@ -213,7 +320,7 @@ func (w *World) TLS(
 	issuer, subject string,
 	valid bool,
 ) {
-	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 18)
+	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 24)
 	if e == nil {
 		return
 	}
@@ -232,6 +339,10 @@ func (w *World) TLS(
 			status = "self signed certificate"
 		}
 		e.Set(event.ValidationStatus, status)
+		u := unique(a, watcher(from, to), 11)
+		e.Set(event.CertChainFuids, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u, 17) }))
+		e.Set(event.ClientCertChainFuids, "")
+		e.Set(event.SSLHistory, "CsxknGIi")
 	}
 	e.Set(event.NextProtocol, hello.NextProto)
 	e.Set(event.ClientCiphers, hello.Ciphers)
@@ -259,7 +370,7 @@ type Request struct {
 // HTTP records a clear-text request (Zeek http) and, when a host of the estate
 // serves it, the web server's access log.
 func (w *World) HTTP(now time.Duration, a *Actor, r Request) {
-	if e := w.begin(now, &event.ZeekHTTP, watcher(r.From, r.To), a, 18); e != nil {
+	if e := w.begin(now, &event.ZeekHTTP, watcher(r.From, r.To), a, 22); e != nil {
 		w.flow(e, now, a, r.From, r.To, r.Port, "")
 		e.Set(event.HTTPMethod, r.Method)
 		e.Set(event.HTTPHost, r.Host)
@@ -267,12 +378,20 @@ func (w *World) HTTP(now time.Duration, a *Actor, r Request) {
 		e.Set(event.Referrer, r.Referrer)
 		e.Set(event.UserAgent, r.Agent)
 		e.Set(event.HTTPStatus, r.Status)
+		e.Set(event.StatusMsg, statusText(r.Status))
+		e.Set(event.TransDepth, "1")
+		e.Set(event.TLSVersion, "1.1")
 		e.Set(event.RespMimeTypes, r.MIME)
 		e.Set(event.RequestBodyLen, w.arena.Uint(r.Sent))
 		e.Set(event.ResponseBodyLen, w.arena.Uint(r.Received))
 		w.finish(e, a)
 	}
 	w.WebAccess(now, a, r)
+}
+
+func statusText(status string) string {
+	code, _ := strconv.Atoi(status)
+	return http.StatusText(code)
 }
 
 // WebAccess records a request in the access log of the serving host only; Zeek
@@ -334,7 +453,7 @@ func (w *World) withQuery(uri, query string) string {
 
 // TransferFile records a file seen in a flow (Zeek files).
 func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, source, mime, name string, bytes uint64) {
-	e := w.begin(now, &event.ZeekFiles, watcher(from, to), a, 12)
+	e := w.begin(now, &event.ZeekFiles, watcher(from, to), a, 20)
 	if e == nil {
 		return
 	}
@@ -349,6 +468,15 @@ func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, sou
 	e.Set(event.IsOrig, "true")
 	e.Set(event.TxHosts, from.IP())
 	e.Set(event.RxHosts, to.IP())
+	e.Set(event.FileDepth, "0")
+	e.Set(event.FileAnalyzers, "MD5,SHA1")
+	e.Set(event.ConnDuration, "0.000000")
+	e.Set(event.MissingBytes, "0")
+	e.Set(event.OverflowBytes, "0")
+	e.Set(event.TimedOut, "false")
+	e.Set(event.MD5, w.arena.Text(32, func(b []byte) []byte { return appendHex(appendHex(b, u, 16), u*31, 16) }))
+	e.Set(event.SHA1, w.arena.Text(40, func(b []byte) []byte { return appendHex(appendHex(appendHex(b, u*7, 16), u*11, 16), u, 8) }))
+	e.Set(event.ConnUIDs, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u*13, 17) }))
 	w.finish(e, a)
 }
 

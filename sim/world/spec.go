@@ -97,7 +97,7 @@ type DataSpec struct {
 type SensorSpec struct {
 	Pos      strictyaml.Pos `yaml:"-"`
 	Name     string         `yaml:"name" required:"true" name:"true" doc:"name of the sensor"`
-	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver, decoy, cloud"`
+	Channels []string       `yaml:"channels" required:"true" doc:"what it collects: sysmon, security, system, powershell, sshd, auditd, zeek, proxy, webserver, decoy, cloud; parts of Windows logs that an estate may leave off: process_audit, process_end, handle_audit, privilege_audit, network_audit, directory_audit, powershell_modules, windows_logs"`
 	Zones    []string       `yaml:"zones" doc:"zones it covers; all when absent"`
 	Roles    []role.Role    `yaml:"roles" doc:"host roles it covers; all when absent"`
 	Coverage *float64       `yaml:"coverage" doc:"share of those hosts that have it, 0 to 1; 1 when absent"`

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"hemostat/sim/event"
-	"hemostat/sim/role"
 )
 
 // Process is a running program, as far as events need to know it.
@@ -74,10 +73,25 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 		e.Set(event.RuleName, "-")
 		w.finish(e, a)
 	}
-	if s.Host.Role != role.Workstation {
-		w.securityProcess(now, a, p)
+	w.securityProcess(now, a, p)
+	w.usePrivileges(now, a, p)
+	if p.Binary.Name() == "powershell.exe" {
+		w.startPowerShell(now, a, p)
+	}
+	if p.Binary.lifetime > 0 {
+		w.EndProcess(now+p.Binary.lifetime, a, p)
 	}
 	return p
+}
+
+// usePrivileges is what a process with rights does first: it turns them on (4703) and uses
+// them (4673).
+func (w *World) usePrivileges(now time.Duration, a *Actor, p *Process) {
+	if p.Integrity != "High" && p.Integrity != "System" {
+		return
+	}
+	w.Log(now, a, p, "Security 4703")
+	w.Log(now, a, p, "Security 4673", "Service", "LsaRegisterLogonProcess()")
 }
 
 func (w *World) securityProcess(now time.Duration, a *Actor, p *Process) {
@@ -143,25 +157,28 @@ func (p *Process) parent() *Process {
 // session is the process from which an account's programs start: the shell of a
 // user, the service manager of the system.
 func (h *Host) session(a *Account) *Process {
-	b, line := Services, `C:\Windows\system32\services.exe`
 	switch {
 	case !h.Windows() && a == nil:
-		b, line = linux("/sbin/init"), "/sbin/init"
-	case !h.Windows():
-		b, line = Bash, "-bash"
-	case a != nil:
+		return h.System(initd, "/sbin/init")
+	case h.Windows() && a == nil:
+		return h.System(Services, `C:\Windows\system32\services.exe`)
+	}
+	b, line := Bash, "-bash"
+	if h.Windows() {
 		b, line = Explorer, `C:\Windows\Explorer.EXE`
 	}
-	return &Process{
-		Host:        h,
-		PID:         uint32(600+h.machine%300) &^ 3,
-		Binary:      b,
-		CommandLine: line,
-		Account:     a,
-		Integrity:   "Medium",
-		GUID:        "{00000000-0000-0000-0000-000000000000}",
+	pid := 3000 + (h.machine^uint64(a.Index)*0x9e3779b97f4a7c15)>>8%4000&^3
+	p := &Process{
+		Host: h, PID: uint32(pid), Binary: b, CommandLine: line, Account: a, Integrity: "Medium",
+		GUID: processGUID(h.machine, pid), LogonID: h.logonID(a),
 	}
+	if h.Windows() {
+		p.Parent = h.System(Userinit, `C:\Windows\system32\userinit.exe`)
+	}
+	return p
 }
+
+var initd = linux("/sbin/init")
 
 func directoryOr(given, usual string) string {
 	if given != "" {
@@ -266,14 +283,38 @@ func (w *World) CreateRemoteThread(now time.Duration, a *Actor, from *Process, t
 // AccessProcess is one process opening another (Sysmon 10). The access mask is
 // hexadecimal, such as 0x1010; the trace names the modules of the call stack.
 func (w *World) AccessProcess(now time.Duration, a *Actor, from *Process, target *Binary, mask, trace string) {
-	e := w.begin(now, &event.SysmonProcessAccess, from.Host, a, 14)
-	if e == nil {
-		return
+	if e := w.begin(now, &event.SysmonProcessAccess, from.Host, a, 14); e != nil {
+		w.between(e, now, from, target, unique(a, from.Host, 10))
+		e.Set(event.GrantedAccess, mask)
+		e.Set(event.CallTrace, trace)
+		w.finish(e, a)
 	}
-	w.between(e, now, from, target, unique(a, from.Host, 10))
-	e.Set(event.GrantedAccess, mask)
-	e.Set(event.CallTrace, trace)
-	w.finish(e, a)
+	if target == Lsass { // the one process that Windows audits by itself
+		w.openObject(now, a, from, "Process", `\Device\HarddiskVolume2\Windows\System32\lsass.exe`, mask, "%%4484\r\n\t\t\t\t%%4490\r\n\t\t\t\t")
+	}
+}
+
+// openObject is a handle to an audited object: asked for (4656), used (4663), duplicated
+// (4690) and closed (4658).
+func (w *World) openObject(now time.Duration, a *Actor, p *Process, kind, name, mask, list string) {
+	handle := w.arena.Hex(0x100 + unique(a, p.Host, 4656)%0x2000&^3)
+	about := []string{"ObjectType", kind, "ObjectName", name, "AccessMask", mask, "AccessList", list, "HandleId", handle}
+	w.Log(now, a, p, "Security 4656", about...)
+	w.Log(now, a, p, "Security 4663", about...)
+	w.Log(now, a, p, "Security 4690", "SourceHandleId", handle)
+	w.Log(now+5*time.Millisecond, a, p, "Security 4658", "HandleId", handle)
+}
+
+// auditedFiles are parts of paths that Windows' own audit of files covers in estates that
+// audit handles: password stores.
+var auditedFiles = []string{`\system32\config\`, `ntds.dit`, `login data`, `\protect\`, `\credentials\`, `.kdbx`, `logins.json`, `unattend.xml`}
+
+// ReadFile is a file read by a process; an audit of handles sees password stores.
+func (w *World) ReadFile(now time.Duration, a *Actor, p *Process, path string) {
+	lower := strings.ToLower(path)
+	if slices.ContainsFunc(auditedFiles, func(part string) bool { return strings.Contains(lower, part) }) {
+		w.openObject(now, a, p, "File", path, "0x1", "%%4416\r\n\t\t\t\t")
+	}
 }
 
 func (w *World) between(e *event.Event, now time.Duration, from *Process, target *Binary, u uint64) {
@@ -336,15 +377,20 @@ func (w *World) AddRegistryKey(now time.Duration, a *Actor, p *Process, key stri
 
 // SetRegistryValue is a value written by a process (Sysmon 13).
 func (w *World) SetRegistryValue(now time.Duration, a *Actor, p *Process, key, details string) {
-	e := w.begin(now, &event.SysmonRegistrySet, p.Host, a, 9)
-	if e == nil {
+	if e := w.begin(now, &event.SysmonRegistrySet, p.Host, a, 9); e != nil {
+		w.by(e, now, p)
+		e.Set(event.TargetObject, key)
+		e.Set(event.Details, details)
+		e.Set(event.EventType, "SetValue")
+		w.finish(e, a)
+	}
+	if p.Host.sensors[event.ChannelHandleAudit] == nil { // spare the texts
+		w.skip(a)
 		return
 	}
-	w.by(e, now, p)
-	e.Set(event.TargetObject, key)
-	e.Set(event.Details, details)
-	e.Set(event.EventType, "SetValue")
-	w.finish(e, a)
+	at := max(0, strings.LastIndexByte(key, '\\'))
+	name := strings.NewReplacer("HKLM", `\REGISTRY\MACHINE`, "HKU", `\REGISTRY\USER`).Replace(key[:at])
+	w.Log(now, a, p, "Security 4657", "ObjectName", name, "ObjectValueName", key[min(len(key), at+1):], "NewValue", details)
 }
 
 // CreatePipe is a named pipe created by a process (Sysmon 17).
@@ -365,84 +411,6 @@ func (w *World) pipe(now time.Duration, a *Actor, kind *event.Kind, what string,
 	w.by(e, now, p)
 	e.Set(event.EventType, what)
 	e.Set(event.PipeName, name)
-	w.finish(e, a)
-}
-
-// RunScript is a PowerShell script block logged (PowerShell 4104).
-func (w *World) RunScript(now time.Duration, a *Actor, h *Host, text string) {
-	e := w.begin(now, &event.PowerShellScript, h, a, 5)
-	if e == nil {
-		return
-	}
-	e.Set(event.ScriptBlockText, text)
-	id := w.guid(h.machine, now, unique(a, h, 4104))
-	e.Set(event.ScriptBlockId, id[1:len(id)-1])
-	e.Set(event.MessageNumber, "1")
-	e.Set(event.MessageTotal, "1")
-	e.Set(event.ScriptPath, "")
-	w.finish(e, a)
-}
-
-// InstallService is a service created on a host: System 7045 and Security 4697.
-func (w *World) InstallService(now time.Duration, a *Actor, h *Host, by *Account, name, image string) {
-	if e := w.begin(now, &event.SystemService, h, a, 5); e != nil {
-		e.Set(event.ServiceName, name)
-		e.Set(event.ServiceType, "user mode service")
-		e.Set(event.StartType, "demand start")
-		e.Set(event.ImagePath, image)
-		e.Set(event.AccountName, "LocalSystem")
-		w.finish(e, a)
-	}
-	if e := w.begin(now, &event.SecurityService, h, a, 9); e != nil {
-		w.subject(e, by, h, h.logonID(by))
-		e.Set(event.ServiceName, name)
-		e.Set(event.ServiceFileName, image)
-		e.Set(event.ServiceType, "0x10")
-		e.Set(event.ServiceStartType, "3")
-		e.Set(event.ServiceAccount, "LocalSystem")
-		w.finish(e, a)
-	}
-}
-
-// CreateTask is a scheduled task registered on a host (Security 4698).
-func (w *World) CreateTask(now time.Duration, a *Actor, h *Host, by *Account, name, command, arguments string) {
-	e := w.begin(now, &event.SecurityTask, h, a, 8)
-	if e == nil {
-		return
-	}
-	w.subject(e, by, h, h.logonID(by))
-	e.Set(event.ClientProcessStartKey, "0")
-	e.Set(event.ClientProcessId, "0")
-	e.Set(event.FQDN, h.FQDN)
-	e.Set(event.TaskName, name)
-	e.Set(event.TaskContent, w.arena.Join(
-		"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\r\n<Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\r\n  <Actions Context=\"Author\">\r\n    <Exec>\r\n      <Command>",
-		command,
-		"</Command>\r\n      <Arguments>",
-		arguments,
-		"</Arguments>\r\n    </Exec>\r\n  </Actions>\r\n</Task>",
-	))
-	w.finish(e, a)
-}
-
-// CreateUser is an account created in the domain (Security 4720 on the
-// controller).
-func (w *World) CreateUser(now time.Duration, a *Actor, dc *Host, by *Account, name string) {
-	e := w.begin(now, &event.SecurityUserCreated, dc, a, 14)
-	if e == nil {
-		return
-	}
-	w.subject(e, by, dc, dc.logonID(by))
-	e.Set(event.TargetUserName, name)
-	e.Set(event.TargetDomainName, w.NetBIOS)
-	e.Set(event.TargetSid, w.arena.Join(w.domainSID, "-", w.arena.Uint(9000+uint64(len(name)))))
-	e.Set(event.PrivilegeList, "-")
-	e.Set(event.SamAccountName, name)
-	e.Set(event.DisplayName, "%%1793")
-	e.Set(event.UserPrincipalName, w.arena.Join(name, "@", w.Domain))
-	e.Set(event.OldUacValue, "0x0")
-	e.Set(event.NewUacValue, "0x15")
-	e.Set(event.UserAccountControl, "\r\n\t\t%%2080\r\n\t\t%%2082\r\n\t\t%%2084")
 	w.finish(e, a)
 }
 
@@ -515,6 +483,7 @@ func (w *World) explicitLogon(now time.Duration, a *Actor, l Logon) {
 		return
 	}
 	u := unique(a, l.From.Host, 4648)
+	e.Set(event.LogonGuid, "{00000000-0000-0000-0000-000000000000}")
 	e.Set(event.ProcessId, w.arena.Hex(1000+u%8000))
 	w.subject(e, l.From.Host.Owner, l.From.Host, l.From.Host.logonID(l.From.Host.Owner))
 	e.Set(event.TargetUserName, l.Account.Name)
@@ -553,6 +522,9 @@ func (w *World) authenticate(now time.Duration, a *Actor, dc *Host, l Logon, ref
 			e.Set(event.TicketOptions, "0x40810010")
 			e.Set(event.TicketEncryptionType, "0x12")
 			e.Set(event.PreAuthType, "2")
+			e.Set(event.CertIssuerName, "")
+			e.Set(event.CertSerialNumber, "")
+			e.Set(event.CertThumbprint, "")
 			w.finish(e, a)
 		}
 	}
@@ -569,6 +541,7 @@ func (w *World) KerberosTicket(
 	service, encryption string,
 ) {
 	if e := w.begin(now, &event.SecurityKerberosTicket, dc, a, 12); e != nil {
+		e.Set(event.LogonGuid, w.guid(dc.machine, now, unique(a, dc, 4769)))
 		e.Set(event.TargetUserName, w.arena.Join(who.Name, "@", strings.ToUpper(w.Domain)))
 		e.Set(event.TargetDomainName, strings.ToUpper(w.Domain))
 		e.Set(event.IpAddress, w.arena.Join("::ffff:", from.IP()))
@@ -624,10 +597,21 @@ func (w *World) loggedOn(now time.Duration, a *Actor, l Logon, s *Session) {
 		e.Set(event.ProcessName, "-")
 		w.origin(e, a, l)
 		e.Set(event.ImpersonationLevel, "%%1833")
+		e.Set(event.RestrictedAdminMode, "-")
 		e.Set(event.ElevatedToken, elevated(w.Administers(l.Account, l.To)))
 		e.Set(event.VirtualAccount, "%%1843")
+		e.Set(event.TargetOutboundUserName, "-")
+		e.Set(event.TargetOutboundDomainName, "-")
+		e.Set(event.TransmittedServices, "-")
+		e.Set(event.TargetLinkedLogonId, "0x0")
 		w.finish(e, a)
 	}
+	groups := "\n\t\t%{S-1-5-32-545}\n\t\t%{S-1-1-0}\n\t\t%{S-1-5-2}\n\t\t%{S-1-5-11}\n\t\t%{S-1-16-8448}"
+	if w.Administers(l.Account, l.To) {
+		groups = "\n\t\t%{S-1-5-32-544}" + groups
+	}
+	w.LogBy(now, a, l.To, nil, "Security 4627", "TargetUserSid", l.Account.SID, "TargetUserName", l.Account.Name,
+		"TargetLogonId", w.arena.Hex(s.LogonID), "LogonType", l.Type, "GroupMembership", groups)
 	if w.Administers(l.Account, l.To) {
 		if e := w.begin(now, &event.SecurityPrivileges, l.To, a, 5); e != nil {
 			w.subject(e, l.Account, l.To, s.LogonID)

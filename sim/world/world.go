@@ -78,6 +78,7 @@ type Host struct {
 	hostile  map[uint32]int32 // attack by number of each process that an attacker started
 	machine  uint64           // hash that identifiers of this host start from
 	honeypot *effect
+	resident []*Process // processes of the system that techniques and users have met
 }
 
 // Windows tells whether the host runs Windows.
@@ -412,8 +413,7 @@ func (w *World) buildSensors(spec *Spec) {
 				!w.drawBool("sensor "+s.Name, "covers "+h.Name, coverage) {
 				continue
 			}
-			for _, name := range s.Channels {
-				channel, _ := event.ChannelByName(name) // checked by ParseSpec
+			for _, channel := range s.channelsOn(h) {
 				h.sensors[channel] = sensor
 			}
 		}

@@ -1,0 +1,106 @@
+package world
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"hemostat/sim/event"
+)
+
+// startPowerShell is what a PowerShell that starts writes about itself: PowerShell 40961,
+// 40962 and 53504, and 400 and 600 in the classic log.
+func (w *World) startPowerShell(now time.Duration, a *Actor, p *Process) {
+	w.Log(now+200*time.Millisecond, a, p, "WindowsPowerShell 600")
+	w.Log(now+210*time.Millisecond, a, p, "PowerShell 40961")
+	w.Log(now+220*time.Millisecond, a, p, "PowerShell 53504")
+	w.Log(now+230*time.Millisecond, a, p, "PowerShell 40962")
+	w.Log(now+240*time.Millisecond, a, p, "WindowsPowerShell 400")
+	w.Log(now+p.Binary.lifetime, a, p, "WindowsPowerShell 403")
+}
+
+// commands are the cmdlets and functions in a script: a verb, a hyphen and a noun.
+var commands = regexp.MustCompile(`\b[A-Z][a-zA-Z]+-[A-Z][a-zA-Z0-9]+\b`)
+
+// mostCommands bounds the commands of a script that are logged one by one.
+const mostCommands = 8
+
+// RunScript is a script that a PowerShell runs: the block itself (PowerShell 4104) and,
+// where modules are logged, each command (4103, and 800 in the classic log) and the
+// block's start and end (4105, 4106).
+func (w *World) RunScript(now time.Duration, a *Actor, p *Process, text string) {
+	id := w.guid(p.Host.machine, now, unique(a, p.Host, 4104))
+	id = id[1 : len(id)-1]
+	if e := w.begin(now, &event.PowerShellScript, p.Host, a, 5); e != nil {
+		e.Set(event.ScriptBlockText, text)
+		e.Set(event.ScriptBlockId, id)
+		e.Set(event.MessageNumber, "1")
+		e.Set(event.MessageTotal, "1")
+		e.Set(event.ScriptPath, "")
+		w.finish(e, a)
+	}
+	w.Log(now, a, p, "PowerShell 4105", "ScriptBlockId", id)
+	if p.Host.sensors[event.ChannelModules] != nil {
+		for i, command := range commandsOf(text) {
+			at := now + time.Duration(i+1)*20*time.Millisecond
+			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text))
+			w.Log(at, a, p, "WindowsPowerShell 800", "Data", w.arena.Join(text, ", ", w.hostApplication(p, unique(a, p.Host, 800)), ", ", w.invocation(command, text)))
+		}
+	} else {
+		for range commandsOf(text) {
+			w.skip(a)
+			w.skip(a)
+		}
+	}
+	w.Log(now+300*time.Millisecond, a, p, "PowerShell 4106", "ScriptBlockId", id)
+}
+
+func commandsOf(text string) []string {
+	if found := commands.FindAllString(text, mostCommands); found != nil {
+		return found
+	}
+	return []string{"Out-Default"}
+}
+
+// invocation is a command with its parameters as module logging writes them.
+func (w *World) invocation(command, text string) string {
+	var b strings.Builder
+	b.WriteString("CommandInvocation(" + command + "): \"" + command + "\"\n")
+	_, rest, _ := strings.Cut(text, command)
+	if end := strings.IndexAny(rest, "|;\n"); end >= 0 {
+		rest = rest[:end]
+	}
+	words := strings.Fields(rest)
+	for i, word := range words {
+		switch {
+		case strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-"):
+			b.WriteString("ParameterBinding(" + command + "): name=\"" + word[1:] + "\"; value=\"" + strings.Trim(words[i+1], `"'`) + "\"\n")
+		case strings.HasPrefix(word, "-"):
+			b.WriteString("ParameterBinding(" + command + "): name=\"" + word[1:] + "\"; value=\"True\"\n")
+		case i == 0:
+			b.WriteString("ParameterBinding(" + command + "): name=\"InputObject\"; value=\"" + strings.Trim(word, `"'`) + "\"\n")
+		}
+	}
+	return b.String()
+}
+
+const engineVersion = "5.1.17763.1007"
+
+// scriptContext is the ContextInfo of PowerShell's module log.
+func (w *World) scriptContext(p *Process, u uint64) string {
+	id := w.guid(p.Host.machine, 0, u)
+	id = id[1 : len(id)-1]
+	return w.arena.Join("        Severity = Informational\r\n        Host Name = ConsoleHost\r\n        Host Version = ", engineVersion,
+		"\r\n        Host ID = ", id, "\r\n        Host Application = ", p.CommandLine, "\r\n        Engine Version = ", engineVersion,
+		"\r\n        Runspace ID = ", id, "\r\n        Pipeline ID = 3\r\n        Command Name = \r\n        Command Type = Cmdlet\r\n        Script Name = \r\n        Command Path = \r\n        Sequence Number = 16\r\n        User = ",
+		w.userName(p.Account), "\r\n        Connected User = \r\n        Shell ID = Microsoft.PowerShell\r\n")
+}
+
+// hostApplication is what the classic log tells of the host of an engine.
+func (w *World) hostApplication(p *Process, u uint64) string {
+	id := w.guid(p.Host.machine, 0, u)
+	id = id[1 : len(id)-1]
+	return w.arena.Join("\tDetailSequence=1\r\n\tDetailTotal=1\r\n\r\n\tSequenceNumber=15\r\n\r\n\tUserId=", w.userName(p.Account),
+		"\r\n\tHostName=ConsoleHost\r\n\tHostVersion=", engineVersion, "\r\n\tHostId=", id, "\r\n\tHostApplication=", p.CommandLine,
+		"\r\n\tEngineVersion=", engineVersion, "\r\n\tRunspaceId=", id, "\r\n\tPipelineId=1\r\n\tCommandName=\r\n\tCommandType=\r\n\tScriptName=\r\n\tCommandPath=\r\n\tCommandLine=")
+}
