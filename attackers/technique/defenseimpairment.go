@@ -21,8 +21,8 @@ var defenseImpairment = []*Technique{
 		ID: "T1685.001", Name: "Disable or Modify Tools: Disable or Modify Windows Event Log", Tactic: "defense-impairment", Effect: "the Security log misses logons",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, variants: []variant{
-			by("auditpol", cmd(world.Auditpol, `auditpol.exe /set /category:"Account Logon" /success:disable /failure:disable`), log("Security 4719", "CategoryId", "%%8280", "SubcategoryId", "%%14339", "AuditPolicyChanges", "%%8448, %%8450")),
-			by("autologger", cmd(world.Reg, `reg add "HKLM\System\CurrentControlSet\Control\WMI\Autologger\EventLog-Security" /v Start /t REG_DWORD /d 0 /f`), registry(`HKLM\System\CurrentControlSet\Control\WMI\Autologger\EventLog-Security\Start`, "DWORD (0x00000000)")),
+			by("auditpol", cmd(world.Auditpol, `auditpol.exe /set /category:"Account Logon" /success:disable /failure:disable`)),
+			by("autologger", cmd(world.Reg, `reg add "HKLM\System\CurrentControlSet\Control\WMI\Autologger\EventLog-Security" /v Start /t REG_DWORD /d 0 /f`)),
 		}},
 	},
 	{
@@ -37,16 +37,16 @@ var defenseImpairment = []*Technique{
 		ID: "T1685.005", Name: "Disable or Modify Tools: Clear Windows Event Logs", Tactic: "defense-impairment", Effect: "the logs of the host are empty",
 		Takes: quick, Success: 0.98,
 		script: &script{at: onElevated, variants: []variant{
-			by("wevtutil", cmd(world.Wevtutil, "wevtutil.exe cl Security"), log("Security 1102"), cmd(world.Wevtutil, "wevtutil.exe cl System"), log("System 104", "Channel", "System", "BackupPath", "")),
-			by("Clear-EventLog", powershell("Clear-EventLog -LogName Application,System"), log("System 104", "Channel", "System")),
+			by("wevtutil", cmd(world.Wevtutil, "wevtutil.exe cl Security"), cmd(world.Wevtutil, "wevtutil.exe cl System")),
+			by("Clear-EventLog", powershell("Clear-EventLog -LogName Application,System")),
 		}},
 	},
 	{
 		ID: "T1112", Name: "Modify Registry", Tactic: "defense-impairment", Effect: "a setting of the system serves the attacker",
 		Takes: quick, Success: 0.98,
 		script: &script{at: onElevated, variants: []variant{
-			by("wdigest", cmd(world.Reg, `reg add HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\WDigest /v UseLogonCredential /t REG_DWORD /d 1 /f`), registry(`HKLM\System\CurrentControlSet\Control\SecurityProviders\WDigest\UseLogonCredential`, "DWORD (0x00000001)")),
-			by("remote desktop on", cmd(world.Reg, `reg add "HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server" /v fDenyTSConnections /t REG_DWORD /d 0 /f`), registry(`HKLM\System\CurrentControlSet\Control\Terminal Server\fDenyTSConnections`, "DWORD (0x00000000)")),
+			by("wdigest", cmd(world.Reg, `reg add HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\WDigest /v UseLogonCredential /t REG_DWORD /d 1 /f`)),
+			by("remote desktop on", cmd(world.Reg, `reg add "HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server" /v fDenyTSConnections /t REG_DWORD /d 0 /f`)),
 		}},
 	},
 	{
@@ -101,12 +101,17 @@ func impairDefences(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNotElevated)
 	}
-	switch a.Tool {
-	case "Set-MpPreference":
+	r, played := a.playFurther(f)
+	if !r.OK() {
+		return blocked(r)
+	}
+	switch {
+	case played:
+	case a.Tool == "Set-MpPreference":
 		line := "Set-MpPreference -DisableRealtimeMonitoring $true"
 		a.start(f, world.PowerShell, `powershell.exe -c "`+line+`"`)
 		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), line)
-	case "registry":
+	case a.Tool == "registry":
 		p := a.start(f, world.Reg, `reg add "HKLM\SOFTWARE\Policies\Microsoft\Windows Defender" /v DisableAntiSpyware /t REG_DWORD /d 1 /f`)
 		a.World.SetRegistryValue(a.Now+time.Second, a.Actor, p, `HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\DisableAntiSpyware`, "DWORD (0x00000001)")
 	default:

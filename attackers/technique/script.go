@@ -79,8 +79,12 @@ type move struct {
 func complete(techniques []*Technique) []*Technique {
 	for _, t := range techniques {
 		if t.script == nil {
+			for i, v := range further[t.ID] {
+				t.Tools = slices.Insert(t.Tools, 1+i, v.name)
+			}
 			continue
 		}
+		t.script.variants = slices.Insert(t.script.variants, 1, further[t.ID]...)
 		p := places[t.script.at]
 		if t.Needs == "" {
 			t.Needs = p.needs
@@ -116,11 +120,8 @@ func (s *script) run(a *Attempt) Progress {
 		}
 	}
 	at := slices.IndexFunc(s.variants, func(v variant) bool { return v.name == a.Tool })
-	for _, m := range s.variants[max(at, 0)].moves {
-		if r := m.do(a, f); !r.OK() {
-			return blocked(r)
-		}
-		a.Now += time.Second + time.Duration(a.Rand.IntN(2000))*time.Millisecond
+	if r := a.play(f, s.variants[max(at, 0)].moves); !r.OK() {
+		return blocked(r)
 	}
 	where := "from outside"
 	if f != nil {
@@ -187,7 +188,7 @@ func asSystem(parent, b *world.Binary, line string) move {
 // under runs a program as the user below a given program.
 func under(parent, b *world.Binary, line string) move {
 	return move{"windows/sysmon 1", func(a *Attempt, f *Foothold) world.Refusal {
-		from := f.Host.Program(parent, `"` + parent.Path + `"`, f.Account)
+		from := f.Host.Program(parent, `"`+parent.Path+`"`, f.Account)
 		a.Process = a.World.StartProcess(a.Now, a.Actor, world.Start{Host: f.Host, Account: f.Account, Binary: b, CommandLine: a.text(f, line), Parent: from})
 		return world.Refusal{}
 	}}

@@ -72,6 +72,7 @@ type Observations struct {
 	Rules      []Rule
 	Recordings []Recording
 	Tools      []Tool
+	Openings   int // recordings whose first event, the log cleared by who recorded, is left out
 	Day        Log // a day of the simulation without attackers
 	// Match lists, for an id of the index, the ids of the library that it is compared with.
 	Match func(id string) []string
@@ -94,7 +95,9 @@ type Report struct {
 	TypesRecorded      int          `json:"event_types_recorded"`
 	False              FalseAlarms  `json:"false_alarms"`
 	Backing            []Backing    `json:"tools"`
+	Deciding           []Deciding   `json:"deciding_rules"`
 	Recordings         int          `json:"recordings"`
+	Openings           int          `json:"openings_left_out"`
 	Unassigned         int          `json:"recordings_without_technique"`
 	points             [][2]float64 // detection by subset, recorded and simulated
 }
@@ -130,6 +133,14 @@ type Backing struct {
 	Sharing    int    `json:"sharing"`    // of these, those that share a rule
 }
 
+// Deciding is what a rule is worth for the mean detection, over the techniques with
+// several recordings: the mean of the subsets with it less that of the subsets without.
+type Deciding struct {
+	Rule
+	Recorded  float64 `json:"recorded"`
+	Simulated float64 `json:"simulated"`
+}
+
 // FalseAlarms compares attack-free recordings with a simulated day without attackers.
 type FalseAlarms struct {
 	Recorded  AlarmRates  `json:"recorded"`
@@ -162,6 +173,7 @@ type subject struct {
 func New(o *Observations) *Report {
 	r := &Report{Techniques: []Technique{}, Missing: []TypeCount{}, Backing: []Backing{}}
 	subjects := o.subjects()
+	r.Openings = o.Openings
 	sharing := 0
 	var compared []subject
 	for _, s := range subjects {

@@ -28,6 +28,10 @@ func (r *Report) Summary() []string {
 	lines = append(lines, fmt.Sprintf("Of %d recorded event types the simulation writes %d.",
 		r.TypesRecorded, r.TypesRecorded-len(r.Missing)))
 	lines = append(lines, r.False.sentence())
+	if r.Openings > 0 {
+		lines = append(lines, fmt.Sprintf(
+			"%d recordings begin with the clearing of the log by who recorded them; that event is left out.", r.Openings))
+	}
 	if r.Unassigned > 0 {
 		lines = append(lines, fmt.Sprintf(
 			"The index names no technique for %d recordings; they count for event types only.", r.Unassigned))

@@ -1,6 +1,7 @@
 package fidelity
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -166,6 +167,7 @@ func (o *Observations) rank(r *Report, compared []subject) {
 	for i := range inside {
 		r.points = append(r.points, [2]float64{outside[i], inside[i]})
 	}
+	r.Deciding = o.deciding(k, outside, inside)
 	r.Ranking.Value = finite(stats.Spearman(outside, inside))
 	r.Ranking.Lo, r.Ranking.Hi = bootstrap(in, out)
 	var restricted [][]float64
@@ -176,6 +178,31 @@ func (o *Observations) rank(r *Report, compared []subject) {
 	}
 	r.Ranking.AsRecorded = finite(stats.Spearman(outside, meanOver(restricted, same)))
 	r.Ranking.Ceiling, r.Ranking.Half = k.ceiling(chosen, inside)
+}
+
+// deciding lists what each rule is worth: how much higher the mean detection of the subsets
+// with it is than of those without.
+func (o *Observations) deciding(k *ranker, recorded, simulated []float64) []Deciding {
+	out := make([]Deciding, 0, len(k.dense))
+	for _, i := range slices.Sorted(maps.Keys(k.dense)) {
+		at := k.dense[i]
+		var sums [2][2]float64 // with and without, recorded and simulated
+		n := [2]float64{}
+		for s, set := range k.subsets {
+			which := 1
+			if set[at>>6]&(1<<(at&63)) != 0 {
+				which = 0
+			}
+			n[which]++
+			sums[which][0] += recorded[s]
+			sums[which][1] += simulated[s]
+		}
+		out = append(out, Deciding{
+			Rule: o.Rules[i], Recorded: sums[0][0]/n[0] - sums[1][0]/n[1], Simulated: sums[0][1]/n[0] - sums[1][1]/n[1],
+		})
+	}
+	slices.SortStableFunc(out, func(a, b Deciding) int { return cmp.Compare(b.Recorded, a.Recorded) })
+	return out
 }
 
 func pickRows(rows [][]float64, which []int) [][]float64 {

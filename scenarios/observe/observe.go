@@ -6,6 +6,7 @@ package observe
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"hemostat/attackers/technique"
@@ -133,7 +134,12 @@ func (x *Observer) Recording(ctx context.Context, r Entry) error {
 			}
 		}
 	}
+	ownClearing := slices.Contains(r.Techniques, logClearing)
 	_, err := ingest.Read(ctx, []string{r.Path}, ingest.Options{}, func(e *event.Event) error {
+		if !ownClearing && v.log.Events == 0 && isLogCleared(e) {
+			x.o.Openings++
+			return nil
+		}
 		v.event(e)
 		return nil
 	})
@@ -145,6 +151,16 @@ func (x *Observer) Recording(ctx context.Context, r Entry) error {
 		fidelity.Recording{Log: v.close(), Techniques: r.Techniques, Benign: r.Benign},
 	)
 	return nil
+}
+
+// logClearing is the technique of which a cleared log is a part.
+const logClearing = "T1685.005"
+
+// isLogCleared tells events with which a log begins after it was cleared. Whoever records
+// clears the log first; at the very beginning that is no part of the attack.
+func isLogCleared(e *event.Event) bool {
+	id, log := e.Value(event.EventID), e.Source.Service
+	return log == "security" && id == "1102" || log == "system" && id == "104"
 }
 
 // Library acts out techniques with each of their tools.

@@ -87,7 +87,16 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 	w, h := b.world, a.host
 	svchost := h.Service(world.ServiceSchedule)
 	start := func(binary *world.Binary, line string) *world.Process {
-		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: svchost})
+		parent := svchost
+		switch binary {
+		case world.Svchost:
+			parent = nil // the service manager
+		case world.WmiPrvSE, world.BackgroundTask:
+			parent = h.Service(world.ServiceDCOM)
+		case world.Gpupdate:
+			parent = h.Service(world.ServicePolicy)
+		}
+		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: parent})
 	}
 	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3, 0.003}) {
 	case 0:

@@ -135,6 +135,8 @@ var (
 	SysmonFile          = sysmon("11", "file_event")
 	SysmonRegistryAdd   = sysmon("12", "registry_add")
 	SysmonRegistrySet   = sysmon("13", "registry_set")
+	// SysmonRegistryDelete is event 12 when something is deleted.
+	SysmonRegistryDelete = sysmon("12", "registry_delete")
 	SysmonPipeCreated   = sysmon("17", "pipe_created")
 	SysmonPipeConnected = sysmon("18", "pipe_created")
 	SysmonDNS           = sysmon("22", "dns_query")

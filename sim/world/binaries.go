@@ -19,6 +19,7 @@ type Binary struct {
 	Hashes       string
 	Signed       bool
 	lifetime     time.Duration // how long a run lasts; 0 when its end is not told
+	tool         string        // the program's own name in lower case, by which its effects are known
 }
 
 // Name is the file's name without its folder.
@@ -44,7 +45,8 @@ func binary(path, original, company, product, description, version string) *Bina
 		Path: path, OriginalName: original, Company: company, Product: product, Description: description, Version: version,
 		Signed: true, Hashes: hashesOf(path),
 	}
-	b.lifetime = lifetimes[strings.ToLower(b.Name())]
+	b.tool = strings.ToLower(b.Name())
+	b.lifetime = lifetimes[b.tool]
 	return b
 }
 

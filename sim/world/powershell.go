@@ -52,6 +52,7 @@ func (w *World) RunScript(now time.Duration, a *Actor, p *Process, text string) 
 			w.skip(a)
 		}
 	}
+	w.useCmdlets(now, a, p, text)
 	w.Log(now+300*time.Millisecond, a, p, "PowerShell 4106", "ScriptBlockId", id)
 }
 
@@ -103,4 +104,77 @@ func (w *World) hostApplication(p *Process, u uint64) string {
 	return w.arena.Join("\tDetailSequence=1\r\n\tDetailTotal=1\r\n\r\n\tSequenceNumber=15\r\n\r\n\tUserId=", w.userName(p.Account),
 		"\r\n\tHostName=ConsoleHost\r\n\tHostVersion=", engineVersion, "\r\n\tHostId=", id, "\r\n\tHostApplication=", p.CommandLine,
 		"\r\n\tEngineVersion=", engineVersion, "\r\n\tRunspaceId=", id, "\r\n\tPipelineId=1\r\n\tCommandName=\r\n\tCommandType=\r\n\tScriptName=\r\n\tCommandPath=\r\n\tCommandLine=")
+}
+
+// cmdlets are the commands of PowerShell that leave traces beside PowerShell's own logs.
+var cmdlets map[string]func(*invocation)
+
+func init() { // they start processes, which run scripts
+	cmdlets = map[string]func(*invocation){
+		"clear-eventlog": func(i *invocation) {
+			for _, log := range strings.Split(i.after("-logname"), ",") {
+				i.w.ClearLog(i.now, i.a, i.p.Host, i.p.Account, log)
+			}
+		},
+		"new-localuser": func(i *invocation) {
+			if i.elevated() {
+				i.w.CreateUser(i.now, i.a, i.p.Host, i.p.Account, i.after("-name"))
+			}
+		},
+		"add-localgroupmember": func(i *invocation) {
+			if i.elevated() {
+				i.w.AddMember(i.now, i.a, i.p.Host, i.p.Account, i.after("-member"), i.after("-group"))
+			}
+		},
+		"set-mppreference": changeDefender, "add-mppreference": changeDefender,
+		"new-service": func(i *invocation) {
+			i.w.InstallService(i.now, i.a, i.p.Host, i.p.Account, i.after("-name"), i.after("-binarypathname"))
+		},
+		"stop-service": func(i *invocation) { i.w.StartService(i.now, i.a, i.p.Host, i.after("-name"), "stopped") },
+		"register-scheduledtask": func(i *invocation) {
+			i.w.CreateTask(i.now, i.a, i.p.Host, i.p.Account, Task{Name: `\` + i.after("-taskname"), Command: i.after("-execute")})
+		},
+		"set-itemproperty": setProperty, "new-itemproperty": setProperty,
+		"get-aduser": readDirectory, "get-adcomputer": readDirectory, "get-adgroupmember": readDirectory, "get-addomain": readDirectory,
+		"get-adgroup": readDirectory, "get-netuser": readDirectory, "get-domainuser": readDirectory, "get-netgroup": readDirectory,
+		"get-netcomputer": readDirectory, "get-domaincomputer": readDirectory, "get-domaingroup": readDirectory,
+		"get-wmiobject": queryWMI, "get-ciminstance": queryWMI, "gwmi": queryWMI,
+	}
+}
+
+func changeDefender(i *invocation) {
+	i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Defender 5007", "New Value", `HKLM\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths\`+i.after("-exclusionpath")+` = 0x0`)
+	if i.has("-disablerealtimemonitoring") {
+		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Defender 5001")
+	}
+}
+
+func setProperty(i *invocation) {
+	key := strings.Replace(strings.Replace(i.after("-path"), `HKLM:\`, `HKLM\`, 1), `HKCU:\`, `HKCU\`, 1)
+	if strings.HasPrefix(key, "HK") {
+		i.w.SetRegistryValue(i.now, i.a, i.p, i.w.arena.Join(i.registryKey(key), `\`, i.after("-name")), i.after("-value"))
+	}
+}
+
+func queryWMI(i *invocation) {
+	i.w.Log(i.now, i.a, i.p.Host.System(WmiPrvSE, `C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding`), "WMI 5857")
+}
+
+// useCmdlets lets the commands of a script have their effects.
+func (w *World) useCmdlets(now time.Duration, a *Actor, p *Process, text string) {
+	for _, name := range commandsOf(text) {
+		run := cmdlets[strings.ToLower(name)]
+		if run == nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(text, name)
+		if end := strings.IndexAny(rest, "|;\n"); end >= 0 {
+			rest = rest[:end]
+		}
+		i := &invocation{w: w, now: now + 50*time.Millisecond, a: a, p: p, args: splitLine(strings.ReplaceAll(strings.Trim(rest, "() "), "'", `"`))}
+		for _, arg := range i.args {
+			i.low = append(i.low, strings.ToLower(arg))
+		}
+		run(i)
+	}
 }

@@ -78,6 +78,7 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 	if p.Binary.Name() == "powershell.exe" {
 		w.startPowerShell(now, a, p)
 	}
+	w.useTool(now, a, p)
 	if p.Binary.lifetime > 0 {
 		w.EndProcess(now+p.Binary.lifetime, a, p)
 	}
