@@ -300,6 +300,7 @@ var replicate = move{"windows/security 4662, zeek/dce_rpc", func(a *Attempt, f *
 	}
 	by := a.domainAdmin()
 	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(dc), Port: 135, Service: "dce_rpc", Process: a.last(f), Sent: 30e3, Received: 900e3, Duration: 3 * time.Second})
+	a.World.AccessShareFile(a.Now, a.Actor, world.At(f.Host), dc, by, `\\*\IPC$`, "drsuapi", false)
 	for _, right := range []string{"{1131f6aa-9c07-11d1-f79f-00c04fc2dcd2}", "{1131f6ad-9c07-11d1-f79f-00c04fc2dcd2}"} {
 		a.World.LogBy(a.Now, a.Actor, dc, by, "Security 4662", "ObjectServer", "DS", "ObjectType", "%{19195a5b-6da0-11d0-afd3-00c04fd930c9}", "OperationType", "Object Access",
 			"AccessList", "%%7688", "AccessMask", "0x100", "Properties", "%%7688\r\n\t\t"+right+"\r\n\t{19195a5b-6da0-11d0-afd3-00c04fd930c9}")
@@ -376,6 +377,11 @@ func stealOwner(a *Attempt, f *Foothold) string {
 	return "nothing new on " + f.Host.Name
 }
 
+// stealNote takes the password of one service account, if luck allows.
+func stealNote(a *Attempt) string {
+	return ", " + stealServices(a, nil)
+}
+
 // spray tries one password on an account a round: against the domain controller from
 // a foothold, or against the cloud's sign-in page from outside.
 func spray(a *Attempt) Progress {
@@ -390,6 +396,15 @@ func spray(a *Attempt) Progress {
 	who := w.Accounts[(order.IntN(len(w.Accounts))+a.Round)%len(w.Accounts)]
 	hit := uint64(a.Round) == a.Bytes && !a.failed && who.Privilege == world.User
 	gap := 400 * time.Millisecond
+	if a.Round == 0 && f != nil {
+		if r, played := a.playFurther(f); !r.OK() {
+			return blocked(r)
+		} else if played && !a.failed {
+			return success("accounts and names are known%s", stealNote(a))
+		} else if played {
+			return failure("no weak password among them")
+		}
+	}
 	switch a.Tool {
 	case "one password an hour":
 		gap = 40 * time.Second

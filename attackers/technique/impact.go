@@ -20,10 +20,15 @@ var impact = []*Technique{
 			if f == nil {
 				return failure("%s", errNotElevated)
 			}
-			switch a.Tool {
-			case "vssadmin":
+			r, played := a.playFurther(f)
+			if !r.OK() {
+				return blocked(r)
+			}
+			switch {
+			case played:
+			case a.Tool == "vssadmin":
 				a.start(f, world.Vssadmin, `vssadmin.exe delete shadows /all /quiet`)
-			case "wmic":
+			case a.Tool == "wmic":
 				a.start(f, world.Wmic, `wmic.exe shadowcopy delete`)
 			default:
 				a.start(f, world.Bcdedit, `bcdedit.exe /set {default} recoveryenabled no`)

@@ -219,11 +219,15 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 		w.AccessShareFile(a.Now+time.Second, a.Actor, world.At(from.Host), h, who, `\\*\IPC$`, "svcctl", true)
 		w.InstallService(a.Now+time.Second, a.Actor, h, who, name, image)
 		services := h.System(world.Services, `C:\Windows\system32\services.exe`)
-		w.SetRegistryValue(a.Now+time.Second, a.Actor, services, `HKLM\System\CurrentControlSet\Services\`+name+`\ImagePath`, image)
 		if pipe != "" {
 			svc := w.StartProcess(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Binary: world.PsExecSvc.Renamed(`C:\Windows\` + name + `.exe`), CommandLine: `C:\Windows\` + name + `.exe`, Parent: services})
 			w.CreatePipe(a.Now+2*time.Second, a.Actor, svc, pipe)
-			w.StartProcess(a.Now+3*time.Second, a.Actor, world.Start{Host: h, Binary: world.Cmd, CommandLine: `"cmd.exe"`, Parent: svc})
+			for _, stream := range []string{"stdin", "stdout", "stderr"} {
+				w.AccessShareFile(a.Now+3*time.Second, a.Actor, world.At(from.Host), h, who, `\\*\IPC$`, name+"-"+from.Host.Name+"-3844-"+stream, true)
+			}
+			shell := w.StartProcess(a.Now+3*time.Second, a.Actor, world.Start{Host: h, Binary: world.Cmd, CommandLine: `"cmd.exe"`, Parent: svc})
+			w.StartProcess(a.Now+4*time.Second, a.Actor, world.Start{Host: h, Binary: world.Whoami, CommandLine: `whoami`, Parent: shell})
+			w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Binary: world.Hostname, CommandLine: `hostname`, Parent: shell})
 		} else {
 			w.StartProcess(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Binary: world.Cmd, CommandLine: image, Parent: services})
 		}
@@ -231,9 +235,9 @@ func arrive(a *Attempt, from *Foothold, h *world.Host, who *world.Account, port 
 		shell := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.WsmProvHost, CommandLine: `C:\Windows\system32\wsmprovhost.exe -Embedding`, Integrity: "High"})
 		w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: world.Whoami, CommandLine: `"C:\Windows\system32\whoami.exe"`, Parent: shell, Integrity: "High"})
 	case 135:
-		parent := h.Program(world.Mmc, `C:\Windows\system32\mmc.exe -Embedding`, who)
-		if a.Tool == "ShellWindows" {
-			parent.Binary, parent.CommandLine = world.Explorer, `C:\Windows\Explorer.EXE`
+		parent := h.Program(world.Explorer, `C:\Windows\Explorer.EXE`, who)
+		if a.Tool != "ShellWindows" {
+			parent = w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.Mmc, CommandLine: `C:\Windows\system32\mmc.exe -Embedding`, Parent: h.Service(world.ServiceDCOM), Integrity: "High"})
 		}
 		w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Account: who, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c C:\Users\Public\agent.exe`, Parent: parent, Integrity: "High"})
 	case 3389:

@@ -122,7 +122,7 @@ func blocked(r world.Refusal) Progress {
 
 func again(wait time.Duration) Progress { return Progress{Wait: wait} }
 
-var library = complete(slices.Concat(reconnaissance, initialAccess, execution, persistence, privilegeEscalation, stealth, defenseImpairment, credentialAccess, identity,
+var library = complete(slices.Concat(reconnaissance, initialAccess, execution, persistence, privilegeEscalation, stealth, defenseImpairment, windowsInternals, credentialAccess, identity,
 	discovery, lateralMovement, collection, commandAndControl, exfiltration, impact))
 
 // All lists the library by id.

@@ -39,11 +39,7 @@ func setData(e *event.Event, name, value string) {
 		e.SetName("Data_"+name, value)
 		return
 	}
-	e.SetName(name, value)
-	if strings.IndexByte(name, ' ') >= 0 { // "Threat Name" of Defender
-		e.SetName(strings.ReplaceAll(name, " ", ""), value)
-		e.SetName(strings.ReplaceAll(name, " ", "_"), value)
-	}
+	e.SetData(name, value)
 }
 
 // setDataList does the same for a list.

@@ -98,6 +98,9 @@ func (b *Background) windowsRoutine(a *actor, now time.Duration, s *sim.Stream) 
 		}
 		return w.StartProcess(now, a.as, world.Start{Host: h, Binary: binary, CommandLine: line, Parent: parent})
 	}
+	if s.Bool(0.4) {
+		b.keepHouse(a, now, s)
+	}
 	switch sim.PickWeighted(s, []float64{5, 4, 3, 3, 2, 4, 3, 0.3, 0.003}) {
 	case 0:
 		p := start(world.Svchost, `C:\Windows\System32\svchost.exe -k netsvcs -p -s wuauserv`)

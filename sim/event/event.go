@@ -113,6 +113,16 @@ func (e *Event) SetName(name, value string) {
 	e.SetExtra(name, value)
 }
 
+// SetData gives a field of Windows' EventData a value. A name with spaces, as Defender has
+// them, is also set without and with underscores, which rules ask for.
+func (e *Event) SetData(name, value string) {
+	e.SetName(name, value)
+	if strings.IndexByte(name, ' ') >= 0 {
+		e.SetName(strings.ReplaceAll(name, " ", ""), value)
+		e.SetName(strings.ReplaceAll(name, " ", "_"), value)
+	}
+}
+
 // fewExtra is the number of fields outside of the table up to which they are looked
 // through one by one; more are kept in the order of their names.
 const fewExtra = 32

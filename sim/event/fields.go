@@ -298,6 +298,11 @@ const (
 	TimedOut                               // timedout
 	ConnUIDs                               // conn_uids
 	TransDepth                             // trans_depth
+	TimesModified                          // times.modified
+	TimesAccessed                          // times.accessed
+	TimesCreated                           // times.created
+	TimesChanged                           // times.changed
+	ShareType                              // share_type
 
 	// NumFields is the size of the table.
 	NumFields
@@ -591,6 +596,11 @@ var fieldNames = [NumFields]string{
 	TimedOut:                  "timedout",
 	ConnUIDs:                  "conn_uids",
 	TransDepth:                "trans_depth",
+	TimesModified:             "times.modified",
+	TimesAccessed:             "times.accessed",
+	TimesCreated:              "times.created",
+	TimesChanged:              "times.changed",
+	ShareType:                 "share_type",
 }
 
 var fieldByName = func() map[string]Field {

@@ -137,10 +137,10 @@ var (
 	SysmonRegistrySet   = sysmon("13", "registry_set")
 	// SysmonRegistryDelete is event 12 when something is deleted.
 	SysmonRegistryDelete = sysmon("12", "registry_delete")
-	SysmonPipeCreated   = sysmon("17", "pipe_created")
-	SysmonPipeConnected = sysmon("18", "pipe_created")
-	SysmonDNS           = sysmon("22", "dns_query")
-	SysmonFileDelete    = sysmon("23", "file_delete")
+	SysmonPipeCreated    = sysmon("17", "pipe_created")
+	SysmonPipeConnected  = sysmon("18", "pipe_created")
+	SysmonDNS            = sysmon("22", "dns_query")
+	SysmonFileDelete     = sysmon("23", "file_delete")
 
 	SecurityLogon          = security("4624", "")
 	SecurityLogonFailed    = security("4625", "")
@@ -178,6 +178,8 @@ var (
 	ZeekFiles    = zeek("files", "")
 	ZeekSMBFiles = zeek("smb_files", "")
 	ZeekKerberos = zeek("kerberos", "")
+	ZeekRPC      = zeek("dce_rpc", "")
+	ZeekMapping  = zeek("smb_mapping", "")
 
 	// The cloud directory's logs, under the names of Azure's.
 	CloudSignIn = Kind{Source: LogSource{"", "azure", "signinlogs"}, Channel: ChannelCloud}

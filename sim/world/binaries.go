@@ -193,6 +193,7 @@ var (
 	Mofcomp     = system(`System32\wbem\mofcomp.exe`, "mofcomp.exe", "The Managed Object Format (MOF) Compiler")
 	Clip        = system(`System32\clip.exe`, "clip.exe", "Clip - copies the data into clipboard")
 	Psr         = system(`System32\psr.exe`, "psr.exe", "Problem Steps Recorder")
+	Usoclient   = system(`System32\UsoClient.exe`, "UsoClient.exe", "UsoClient")
 	Robocopy    = system(`System32\Robocopy.exe`, "robocopy.exe", "Microsoft Robocopy")
 	Xcopy       = system(`System32\xcopy.exe`, "XCOPY.EXE", "Extended Copy Utility")
 	Ftp         = system(`System32\ftp.exe`, "ftp.exe", "File Transfer Program")
@@ -243,6 +244,11 @@ var (
 
 // UnixProgram is a program of a Unix host by its path.
 func UnixProgram(path string) *Binary { return linux(path) }
+
+// InWindows is a program of Windows' own folder.
+func InWindows(name, original, description string) *Binary {
+	return system(name, original, description)
+}
 
 // InSystem32 is a program of Windows' system folder.
 func InSystem32(name, original, description string) *Binary {

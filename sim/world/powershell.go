@@ -43,7 +43,7 @@ func (w *World) RunScript(now time.Duration, a *Actor, p *Process, text string) 
 	if p.Host.sensors[event.ChannelModules] != nil {
 		for i, command := range commandsOf(text) {
 			at := now + time.Duration(i+1)*20*time.Millisecond
-			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text))
+			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text), "ContextInfo", w.scriptContext(p, unique(a, p.Host, 4103), command))
 			w.Log(at, a, p, "WindowsPowerShell 800", "Data", w.arena.Join(text, ", ", w.hostApplication(p, unique(a, p.Host, 800)), ", ", w.invocation(command, text)))
 		}
 	} else {
@@ -88,12 +88,12 @@ func (w *World) invocation(command, text string) string {
 const engineVersion = "5.1.17763.1007"
 
 // scriptContext is the ContextInfo of PowerShell's module log.
-func (w *World) scriptContext(p *Process, u uint64) string {
+func (w *World) scriptContext(p *Process, u uint64, command string) string {
 	id := w.guid(p.Host.machine, 0, u)
 	id = id[1 : len(id)-1]
 	return w.arena.Join("        Severity = Informational\r\n        Host Name = ConsoleHost\r\n        Host Version = ", engineVersion,
 		"\r\n        Host ID = ", id, "\r\n        Host Application = ", p.CommandLine, "\r\n        Engine Version = ", engineVersion,
-		"\r\n        Runspace ID = ", id, "\r\n        Pipeline ID = 3\r\n        Command Name = \r\n        Command Type = Cmdlet\r\n        Script Name = \r\n        Command Path = \r\n        Sequence Number = 16\r\n        User = ",
+		"\r\n        Runspace ID = ", id, "\r\n        Pipeline ID = 3\r\n        Command Name = ", command, "\r\n        Command Type = Cmdlet\r\n        Script Name = \r\n        Command Path = \r\n        Sequence Number = 16\r\n        User = ",
 		w.userName(p.Account), "\r\n        Connected User = \r\n        Shell ID = Microsoft.PowerShell\r\n")
 }
 

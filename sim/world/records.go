@@ -219,7 +219,7 @@ func (w *World) writeLog(now time.Duration, a *Actor, h *Host, p *Process, id st
 		set(e, f, value)
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		e.SetName(pairs[i], pairs[i+1])
+		e.SetData(pairs[i], pairs[i+1])
 	}
 	e.AddSysmonNames()
 	w.finish(e, a)
@@ -230,7 +230,7 @@ func set(e *event.Event, f *recordField, value string) {
 		e.Set(f.field, value)
 		return
 	}
-	e.SetExtra(f.name, value)
+	e.SetData(f.name, value)
 }
 
 // occasion is what placeholders are filled from.
@@ -308,7 +308,7 @@ func (o *occasion) processValue(key string) string {
 	case "hashes":
 		return p.Binary.Hashes
 	case "context":
-		return w.scriptContext(p, o.u)
+		return w.scriptContext(p, o.u, "")
 	case "hostapplication":
 		return w.hostApplication(p, o.u)
 	case "time":

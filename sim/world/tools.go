@@ -431,9 +431,27 @@ func runWevtutil(i *invocation) {
 	}
 }
 
+// auditChanges are subcategories of the audit policy by number and identifier.
+var auditChanges = [][2]string{
+	{"%%12544", "{0cce9215-69ae-11d9-bed3-505054503030}"}, // Logon
+	{"%%13312", "{0cce922b-69ae-11d9-bed3-505054503030}"}, // Process Creation
+	{"%%14339", "{0cce9240-69ae-11d9-bed3-505054503030}"}, // Kerberos Service Ticket Operations
+	{"%%12802", "{0cce921f-69ae-11d9-bed3-505054503030}"}, // Kernel Object
+}
+
 func runAuditpol(i *invocation) {
-	if (i.has("/set") || i.has("/clear") || i.has("/remove") || i.has("/restore")) && i.elevated() {
-		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Security 4719", "SubcategoryId", "%%14339", "AuditPolicyChanges", "%%8448, %%8450")
+	if !i.elevated() {
+		return
+	}
+	changes := auditChanges
+	switch {
+	case i.has("/set"):
+		changes = auditChanges[:2]
+	case !i.has("/clear") && !i.has("/remove") && !i.has("/restore"):
+		return
+	}
+	for _, c := range changes {
+		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Security 4719", "SubcategoryId", c[0], "SubcategoryGuid", c[1], "AuditPolicyChanges", "%%8448, %%8450")
 	}
 }
 

@@ -258,6 +258,7 @@ func (w *World) LoadImage(now time.Duration, a *Actor, p *Process, b *Binary) {
 		e.Set(event.SignatureStatus, "Valid")
 	} else {
 		e.Set(event.Signed, "false")
+		e.Set(event.Signature, "-")
 		e.Set(event.SignatureStatus, "Unavailable")
 	}
 	w.finish(e, a)
@@ -566,6 +567,9 @@ func (w *World) KerberosTicket(
 		e.Set(event.KerberosClient, w.arena.Join(who.Name, "/", strings.ToUpper(w.Domain)))
 		e.SetName("service", w.arena.Join(strings.ToLower(strings.TrimSuffix(service, "$")), "/", w.Domain))
 		e.SetName("success", "true")
+		e.Set(event.Till, w.unix(now+10*time.Hour))
+		e.Set(event.Forwardable, "true")
+		e.Set(event.Renewable, "true")
 		w.finish(e, a)
 	}
 }
@@ -738,14 +742,22 @@ func (w *World) LogOff(now time.Duration, a *Actor, h *Host, s *Session) {
 
 // OpenShare is a share opened on a host (5140).
 func (w *World) OpenShare(now time.Duration, a *Actor, from Endpoint, to *Host, who *Account, share string) {
-	e := w.begin(now, &event.SecurityShare, to, a, 11)
-	if e == nil {
-		return
+	if e := w.begin(now, &event.SecurityShare, to, a, 11); e != nil {
+		w.share(e, a, from, to, who, share)
+		e.Set(event.AccessMask, "0x1")
+		e.Set(event.AccessList, "%%4416\r\n\t\t\t\t")
+		w.finish(e, a)
 	}
-	w.share(e, a, from, to, who, share)
-	e.Set(event.AccessMask, "0x1")
-	e.Set(event.AccessList, "%%4416\r\n\t\t\t\t")
-	w.finish(e, a)
+	if e := w.begin(now, &event.ZeekMapping, watcher(from, At(to)), a, 8); e != nil {
+		w.flow(e, now, a, from, At(to), 445, "")
+		e.Set(event.FilePath, w.arena.Join(`\\`, to.FQDN, `\`, strings.TrimPrefix(share, `\\*\`)))
+		kind := "DISK"
+		if strings.HasSuffix(share, "IPC$") {
+			kind = "PIPE"
+		}
+		e.Set(event.ShareType, kind)
+		w.finish(e, a)
+	}
 }
 
 // AccessShareFile is a file on a share checked for access (5145) and seen by
@@ -773,15 +785,51 @@ func (w *World) AccessShareFile(
 		e.Set(event.AccessReason, "-")
 		w.finish(e, a)
 	}
-	seen := from.Host
-	if seen == nil {
-		seen = to
+	if strings.HasSuffix(share, "IPC$") {
+		w.callRPC(now, a, from, to, name)
+		return
 	}
-	if e := w.begin(now, &event.ZeekSMBFiles, seen, a, 12); e != nil {
+	if e := w.begin(now, &event.ZeekSMBFiles, watcher(from, At(to)), a, 18); e != nil {
 		w.flow(e, now, a, from, At(to), 445, "")
 		e.Set(event.Action, action)
 		e.Set(event.FileName, name)
 		e.Set(event.FilePath, w.arena.Join(`\\`, to.FQDN, `\`, strings.TrimPrefix(share, `\\*\`)))
+		e.Set(event.FileSize, w.arena.Uint(1000+unique(a, to, 445)%200_000))
+		changed := w.unix(now - 26*time.Hour)
+		e.Set(event.TimesModified, changed)
+		e.Set(event.TimesAccessed, w.unix(now))
+		e.Set(event.TimesCreated, changed)
+		e.Set(event.TimesChanged, changed)
+		w.finish(e, a)
+	}
+}
+
+// calls are the operations that programs ask of an interface over a named pipe, as Zeek's
+// dce_rpc log names them.
+var calls = map[string][]string{
+	"svcctl":  {"OpenSCManagerW", "CreateServiceW", "StartServiceW"},
+	"samr":    {"SamrConnect5", "SamrEnumerateUsersInDomain", "SamrQueryInformationDomain"},
+	"atsvc":   {"SchRpcRegisterTask", "SchRpcRun"},
+	"winreg":  {"OpenLocalMachine", "BaseRegSaveKey"},
+	"lsarpc":  {"EfsRpcOpenFileRaw"},
+	"spoolss": {"RpcRemoteFindFirstPrinterChangeNotificationEx"},
+	"drsuapi": {"DRSBind", "DRSGetNCChanges"},
+	"srvsvc":  {"NetrShareEnum"},
+	"wkssvc":  {"NetrWkstaUserEnum"},
+}
+
+// callRPC is what Zeek reads of calls over a named pipe (dce_rpc).
+func (w *World) callRPC(now time.Duration, a *Actor, from Endpoint, to *Host, pipe string) {
+	for i, operation := range calls[pipe] {
+		e := w.begin(now+time.Duration(i)*30*time.Millisecond, &event.ZeekRPC, watcher(from, At(to)), a, 12)
+		if e == nil {
+			continue
+		}
+		w.flow(e, now, a, from, At(to), 445, "")
+		e.Set(event.DNSRtt, "0.000816")
+		e.Set(event.NamedPipe, w.arena.Join(`\pipe\`, pipe))
+		e.Set(event.RPCEndpoint, pipe)
+		e.Set(event.RPCOperation, operation)
 		w.finish(e, a)
 	}
 }
