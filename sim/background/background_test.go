@@ -98,7 +98,7 @@ func TestHonestWorkLeavesTheTelemetryOfAttacks(t *testing.T) {
 	d := simulate(t, Config{Rate: 1}, 10, time.Date(2026, 3, 3, 8, 0, 0, 0, time.UTC), nil)
 	for _, kind := range []string{
 		"security4624", "security4625", "security4634", "security4648", "security4672", "security4688", "security4697",
-		"security4698", "security4720", "security4768", "security4769", "security4776", "security5140", "security5145", "system7045",
+		"security4698", "security4724", "security4768", "security4769", "security4776", "security5140", "security5145", "system7045",
 		"sysmon1", "sysmon3", "sysmon7", "sysmon8", "sysmon10", "sysmon11", "sysmon12", "sysmon13", "sysmon17", "sysmon18", "sysmon22", "sysmon23",
 		"powershell4104", "sshd", "auditd", "conn", "dns", "http", "ssl", "files", "smb_files", "kerberos", "proxy", "webserver",
 	} {

@@ -25,7 +25,7 @@ const signInGap = 3 * time.Hour
 // of one auditor.
 const (
 	patchGap = 40 * time.Minute
-	auditGap = 90 * time.Second
+	auditGap = 3 * time.Minute
 )
 
 // addDay adds the actors that belong to the kind of day.
@@ -164,24 +164,33 @@ func (b *Background) patch(a *actor, now time.Duration, s *sim.Stream) outcome {
 	return outcome{}
 }
 
-// audited is what auditors ask of hosts: the honest use of what intruders ask first.
+// audited is what auditors ask of hosts, by weight: mostly what only auditors ask, now and
+// then what intruders ask first.
 var audited = []struct {
+	weight float64
 	binary *world.Binary
 	line   string
 }{
-	{
-		world.Auditpol,
-		`auditpol.exe /get /category:*`,
-	}, {world.Net, `net accounts /domain`}, {world.Net, `net localgroup administrators`},
-	{
-		world.Gpresult,
-		`gpresult.exe /h C:\Audit\report.html`,
-	}, {world.Systeminfo, "systeminfo"}, {world.Wmic, `wmic qfe list brief`},
-	{
-		world.Sc,
-		"sc query",
-	}, {world.Nltest, `nltest.exe /dclist:corp.example`}, {world.Icacls, `icacls.exe C:\Data`}, {world.Reg, `reg query HKLM\SOFTWARE\Policies`},
+	{8, world.Auditpol, `auditpol.exe /get /category:*`},
+	{8, world.Gpresult, `gpresult.exe /h C:\Audit\report.html`},
+	{8, world.Sc, "sc query"},
+	{6, world.Reg, `reg query HKLM\SOFTWARE\Policies`},
+	{5, world.Icacls, `icacls.exe C:\Data`},
+	{2, world.Systeminfo, "systeminfo"},
+	{1, world.Net, `net accounts /domain`},
+	{1, world.Net, `net localgroup administrators`},
+	{1, world.Wmic, `wmic qfe list brief`},
+	{0.5, world.Nltest, `nltest.exe /dclist:corp.example`},
 }
+
+// auditWeights are the weights of audited alone.
+var auditWeights = func() []float64 {
+	var out []float64
+	for _, x := range audited {
+		out = append(out, x.weight)
+	}
+	return out
+}()
 
 func (b *Background) audit(a *actor, now time.Duration, s *sim.Stream) outcome {
 	w := b.world
@@ -192,7 +201,7 @@ func (b *Background) audit(a *actor, now time.Duration, s *sim.Stream) outcome {
 			break
 		}
 	}
-	what := sim.Pick(s, audited)
+	what := audited[sim.PickWeighted(s, auditWeights)]
 	shell := a.host.Program(world.Cmd, "cmd.exe", who)
 	w.StartProcess(
 		now,

@@ -25,6 +25,7 @@ var housekeeping = []struct {
 	{2, records("KernelIO 1", "KernelIO 2")},
 	{2, updateFound},
 	{2, tokenRights},
+	{1, nameKept},
 	{2, records("System 16", "System 98")},
 	{1, records("System 10", "System 11")},
 	{1, records("Security 4611")},
@@ -44,6 +45,7 @@ var housekeeping = []struct {
 	{0.5, records("Security 5031")},
 	{0.5, records("Defender 2000")},
 	{0.2, records("Security 4735")},
+	{0.02, records("Sysmon 28")},
 	{0.2, records("Security 4912")},
 	{0.2, records("PowerShell 4100")},
 }
@@ -105,8 +107,18 @@ func updateFound(b *Background, a *actor, now time.Duration) {
 		b.world.LogBy(now+time.Duration(i)*time.Minute, a.as, a.host, nil, id)
 	}
 	b.world.Log(now, a.as, p, "Sysmon 2", "TargetFilename", `C:\Windows\SoftwareDistribution\Download\Install\am_delta.exe`)
-	b.world.Log(now, a.as, p, "Sysmon 28", "TargetFilename", `C:\Windows\SoftwareDistribution\Download\old.cab`)
 	b.world.Log(now, a.as, p, "Sysmon 9")
+}
+
+// nameKept is a host's own account that is brought up to date (4742), and a lasting ticket
+// renewed (4770), on the controller.
+func nameKept(b *Background, a *actor, now time.Duration) {
+	dc := b.world.DomainController(a.host)
+	if dc == nil {
+		return
+	}
+	b.world.LogBy(now, a.as, dc, nil, "Security 4770", "TargetUserName", a.host.Name+"$")
+	b.world.LogBy(now, a.as, dc, nil, "Security 4742", "TargetUserName", a.host.Name+"$", "PasswordLastSet", b.world.Epoch.Add(now).UTC().Format("1/2/2006 3:04:05 PM"))
 }
 
 // tokenRights is a service that turns rights on and gives a token other ones.

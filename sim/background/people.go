@@ -598,7 +598,6 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 				Integrity:   "High",
 			},
 		)
-		w.CreateTask(now+time.Second, a.as, target, a.account, world.Task{Name: name, Command: `C:\Program Files\IT\maintenance.cmd`})
 	case 3:
 		if r := b.connect(a, now, target, 3389, "rdp", b.running(a, world.Mstsc)); !r.OK() {
 			return refused(r)
@@ -610,8 +609,8 @@ func (b *Background) administer(a *actor, now time.Duration, s *sim.Stream) outc
 		}
 	default:
 		dc := w.DomainController(a.host)
-		if a.account.Privilege == world.DomainAdmin && dc != nil {
-			w.CreateUser(now, a.as, dc, a.account, fmt.Sprintf("new%04d", s.IntN(10000)))
+		if a.account.Privilege == world.DomainAdmin && dc != nil && s.Bool(0.4) {
+			b.manageAccounts(a, now, dc, s)
 			break
 		}
 		switch s.IntN(4) {
@@ -759,4 +758,20 @@ func (b *Background) administerOverSSH(a *actor, now time.Duration, s *sim.Strea
 		}
 	}
 	return refused(r)
+}
+
+// manageAccounts is what a domain's administrators do with accounts: mostly they renew
+// passwords; a new account is rare.
+func (b *Background) manageAccounts(a *actor, now time.Duration, dc *world.Host, s *sim.Stream) {
+	who := sim.Pick(s, b.world.Accounts)
+	switch sim.PickWeighted(s, []float64{1, 14, 3, 2}) {
+	case 0:
+		b.world.CreateUser(now, a.as, dc, a.account, fmt.Sprintf("new%04d", s.IntN(10000)))
+	case 1:
+		b.world.SetPassword(now, a.as, dc, a.account, who.Name)
+	case 2:
+		b.world.ChangeUser(now, a.as, dc, a.account, who.Name, "DisplayName", who.Name)
+	default:
+		b.world.ChangeDirectory(now, a.as, dc, a.account, "user", "CN="+who.Name+",CN=Users", "telephoneNumber", "+49 30 901820")
+	}
 }

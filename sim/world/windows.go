@@ -463,10 +463,24 @@ func (w *World) LogOn(now time.Duration, a *Actor, l Logon) (*Session, Refusal) 
 		LogonID: 0x20000 + unique(a, l.To, 4624)>>36,
 	}
 	w.loggedOn(now, a, l, s)
+	if l.Type == LogonRemote {
+		w.remoteDesktop(now, a, l)
+	}
 	if l.Keep {
 		l.To.addSession(s)
 	}
 	return s, Refusal{}
+}
+
+// remoteDesktop is a session of remote desktop as the services of the target log it.
+func (w *World) remoteDesktop(now time.Duration, a *Actor, l Logon) {
+	from := l.From.IP()
+	w.LogBy(now, a, l.To, nil, "RdpCore 131", "ClientIP", w.arena.Join(from, ":", w.port(a, l.To)))
+	w.LogBy(now, a, l.To, nil, "RemoteConnection 261")
+	w.LogBy(now, a, l.To, l.Account, "RemoteConnection 1149", "Param3", from)
+	w.LogBy(now, a, l.To, l.Account, "LocalSession 21", "Address", from)
+	w.LogBy(now, a, l.To, l.Account, "LocalSession 22", "Address", from)
+	w.LogBy(now, a, l.To, l.Account, "Security 4778", "ClientName", strings.ToUpper(sourceName(l.From)), "ClientAddress", from)
 }
 
 // addSession keeps a session, in the place of an older one of the same account.
