@@ -208,7 +208,7 @@ func (a *Agent) next(now time.Duration) {
 	}
 	id := a.queue[0]
 	a.queue = a.queue[1:]
-	t := technique.Find(id)
+	t := a.spec.Library.Find(id)
 	a.ordinal++
 	a.state.Actor.Label.Step = int32(len(a.Steps))
 	a.attempt = nil
@@ -225,6 +225,9 @@ func (a *Agent) next(now time.Duration) {
 
 func (a *Agent) options(s *campaign.Stage) map[string]string {
 	options := map[string]string{"role": string(a.spec.Goal.Role())}
+	if s.Do.Tool != "" {
+		options["tool"] = s.Do.Tool
+	}
 	for k, v := range s.With {
 		options[k] = v
 	}
@@ -413,7 +416,7 @@ func (a *Agent) attributeDetection() string {
 	var watched []string
 	for i := len(a.Steps) - 1; i >= 0 && len(watched) < 3; i-- {
 		x := a.Steps[i]
-		if x.Succeeded && s.Bool(a.state.Skill) && a.state.MarkBurned(technique.Find(x.Technique), x.Tool) {
+		if x.Succeeded && s.Bool(a.state.Skill) && a.state.MarkBurned(a.spec.Library.Find(x.Technique), x.Tool) {
 			watched = append(watched, x.Tool)
 		}
 	}
@@ -492,7 +495,7 @@ func (a *Agent) adapt(reaction campaign.Reaction, r world.Refusal) (bool, time.D
 		a.why = fmt.Sprintf("blocked (%s), so another host", r.Reason)
 	case "change_tool":
 		last, pinned := a.Steps[len(a.Steps)-1], a.spec.Campaign[a.stage].With["tool"]
-		if pinned != "" || !s.MarkBurned(technique.Find(last.Technique), last.Tool) {
+		if pinned != "" || !s.MarkBurned(a.spec.Library.Find(last.Technique), last.Tool) {
 			return false, 0
 		}
 		a.why = fmt.Sprintf("blocked (%s), so with another tool than %s", r.Reason, last.Tool)

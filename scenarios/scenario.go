@@ -29,12 +29,15 @@ type Scenario struct {
 	Horizon     time.Duration       `yaml:"horizon" required:"true" doc:"how long a trial lasts"`
 	Background  Background          `yaml:"background" doc:"ordinary users, services and machines"`
 	Attackers   []campaign.Attacker `yaml:"attackers" doc:"the attackers; none for a day without attack"`
+	Footprints  []string            `yaml:"footprints" doc:"folders or files of recorded techniques (hemostat technique import), relative to the scenario's; attackers use them as tools"`
 	Cost        CostWeights         `yaml:"cost" doc:"what harm, disruption and operations are worth"`
 
 	File  string      `yaml:"-"`
 	Text  []byte      `yaml:"-"`
 	Spec  *world.Spec `yaml:"-"` // the world, scaled
 	Epoch time.Time   `yaml:"-"` // calendar time of the start
+
+	prints [][]byte // texts of the footprints
 }
 
 // WorldRef names the estate.
@@ -161,8 +164,18 @@ func (s *Scenario) check() strictyaml.Faults {
 		add(s.Pos, "attackers", "at most %d attackers are accepted", maxAttacker)
 	}
 	names := map[string]bool{}
+	library, err := s.library()
+	if err != nil {
+		var inner strictyaml.Faults
+		if errors.As(err, &inner) {
+			return append(faults, inner...)
+		}
+		add(s.Pos, "footprints", "%s", err)
+		return faults
+	}
 	for i := range s.Attackers {
 		a := &s.Attackers[i]
+		a.Library = library
 		path := fmt.Sprintf("attackers[%d]", i)
 		if names[a.Name] {
 			add(a.Pos, path+".name", "attacker %q is there twice", a.Name)
@@ -261,7 +274,7 @@ func WeekTime(text string) (time.Time, error) {
 		nil
 }
 
-// Digest is the SHA-256 of the scenario's text and its world.
+// Digest is the SHA-256 of the scenario's text, its world and its footprints.
 func (s *Scenario) Digest() string {
 	h := sha256.New()
 	h.Write(s.Text)
@@ -270,6 +283,9 @@ func (s *Scenario) Digest() string {
 		panic("scenarios: a world that was read must marshal: " + err.Error())
 	}
 	h.Write(spec)
+	for _, text := range s.prints {
+		h.Write(text)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ type Attacker struct {
 	GiveUp         GiveUp         `yaml:"give_up" doc:"when the price is too high"`
 	Hours          Hours          `yaml:"hours" doc:"working hours of the attacker, on the victims' clock; any time when absent"`
 	Campaign       []Stage        `yaml:"campaign" required:"true" doc:"what the attacker does, stage by stage"`
+
+	// Library are the techniques with the scenario's footprints.
+	Library *technique.Library `yaml:"-"`
 }
 
 // Share is a number from 0 to 1, or a range from which each trial draws.
@@ -231,15 +235,26 @@ type Loop struct {
 
 // Moves is what a stage does.
 type Moves struct {
-	All []string // each, in any order
-	Any []string // one of these
+	All  []string // each, in any order
+	Any  []string // one of these
+	Tool string   // of the one technique of All, if it is named
 }
 
 // empty tells whether nothing is given.
 func (m Moves) empty() bool { return len(m.All)+len(m.Any) == 0 }
 
-// ReadYAML reads T1078, [T1018, T1087.002] or {any: [T1021.002, T1021.001]}.
+// ReadYAML reads T1078, [T1018, T1087.002], {any: [T1021.002, T1021.001]} or
+// {technique: T1003.001, tool: comsvcs}.
 func (m *Moves) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
+	if n.Kind == yaml.MappingNode && hasKey(n, "technique") {
+		var one struct {
+			Technique string `yaml:"technique" required:"true"`
+			Tool      string `yaml:"tool"`
+		}
+		d.ReadInto(n, &one, path)
+		m.All, m.Tool = []string{one.Technique}, one.Tool
+		return
+	}
 	if n.Kind == yaml.MappingNode {
 		var choice struct {
 			Any []string `yaml:"any" required:"true"`
@@ -251,7 +266,16 @@ func (m *Moves) ReadYAML(d *strictyaml.Decoder, n *yaml.Node, path string) {
 	d.ReadInto(n, &m.All, path)
 }
 
-// JSONSchema describes the three spellings.
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}
+
+// JSONSchema describes the four spellings.
 func (Moves) JSONSchema() map[string]any {
 	one := map[string]any{"type": "string", "enum": techniqueIDs()}
 	list := map[string]any{"type": "array", "items": one, "minItems": 1}
@@ -261,6 +285,12 @@ func (Moves) JSONSchema() map[string]any {
 			"additionalProperties": false,
 			"required":             []string{"any"},
 			"properties":           map[string]any{"any": list},
+		},
+		map[string]any{
+			"type":                 "object",
+			"additionalProperties": false,
+			"required":             []string{"technique"},
+			"properties":           map[string]any{"technique": map[string]any{"type": "string"}, "tool": map[string]any{"type": "string"}},
 		}}}
 }
 
@@ -496,7 +526,7 @@ func (c *check) stages() {
 	}
 	first := c.attacker.Campaign[0]
 	for _, id := range first.Techniques() {
-		if t := technique.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" &&
+		if t := c.attacker.Library.Find(id); t != nil && t.Tactic != "reconnaissance" && t.Tactic != "initial-access" &&
 			!fromOutside(t) {
 			c.fault(
 				first.Pos,
@@ -537,7 +567,7 @@ func (c *check) stage(path string, s *Stage) {
 		c.fault(s.Pos, path, "a stage has either do or try")
 	}
 	for _, id := range s.Techniques() {
-		t := technique.Find(id)
+		t := c.attacker.Library.Find(id)
 		if t == nil {
 			c.fault(s.Pos, path, "unknown technique %q%s", id, closest(id))
 			continue
@@ -549,7 +579,7 @@ func (c *check) stage(path string, s *Stage) {
 		if t.Tactic == "initial-access" {
 			c.achieves["foothold"] = true
 		}
-		if tool := s.With["tool"]; tool != "" && !slices.Contains(t.Tools, tool) {
+		if tool := cmp.Or(s.With["tool"], s.Do.Tool); tool != "" && !slices.Contains(t.Tools, tool) {
 			c.fault(s.Pos, path+".with.tool", "%s has no tool %q; tools: %s", id, tool, strings.Join(t.Tools, ", "))
 		}
 	}

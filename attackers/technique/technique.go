@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/footprint"
 	"hemostat/sim/world"
 )
 
@@ -27,6 +28,8 @@ type Technique struct {
 	ready  func(s *State) error
 	run    func(a *Attempt) Progress
 	script *script
+	// footprints are tools that were recorded.
+	footprints map[string]*footprint.Footprint
 }
 
 // Attempt is one use of a technique by one attacker.
@@ -46,6 +49,7 @@ type Attempt struct {
 	Bytes   uint64
 	onWay   shipment
 	failed  bool
+	playing *playback
 }
 
 // Progress is what one call of a technique reports: done or not, and until when

@@ -8,8 +8,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hemostat/attackers/technique"
+	"hemostat/scenarios"
 	"hemostat/scenarios/coverage"
 	"hemostat/scenarios/defence"
 )
@@ -19,7 +21,7 @@ func techniqueCommand() *cobra.Command {
 		Use:   "technique",
 		Short: "List and show the attackers' techniques, their telemetry and the rules that see them",
 	}
-	c.AddCommand(techniqueList(), techniqueShow())
+	c.AddCommand(techniqueList(), techniqueShow(), techniqueImport())
 	return c
 }
 
@@ -55,14 +57,31 @@ type techniqueRule struct {
 	Own   bool   `json:"tagged"`
 }
 
-func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error) {
-	v, err := defence.Load(variant, nil)
+// techniqueFlags say which techniques are tried against whose rules.
+type techniqueFlags struct {
+	variant    string
+	footprints []string
+	json       bool
+}
+
+func (o *techniqueFlags) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.variant, "variant", "default", "whose rules are tried: variant `FILE`, or default")
+	f.StringArrayVar(&o.footprints, "footprints", nil, "folder or `FILE` of recorded techniques to add as tools; may be repeated")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+}
+
+func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, error) {
+	library, _, err := scenarios.LoadFootprints(o.footprints)
+	if err != nil {
+		return nil, err
+	}
+	v, err := defence.Load(o.variant, nil)
 	if err != nil {
 		return nil, err
 	}
 	var chosen []*technique.Technique
 	tactics := map[string]bool{}
-	for _, t := range technique.All() {
+	for _, t := range library.All() {
 		tactics[t.Tactic] = true
 		if (tactic == "" || t.Tactic == tactic) && (len(ids) == 0 || slices.Contains(ids, t.ID)) {
 			chosen = append(chosen, t)
@@ -81,7 +100,7 @@ func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error)
 		)
 	}
 	for _, id := range ids {
-		if technique.Find(id) == nil {
+		if library.Find(id) == nil {
 			return nil, fmt.Errorf(
 				"the library has no technique %q; 'hemostat technique list' shows those that it has",
 				id,
@@ -129,8 +148,8 @@ func techniqueRows(variant, tactic string, ids []string) ([]techniqueRow, error)
 }
 
 func techniqueList() *cobra.Command {
-	var asJSON bool
-	var tactic, variant string
+	var o techniqueFlags
+	var tactic string
 	c := &cobra.Command{
 		Use: "list", Short: "List the techniques with what telemetry each leaves and which rules see it", Args: cobra.NoArgs,
 		Long: `Lists the attackers' techniques. Each is rehearsed with each of its tools against
@@ -139,11 +158,11 @@ of the tools, with which rule of the highest level. A tool that no rule sees is 
 blind spot.`,
 		Example: "  hemostat technique list --tactic lateral-movement\n  hemostat technique list --variant mine.yaml --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			rows, err := techniqueRows(variant, tactic, nil)
+			rows, err := o.rows(tactic, nil)
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if o.json {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			t := newTable(
@@ -194,23 +213,21 @@ blind spot.`,
 		},
 	}
 	c.Flags().StringVar(&tactic, "tactic", "", "only techniques of this `TACTIC`")
-	c.Flags().StringVar(&variant, "variant", "default", "whose rules are tried: variant `FILE`, or default")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	o.flags(c.Flags())
 	return c
 }
 
 func techniqueShow() *cobra.Command {
-	var asJSON bool
-	var variant string
+	var o techniqueFlags
 	c := &cobra.Command{
 		Use: "show ID...", Short: "Show techniques: needs, effect, tools, telemetry, rules, blind spots", Args: cobra.MinimumNArgs(1),
 		Example: "  hemostat technique show T1003.001",
 		RunE: func(c *cobra.Command, args []string) error {
-			rows, err := techniqueRows(variant, "", args)
+			rows, err := o.rows("", args)
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if o.json {
 				return printJSON(c.OutOrStdout(), rows)
 			}
 			for _, r := range rows {
@@ -221,8 +238,7 @@ func techniqueShow() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&variant, "variant", "default", "whose rules are tried: variant `FILE`, or default")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	o.flags(c.Flags())
 	return c
 }
 

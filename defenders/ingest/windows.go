@@ -78,7 +78,6 @@ func finishWindows(e *event.Event) string {
 	case e.Source.Service == "security":
 		e.AddSysmonNames()
 	case e.Source.Service == "windefend" && (id == "1116" || id == "1117"):
-		e.Source.Category = "antivirus"
 		copyField(e, "ThreatName", "Signature")
 		copyField(e, "Path", "Filename")
 	}

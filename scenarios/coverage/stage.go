@@ -63,6 +63,18 @@ func (s *Stage) Rehearse(
 	return nil
 }
 
+// WholeDay plays the beginning of a day without attackers in an estate with the whole audit.
+func WholeDay(s *scenarios.Scenario, length time.Duration, deliver func(*event.Event)) error {
+	stage, err := NewStage()
+	if err != nil {
+		return err
+	}
+	whole := *s
+	whole.Spec, whole.Horizon = stage.spec, length
+	Day(&whole, 1, deliver)
+	return nil
+}
+
 // Day plays a day of a scenario's estate on which nobody attacks.
 func Day(s *scenarios.Scenario, seed uint64, deliver func(*event.Event)) {
 	var engine sim.Engine

@@ -45,7 +45,6 @@ var housekeeping = []struct {
 	{0.5, records("Security 5031")},
 	{0.5, records("Defender 2000")},
 	{0.2, records("Security 4735")},
-	{0.02, records("Sysmon 28")},
 	{0.2, records("Security 4912")},
 	{0.2, records("PowerShell 4100")},
 }

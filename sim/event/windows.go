@@ -17,6 +17,10 @@ func WindowsSource(channel, id, eventType string) LogSource {
 		if id == "4688" {
 			s.Category = "process_creation"
 		}
+	case "windefend":
+		if id == "1116" || id == "1117" {
+			s.Category = "antivirus"
+		}
 	case "powershell":
 		s.Category = powershellCategories[id]
 	case "powershell-classic":

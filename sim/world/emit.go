@@ -15,7 +15,7 @@ func (w *World) begin(now time.Duration, kind *event.Kind, h *Host, a *Actor, fi
 	a.next++
 	w.now = now
 	sensor := h.sensors[kind.Channel]
-	if sensor == nil || !h.Agent && onHost(kind.Channel) {
+	if w.silent || sensor == nil || !h.Agent && onHost(kind.Channel) {
 		return nil
 	}
 	draws := sensor.draws.At(id)

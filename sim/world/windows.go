@@ -339,14 +339,22 @@ const UsualCallTrace = `C:\Windows\SYSTEM32\ntdll.dll+9c534|C:\Windows\System32\
 // CreateFile is a file written by a process (Sysmon 11). It fails when the file
 // was quarantined.
 func (w *World) CreateFile(now time.Duration, a *Actor, p *Process, path string) Refusal {
-	if q := w.quarantine[fileKey{p.Host.Name, path}]; q != nil {
-		return refusedBy("file_quarantined", q)
+	if r := w.MayWrite(p.Host, path); !r.OK() {
+		return r
 	}
 	if e := w.begin(now, &event.SysmonFile, p.Host, a, 8); e != nil {
 		w.by(e, now, p)
 		e.Set(event.TargetFilename, path)
 		e.Set(event.CreationUtcTime, e.Value(event.UtcTime))
 		w.finish(e, a)
+	}
+	return Refusal{}
+}
+
+// MayWrite tells why a file cannot be written on a host: it was quarantined there.
+func (w *World) MayWrite(h *Host, path string) Refusal {
+	if q := w.quarantine[fileKey{h.Name, path}]; q != nil {
+		return refusedBy("file_quarantined", q)
 	}
 	return Refusal{}
 }

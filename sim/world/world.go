@@ -204,6 +204,7 @@ type World struct {
 	now        time.Duration // of the event that is being written
 	events     uint64
 	dropped    uint64
+	silent     bool // what happens is written otherwise
 	spare      map[*Zone]netip.Addr
 	rotated    map[int]*effect
 }

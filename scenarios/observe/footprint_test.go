@@ -1,0 +1,132 @@
+package observe
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"hemostat/attackers/technique"
+	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel/sigma"
+	"hemostat/scenarios"
+	"hemostat/scenarios/coverage"
+	"hemostat/sim/event"
+	"hemostat/sim/footprint"
+	"hemostat/sim/world"
+)
+
+func sharedData(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "shared", "data", name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("real data is absent: %s", name)
+	}
+	return path
+}
+
+func publicRules(t testing.TB) []*sigma.Rule {
+	t.Helper()
+	f, err := os.Open(sharedData(t, "sigma/rules.tar.gz"))
+	require.NoError(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	var rules []*sigma.Rule
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return rules
+		}
+		require.NoError(t, err)
+		if strings.HasSuffix(h.Name, ".yml") {
+			data, err := io.ReadAll(r)
+			require.NoError(t, err)
+			read, err := sigma.Parse(h.Name, data)
+			require.NoError(t, err)
+			rules = append(rules, read...)
+		}
+	}
+}
+
+// Nearly every recording becomes a footprint, and what rules see in the recording they see
+// in the footprint as the simulation plays it.
+func TestFootprintsRaiseTheRulesOfTheirRecordings(t *testing.T) {
+	index, err := ReadIndex(filepath.Join(sharedData(t, "evtx"), "index.csv"))
+	require.NoError(t, err)
+	x, err := New(publicRules(t))
+	require.NoError(t, err)
+	day, err := scenarios.Load("quiet-day", nil)
+	require.NoError(t, err)
+	ordinary, err := Ordinary(day, 2*time.Hour)
+	require.NoError(t, err)
+	stage, err := coverage.NewStage()
+	require.NoError(t, err)
+	accepted, rules, raised := 0, 0, 0
+	for _, entry := range index {
+		var events []*event.Event
+		_, err := ingest.Read(t.Context(), []string{entry.Path}, ingest.Options{}, func(e *event.Event) error {
+			events = append(events, e)
+			return nil
+		})
+		require.NoError(t, err, entry.File)
+		id := "T1059.001"
+		if len(entry.Techniques) > 0 {
+			id = entry.Techniques[0]
+		}
+		chosen, err := footprint.Choose(events, footprint.Choice{Ordinary: ordinary})
+		if err != nil {
+			t.Logf("%s: %v", entry.File, err)
+			continue
+		}
+		f, err := footprint.Make(chosen, footprint.Options{Name: "recorded", Technique: id})
+		if err != nil {
+			t.Logf("%s: %v", entry.File, err)
+			continue
+		}
+		text, err := f.Marshal()
+		require.NoError(t, err)
+		f, err = footprint.Parse("recorded.yaml", text)
+		require.NoError(t, err, entry.File)
+		library, err := technique.NewLibrary([]*footprint.Footprint{f})
+		if err != nil {
+			t.Logf("%s: %v", entry.File, err)
+			continue
+		}
+		accepted++
+		outside, inside := x.view("recording"), x.view("footprint")
+		for _, e := range events {
+			outside.event(e)
+		}
+		require.NoError(t, stage.Rehearse(library.Find(id), "recorded", func(*world.World) (func(*event.Event), error) {
+			return inside.event, nil
+		}), entry.File)
+		fires := map[int]bool{}
+		for _, h := range inside.close().Hits {
+			fires[h.Rule] = true
+		}
+		seen := map[int]bool{}
+		for _, h := range outside.close().Hits {
+			if seen[h.Rule] {
+				continue
+			}
+			seen[h.Rule] = true
+			rules++
+			if fires[h.Rule] {
+				raised++
+			} else {
+				t.Logf("%s: %s (%s)", entry.File, x.o.Rules[h.Rule].Title, h.Type)
+			}
+		}
+	}
+	t.Logf("%d of %d recordings are accepted; %d of %d rules fire on the footprint too", accepted, len(index), raised, rules)
+	require.GreaterOrEqual(t, float64(accepted), 0.8*float64(len(index)))
+	require.GreaterOrEqual(t, float64(raised), 0.95*float64(rules))
+}
