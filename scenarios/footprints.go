@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +10,11 @@ import (
 	"strings"
 
 	"hemostat/attackers/technique"
+	"hemostat/defenders/ingest"
 	"hemostat/sim/boundedfile"
+	"hemostat/sim/event"
 	"hemostat/sim/footprint"
+	"hemostat/sim/world"
 )
 
 // library is the techniques with the footprints that the scenario names.
@@ -78,4 +82,48 @@ func LoadFootprints(names []string) (*technique.Library, [][]byte, error) {
 	}
 	library, err := technique.NewLibrary(prints)
 	return library, texts, err
+}
+
+// mostRecorded bounds the events of recorded background, which are kept in memory.
+const mostRecorded = 300_000
+
+// readRecorded reads the recordings that are played in as background.
+func (s *Scenario) readRecorded() error {
+	if len(s.Background.Recorded) == 0 {
+		return nil
+	}
+	var names []string
+	for _, name := range s.Background.Recorded {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(s.File), name)
+		}
+		names = append(names, name)
+	}
+	var chosen []footprint.Chosen
+	summary, err := ingest.Read(context.Background(), names, ingest.Options{}, func(e *event.Event) error {
+		if len(chosen) == mostRecorded {
+			return fmt.Errorf("the recordings have more than %d events, which are kept in memory: take a part of them", mostRecorded)
+		}
+		chosen = append(chosen, footprint.Chosen{Number: len(chosen) + 1, Event: e, Keep: true})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(chosen) == 0:
+		return fmt.Errorf("%s: no event", strings.Join(names, ", "))
+	case summary.Undated == len(chosen):
+		return fmt.Errorf("%s: no event has a time, so nothing is known of their order and gaps", strings.Join(names, ", "))
+	}
+	day, err := footprint.MakeDay(chosen)
+	if err != nil {
+		return err
+	}
+	for i := range day.Events {
+		if _, ok := world.RecordedKind(&day.Events[i]); !ok {
+			return fmt.Errorf("event %d: no sensor of an estate carries events of %s", i+1, day.Events[i].Source)
+		}
+	}
+	s.RecordedDay = day
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"hemostat/attackers/campaign"
 	"hemostat/sim/boundedfile"
+	"hemostat/sim/footprint"
 	"hemostat/sim/role"
 	"hemostat/sim/strictyaml"
 	"hemostat/sim/world"
@@ -37,6 +38,9 @@ type Scenario struct {
 	Spec  *world.Spec `yaml:"-"` // the world, scaled
 	Epoch time.Time   `yaml:"-"` // calendar time of the start
 
+	// RecordedDay are the recordings of Background, ready to be played; nil for none.
+	RecordedDay *footprint.Footprint `yaml:"-"`
+
 	prints [][]byte // texts of the footprints
 }
 
@@ -51,10 +55,12 @@ type WorldRef struct {
 
 // Background sets the honest actors.
 type Background struct {
-	Pos   strictyaml.Pos `yaml:"-"`
-	Rate  *float64       `yaml:"rate" doc:"1 is an ordinary company, 0 silence; 1 when absent"`
-	Day   string         `yaml:"day" enum:"ordinary,patch,audit" doc:"kind of day: ordinary when absent, patch for updates everywhere, audit for people who look into everything"`
-	Start string         `yaml:"start" doc:"weekday and time at which the trial begins, such as Tue 08:30"`
+	Pos  strictyaml.Pos `yaml:"-"`
+	Rate *float64       `yaml:"rate" doc:"1 is an ordinary company, 0 silence; 1 when absent"`
+	Day  string         `yaml:"day" enum:"ordinary,patch,audit" doc:"kind of day: ordinary when absent, patch for updates everywhere, audit for people who look into everything"`
+	// Recorded are attack-free logs that are played in.
+	Recorded []string `yaml:"recorded" doc:"attack-free recordings, relative to the scenario's file, whose events are played in from the scenario's start; with rate: 0 they are all the background"`
+	Start    string   `yaml:"start" doc:"weekday and time at which the trial begins, such as Tue 08:30"`
 }
 
 //go:embed embedded/*.yaml
@@ -143,6 +149,9 @@ func (s *Scenario) check() strictyaml.Faults {
 	}
 	if r := s.Background.Rate; r != nil && (*r < 0 || *r > 100) {
 		add(s.Background.Pos, "background.rate", "a rate from 0 to 100 is expected, not %g", *r)
+	}
+	if err := s.readRecorded(); err != nil {
+		add(s.Background.Pos, "background.recorded", "%s", err)
 	}
 	epoch, err := WeekTime(s.Background.Start)
 	if err != nil {
@@ -284,6 +293,13 @@ func (s *Scenario) Digest() string {
 	}
 	h.Write(spec)
 	for _, text := range s.prints {
+		h.Write(text)
+	}
+	if s.RecordedDay != nil {
+		text, err := s.RecordedDay.Marshal()
+		if err != nil {
+			panic("scenarios: a recording that was read must marshal: " + err.Error())
+		}
 		h.Write(text)
 	}
 	return hex.EncodeToString(h.Sum(nil))

@@ -136,6 +136,13 @@ func compareDatabases(ctx context.Context, baseline, candidate side, o compare.O
 	}
 	result.ByTechnique(was.techniques, is.techniques)
 	result.ByDetector(was.detectors, is.detectors)
+	var met []string
+	for _, row := range result.Techniques {
+		met = append(met, row.Subject)
+	}
+	if note := unbacked(met); note != "" {
+		result.Warnings = append(result.Warnings, note)
+	}
 	result.ByRanking(was.rankings, is.rankings)
 	if every > 1 {
 		result.Warnings = append(

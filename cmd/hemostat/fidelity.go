@@ -17,6 +17,8 @@ type fidelityOptions struct {
 	seed  uint64
 	json  bool
 	html  string
+	// backing is a file for the table of tools that recordings back.
+	backing string
 }
 
 func fidelityCommand() *cobra.Command {
@@ -44,6 +46,7 @@ half of the recordings reaches with the other half is its ceiling.`,
 	f.StringVar(&o.day, "day", "quiet-day", "`SCENARIO` whose day without attackers gives the simulation's false alarms")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of that day")
 	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.StringVar(&o.backing, "backing", "", "also write to `FILE`, as CSV, by how many recordings each tool is backed")
 	f.StringVar(&o.html, "html", "", "also write a page with plots to `FILE`")
 	return c
 }
@@ -75,6 +78,11 @@ func (o *fidelityOptions) run(c *cobra.Command, args []string) error {
 	if o.html != "" {
 		if err := exportTo(c, o.html, report.HTML); err != nil {
 			return fmt.Errorf("--html: %w", err)
+		}
+	}
+	if o.backing != "" {
+		if err := exportTo(c, o.backing, report.BackingCSV); err != nil {
+			return fmt.Errorf("--backing: %w", err)
 		}
 	}
 	if o.json {

@@ -135,6 +135,11 @@ func readPolicy(file string) (*gate.Policy, error) {
 			p.Scenarios[i] = filepath.Join(filepath.Dir(file), s)
 		}
 	}
+	for i, name := range p.Benign {
+		if !filepath.IsAbs(name) {
+			p.Benign[i] = filepath.Join(filepath.Dir(file), name)
+		}
+	}
 	return p, nil
 }
 
@@ -164,6 +169,16 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 		return err
 	}
 	days.describe(result)
+	var met []string
+	for _, t := range result.Techniques {
+		met = append(met, t.Technique)
+	}
+	if note := unbacked(met); note != "" {
+		result.Notes = append(result.Notes, note)
+	}
+	if err := judgeBenign(ctx, policy, days.simulated, result); err != nil {
+		return err
+	}
 	if err := o.write(result, out); err != nil {
 		return err
 	}

@@ -48,6 +48,10 @@ type techniqueTool struct {
 	Events int             `json:"events"`
 	Seen   []string        `json:"log_sources"`
 	Rules  []techniqueRule `json:"rules"`
+	// Recordings are those of the technique that the tool was compared with, Sharing those
+	// on which a rule fires that also fires on the tool.
+	Recordings int `json:"recordings"`
+	Sharing    int `json:"recordings_sharing_a_rule"`
 }
 
 type techniqueRule struct {
@@ -139,7 +143,10 @@ func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, erro
 		for _, tool := range c.Tools {
 			r.Tools = append(
 				r.Tools,
-				techniqueTool{tool.Tool, tool.Events, append([]string{}, tool.Sources...), rules(tool.Rules)},
+				techniqueTool{
+					tool.Tool, tool.Events, append([]string{}, tool.Sources...), rules(tool.Rules), t.BackingOf(tool.Tool).Recordings,
+					t.BackingOf(tool.Tool).Sharing,
+				},
 			)
 		}
 		rows = append(rows, r)
@@ -172,6 +179,7 @@ blind spot.`,
 				"tactic",
 				"telemetry",
 				"tools seen",
+				"backed",
 				"rule of the highest level",
 			)
 			t.SetColumnConfigs(
@@ -179,7 +187,8 @@ blind spot.`,
 					{Number: 2, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft},
 					{Number: 4, WidthMax: 34, WidthMaxEnforcer: text.WrapSoft},
 					{Number: 5, Align: text.AlignRight},
-					{Number: 6, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft},
+					{Number: 6, Align: text.AlignRight},
+					{Number: 7, WidthMax: 46, WidthMaxEnforcer: text.WrapSoft},
 				},
 			)
 			blind := 0
@@ -198,6 +207,7 @@ blind spot.`,
 						r.Tactic,
 						strings.Join(r.Telemetry, ", "),
 						fmt.Sprintf("%d of %d", len(r.Tools)-len(r.Blind), len(r.Tools)),
+						fmt.Sprintf("%d of %d", r.backed(), len(r.Tools)),
 						rule,
 					},
 				)
@@ -242,6 +252,17 @@ func techniqueShow() *cobra.Command {
 	return c
 }
 
+// backed counts the tools that some recording backs.
+func (r *techniqueRow) backed() int {
+	n := 0
+	for _, t := range r.Tools {
+		if t.Sharing > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *techniqueRow) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.ID, r.Name)
@@ -260,6 +281,11 @@ func (r *techniqueRow) describe() string {
 			word = " (the quietest)"
 		}
 		fmt.Fprintf(&b, "  tool       %s%s: %d events in %s\n", t.Name, word, t.Events, strings.Join(t.Seen, ", "))
+		if t.Recordings > 0 {
+			fmt.Fprintf(&b, "    backed   by %d of %d recordings that it was compared with\n", t.Sharing, t.Recordings)
+		} else {
+			fmt.Fprintf(&b, "    backed   by no recording\n")
+		}
 		for _, rule := range t.Rules {
 			tag := ""
 			if !rule.Own {

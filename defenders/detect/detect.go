@@ -85,6 +85,8 @@ type Env struct {
 	Inventory *inventory.Inventory
 	// Rules are the variant's Sigma rules, compiled; they may be shared.
 	Rules *sigma.Engine
+	// InUse tells whether a rule is in use, by its key; nil when all are.
+	InUse func(rule string) bool
 	// Certain tells whether an indicator is certainly hostile, as far as is known at a
 	// time; nil when nothing is.
 	Certain func(now time.Duration, indicator string) bool

@@ -1,8 +1,12 @@
 package fidelity
 
 import (
+	"cmp"
+	"encoding/csv"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -53,6 +57,31 @@ func (a AlarmRates) text() string {
 		parts = append(parts, fmt.Sprintf("%s %.1f", level, a.Levels[level]))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// BackingCSV writes by how many recordings each tool is backed, each tool once: a recording
+// of a technique counts for the tools of its sub-techniques when it has none itself.
+func (r *Report) BackingCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	if err := out.Write([]string{"technique", "tool", "recordings", "sharing"}); err != nil {
+		return err
+	}
+	rows := slices.Clone(r.Backing)
+	slices.SortStableFunc(rows, func(a, b Backing) int {
+		return cmp.Or(cmp.Compare(a.Technique, b.Technique), cmp.Compare(a.Tool, b.Tool))
+	})
+	for i, b := range rows {
+		if i+1 < len(rows) && rows[i+1].Technique == b.Technique && rows[i+1].Tool == b.Tool {
+			rows[i+1].Recordings += b.Recordings
+			rows[i+1].Sharing += b.Sharing
+			continue
+		}
+		if err := out.Write([]string{b.Technique, b.Tool, strconv.Itoa(b.Recordings), strconv.Itoa(b.Sharing)}); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
 }
 
 // Details lists what is only recorded: rules with their reasons, event types.

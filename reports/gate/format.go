@@ -83,6 +83,7 @@ func (r *Result) JSON() ([]byte, error) {
 		Candidate  string            `json:"candidate"`
 		Policy     string            `json:"policy"`
 		Reasons    []string          `json:"reasons"`
+		Notes      []string          `json:"notes"`
 		Checks     []jsonCheck       `json:"checks"`
 		Techniques []jsonTechnique   `json:"techniques"`
 		Scenarios  []string          `json:"scenarios"`
@@ -90,7 +91,7 @@ func (r *Result) JSON() ([]byte, error) {
 		Seeds      []uint64          `json:"seeds"`
 		Digests    map[string]string `json:"digests"`
 		Engines    map[string]string `json:"engines"`
-	}{r.Verdict, r.Policy.Alpha, r.TrialsUsed, r.Baseline, r.Candidate, r.Policy.Name, r.Reasons, checks, techniques, r.Scenarios,
+	}{r.Verdict, r.Policy.Alpha, r.TrialsUsed, r.Baseline, r.Candidate, r.Policy.Name, r.Reasons, append([]string{}, r.Notes...), checks, techniques, r.Scenarios,
 		map[string]int{"baseline": r.Errors[0], "candidate": r.Errors[1]}, r.Provenance.Seeds, r.Provenance.Digests,
 		map[string]string{"baseline": r.Provenance.Engines[0], "candidate": r.Provenance.Engines[1]}}, "", "  ")
 }
@@ -118,6 +119,9 @@ func (r *Result) Text() string {
 		if !r.ofCheck(reason) {
 			fmt.Fprintf(&b, "%s\n", render.Inline(reason))
 		}
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "%s\n", render.Inline(note))
 	}
 	fmt.Fprintf(&b, "%s\n", render.Inline(r.repeat()))
 	return b.String()
@@ -214,6 +218,9 @@ func (r *Result) Markdown() string {
 		if !r.ofCheck(reason) {
 			fmt.Fprintf(&b, "%s\n\n", render.Markdown(reason))
 		}
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "%s\n\n", render.Markdown(note))
 	}
 	fmt.Fprintf(&b, "<details><summary>to repeat it</summary>\n\n%s\n\n", render.Markdown(r.repeat()))
 	for _, name := range slices.Sorted(maps.Keys(r.Provenance.Digests)) {

@@ -45,10 +45,14 @@ type RoundSource func(ctx context.Context, rounds int) ([][]Pair, error)
 type Result struct {
 	Verdict string
 	Reasons []string
+	// Notes are what a reader should know of the verdict that changes nothing in it.
+	Notes []string
 	Policy  *Policy
 	Checks  []CheckResult
 	// Techniques lists those that were detected more or less often.
 	Techniques []TechniqueChange
+	// Benign are the rules that fire more often on attack-free recordings.
+	Benign     []BenignRule
 	TrialsUsed int
 	Rounds     int
 	Errors     [2]int // of the baseline, of the candidate

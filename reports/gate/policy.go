@@ -30,6 +30,9 @@ type Policy struct {
 	Checks      []Check                      `yaml:"checks" doc:"what is checked"`
 	Floors      map[string]map[string]Amount `yaml:"floors" doc:"metric, scenario and the value that the candidate must reach there, such as contained: {ransomware: 0.6}"`
 
+	Benign       []string `yaml:"benign" doc:"attack-free recordings, files or folders relative to the policy, that both sides are tried on"`
+	BenignMargin int      `yaml:"benign_margin" doc:"alerts that the candidate may add on them; 0 when absent"`
+
 	// Digest is the SHA-256 of the file.
 	Digest string `yaml:"-"`
 }

@@ -82,6 +82,6 @@ func Day(s *scenarios.Scenario, seed uint64, deliver func(*event.Event)) {
 	w := world.Build(s.Spec, streams, truth.NewLedger(), s.Epoch)
 	w.UseStreams(streams)
 	w.Deliver = deliver
-	background.Start(&engine, w, background.Config{Rate: 1, Day: s.Background.Day})
+	background.Start(&engine, w, background.Config{Rate: 1, Day: s.Background.Day, Recorded: s.RecordedDay})
 	engine.Run(s.Horizon)
 }

@@ -40,6 +40,8 @@ type variantFile struct {
 	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
 	Skip        bool           `yaml:"skip_unsupported" json:"Skip,omitempty" doc:"leave out rules that cannot be used, and name them, instead of refusing the variant"`
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
+	Level       string         `yaml:"rules_level" json:"Level,omitempty" enum:"informational,low,medium,high,critical" doc:"only rules of this level and above"`
+	Share       *float64       `yaml:"rules_share" json:"Share,omitempty" doc:"share of the rules that are in use, drawn anew for each trial as if each were another company; 1 when absent"`
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
@@ -217,6 +219,8 @@ var variantKeys = []string{
 	"rules",
 	"skip_unsupported",
 	"without_rules",
+	"rules_level",
+	"rules_share",
 	"pipelines",
 	"playbooks",
 	"playbooks_over",
@@ -393,6 +397,10 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 			return nil, "", v.file.Pos.Fault("without_rules", "no rule has the id, name or title %q", out)
 		}
 	}
+	if s := v.file.Share; s != nil && (*s < 0 || *s > 1) {
+		return nil, "", v.file.Pos.Fault("rules_share", "a share from 0 to 1 is expected, not %g", *s)
+	}
+	rules = v.file.inUse(rules)
 	h := sha256.New()
 	for _, r := range rules {
 		h.Write(r.Digest[:])
@@ -401,6 +409,46 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 		h.Write(p.Digest[:])
 	}
 	return rules, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// InUse tells of each rule whether it is in use in a trial, by the rule's key; nil when all
+// are.
+func (v *Variant) InUse(streams sim.Streams) func(rule string) bool {
+	if v.file.Share == nil {
+		return nil
+	}
+	used := map[string]bool{}
+	return func(rule string) bool {
+		in, known := used[rule]
+		if !known {
+			draw := streams.Stream("rules in use", rule)
+			in = draw.Bool(*v.file.Share)
+			used[rule] = in
+		}
+		return in
+	}
+}
+
+// inUse leaves the rules of a level and above. Those that a correlation refers to stay with
+// it.
+func (f *variantFile) inUse(rules []*sigma.Rule) []*sigma.Rule {
+	if f.Level == "" {
+		return rules
+	}
+	wanted := func(r *sigma.Rule) bool { return sigma.LevelRank(r.Level) >= sigma.LevelRank(f.Level) }
+	referred := map[string]bool{}
+	kept := func(r *sigma.Rule) bool { return wanted(r) || referred[r.ID] || referred[r.Name] }
+	for before := -1; before < len(referred); { // correlations refer to correlations
+		before = len(referred)
+		for _, r := range rules {
+			if r.Correlation != nil && kept(r) {
+				for _, name := range r.Correlation.Rules {
+					referred[name] = true
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(rules), func(r *sigma.Rule) bool { return !kept(r) })
 }
 
 // loadPlaybooks reads the playbooks and returns a digest of their files.

@@ -158,7 +158,9 @@ func (t *Trial) build() error {
 	if t.scenario.Background.Rate != nil {
 		rate = *t.scenario.Background.Rate
 	}
-	t.background = background.Start(&t.engine, t.world, background.Config{Rate: rate, Day: t.scenario.Background.Day})
+	t.background = background.Start(&t.engine, t.world, background.Config{
+		Rate: rate, Day: t.scenario.Background.Day, Recorded: t.scenario.RecordedDay,
+	})
 	var indicators []string
 	for i := range t.scenario.Attackers {
 		a := attackers.New(
@@ -204,7 +206,7 @@ func (t *Trial) defend(indicators []string) error {
 	}
 	asker := &approver{world: t.world, assets: &t.assets}
 	estate := InventoryOf(t.world)
-	env := detect.Env{Inventory: estate}
+	env := detect.Env{Inventory: estate, InUse: t.variant.InUse(t.streams)}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {
 			since, ok := certain[indicator]

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/sim"
+	"hemostat/sim/footprint"
 	"hemostat/sim/role"
 	"hemostat/sim/world"
 )
@@ -19,6 +20,8 @@ type Config struct {
 	// Blocked lists accounts that never act. It serves experiments on what one
 	// user's absence changes.
 	Blocked []string
+	// Recorded is an attack-free recording that is played beside all others; nil for none.
+	Recorded *footprint.Footprint
 }
 
 // Collateral is what the defence, and the attack, cost honest people.
@@ -85,6 +88,9 @@ func Start(e *sim.Engine, w *world.World, c Config) *Background {
 			role.MailServer,
 		), files: w.WithRole(role.FileServer), apps: w.WithRole(role.AppServer), webs: w.WithRole(role.WebServer)}
 	b.sites = makeSites(w.Streams().Stream("internet", "sites"))
+	if c.Recorded != nil {
+		playRecorded(e, w, c.Recorded)
+	}
 	if c.Rate <= 0 {
 		return b
 	}

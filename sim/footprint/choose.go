@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -284,8 +285,15 @@ type Options struct {
 	Redact          bool
 }
 
+// MakeDay makes a footprint of an attack-free recording, of any number of hosts.
+func MakeDay(chosen []Chosen) (*Footprint, error) {
+	return build(chosen, Options{Name: "recorded-day"}, math.MaxInt)
+}
+
 // Make makes a footprint of the events that were chosen.
-func Make(chosen []Chosen, o Options) (*Footprint, error) {
+func Make(chosen []Chosen, o Options) (*Footprint, error) { return build(chosen, o, mostHosts) }
+
+func build(chosen []Chosen, o Options, mostHosts int) (*Footprint, error) {
 	var events []*event.Event
 	for _, x := range chosen {
 		if x.Keep {
@@ -296,7 +304,7 @@ func Make(chosen []Chosen, o Options) (*Footprint, error) {
 		return nil, errors.New("no event was chosen")
 	}
 	slices.SortStableFunc(events, func(a, b *event.Event) int { return int(min(1, max(-1, a.Time-b.Time))) })
-	hosts, err := hostsOf(events)
+	hosts, err := hostsOf(events, mostHosts)
 	if err != nil {
 		return nil, err
 	}
@@ -334,7 +342,7 @@ const mostHosts = 40
 
 // hostsOf lists the hosts of events, the one where the attackers act first: the one on
 // which processes start, else the one with the most events.
-func hostsOf(events []*event.Event) ([]string, error) {
+func hostsOf(events []*event.Event, mostHosts int) ([]string, error) {
 	count, starts := map[string]int{}, map[string]int{}
 	var hosts []string
 	for _, e := range events {

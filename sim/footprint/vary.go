@@ -73,6 +73,8 @@ var (
 	frame      = []string{"EventID", "Channel", "Provider_Name", "Computer"}
 )
 
+const halfHour = 30 * time.Minute
+
 // learn finds out what belongs to the place of recording, from all of its events.
 func learn(events []*event.Event, hosts []string) *variables {
 	v := &variables{hosts: hosts, replace: map[string]string{}, numbered: map[string]map[string]int{}}
@@ -327,7 +329,11 @@ func (v *variables) field(e *event.Event, name, value string) string {
 		return value
 	case strings.HasSuffix(name, "UtcTime"):
 		if at, err := time.Parse(winUTC, value); err == nil {
-			return "{utc:" + (time.Duration(at.UnixNano()) - e.Time).Round(time.Millisecond).String() + "}"
+			offset := (time.Duration(at.UnixNano()) - e.Time).Round(time.Millisecond)
+			if name == "UtcTime" { // the time of the event itself: hours between the two are a time zone
+				offset -= offset.Round(halfHour)
+			}
+			return "{utc:" + offset.String() + "}"
 		}
 	case slices.Contains(timeFields, name):
 		if at, err := time.Parse(time.RFC3339Nano, value); err == nil {

@@ -24,7 +24,9 @@ var Kind = detect.Kind{
 		if env.Rules == nil {
 			return nil, fmt.Errorf("the detector sigma needs rules")
 		}
-		return new(env.Rules), nil
+		d := new(env.Rules)
+		d.inUse = env.InUse
+		return d, nil
 	},
 }
 
@@ -32,6 +34,7 @@ var Kind = detect.Kind{
 type Detector struct {
 	matcher *sigma.Matcher
 	explain bool
+	inUse   func(rule string) bool // nil when all rules are
 	event   *event.Event
 	report  detect.Report
 	onMatch func(sigma.Match)
@@ -58,6 +61,9 @@ func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 }
 
 func (d *Detector) find(m sigma.Match) {
+	if d.inUse != nil && !d.inUse(m.Rule.Key()) {
+		return
+	}
 	f := detect.Finding{
 		RuleID: m.Rule.Key(), Title: m.Rule.Title, Techniques: m.Rule.Techniques(), Severity: severityOf(m.Rule),
 		Confidence: confidence(m.Rule), Evidence: m.Events,
