@@ -46,9 +46,9 @@ type Result struct {
 	Verdict string
 	Reasons []string
 	// Notes are what a reader should know of the verdict that changes nothing in it.
-	Notes []string
-	Policy  *Policy
-	Checks  []CheckResult
+	Notes  []string
+	Policy *Policy
+	Checks []CheckResult
 	// Techniques lists those that were detected more or less often.
 	Techniques []TechniqueChange
 	// Benign are the rules that fire more often on attack-free recordings.

@@ -36,12 +36,12 @@ func (w *World) SetPassword(now time.Duration, a *Actor, h *Host, by *Account, n
 // AddMember is an account that becomes a member of a group: a local one (4732), one of the
 // domain (4728) or of the forest (4756).
 func (w *World) AddMember(now time.Duration, a *Actor, h *Host, by *Account, name, group string) {
-	switch group {
-	case "Administrators":
+	switch strings.ToLower(group) {
+	case "administrators":
 		w.member(now, a, h, by, name, "4732", group, "S-1-5-32-544")
-	case "Remote Desktop Users":
+	case "remote desktop users":
 		w.member(now, a, h, by, name, "4732", group, "S-1-5-32-555")
-	case "Enterprise Admins":
+	case "enterprise admins":
 		w.member(now, a, h, by, name, "4756", group, w.arena.Join(w.domainSID, "-519"))
 	default:
 		w.member(now, a, h, by, name, "4728", group, w.arena.Join(w.domainSID, "-512"))
