@@ -120,6 +120,15 @@ var credentialAccess = []*Technique{
 		}},
 	},
 	{
+		ID: "T1555.005", Name: "Credentials from Password Stores: Password Managers", Tactic: "credential-access", Effect: "the passwords of a password manager are stolen",
+		Takes: sim.LogNormal(4*time.Minute, 0.8), Success: 0.7,
+		script: &script{at: onWindows, then: stealOwner, variants: []variant{
+			by("KeeFarce", cmd(world.Dropped(`C:\Users\Public\KeeFarce.exe`, &plain), `KeeFarce.exe`), open(keePass, "0x1fffff", injectionTrace), inject(keePass, "LoadLibraryW"), load(`C:\Users\Public\KeeFarceDLL.dll`)),
+			by("KeeThief", block(`Get-Process KeePass | Get-KeePassDatabaseKey -Verbose`), open(keePass, "0x1010", injectionTrace)),
+			by("trigger", file(`C:\Users\{user}\AppData\Roaming\KeePass\KeePass.config.xml`), cmd(world.Cmd, `cmd.exe /c dir C:\Users /b /s .kdbx | findstr /e .kdbx`)),
+		}},
+	},
+	{
 		ID: "T1056.001", Name: "Input Capture: Keylogging", Tactic: "credential-access", Effect: "what the user types is recorded",
 		Takes: sim.LogNormal(20*time.Minute, 0.8), Success: 0.85,
 		script: &script{at: onWindows, then: stealOwner, variants: []variant{
@@ -168,6 +177,8 @@ var credentialAccess = []*Technique{
 		}},
 	},
 }
+
+var keePass = world.Signed(`C:\Program Files\KeePass Password Safe 2\KeePass.exe`, "Dominik Reichl")
 
 const dumpTrace = `C:\Windows\SYSTEM32\ntdll.dll+9d4c4|C:\Windows\System32\KERNELBASE.dll+2c13e|C:\Windows\SYSTEM32\dbgcore.DLL+6ce5|C:\Windows\SYSTEM32\dbgcore.DLL+13a1c`
 

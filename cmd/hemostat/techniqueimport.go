@@ -275,13 +275,15 @@ func (o *techniqueImportOptions) tellRules(c *cobra.Command, notes io.Writer, ch
 	}
 	var recorded []*event.Event
 	for _, x := range chosen {
-		recorded = append(recorded, x.Event)
+		if x.Keep {
+			recorded = append(recorded, x.Event)
+		}
 	}
 	both, only, err := observe.Footprint(rules, recorded, f)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(notes, "%d of the rules fire on the recording, %d of these on the footprint in the simulation\n", len(both)+len(only), len(both))
+	fmt.Fprintf(notes, "%d of the rules fire on the events that are kept, %d of these on the footprint in the simulation\n", len(both)+len(only), len(both))
 	for _, title := range only {
 		fmt.Fprintf(notes, "  not in the simulation: %s\n", safe(title))
 	}

@@ -2,9 +2,11 @@ package footprint
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -67,6 +69,9 @@ func Choose(events []*event.Event, c Choice) ([]Chosen, error) {
 	return out, nil
 }
 
+// shownImages bounds the images that an error names.
+const shownImages = 12
+
 // processTree are the processes below a root, with their logons.
 type processTree struct {
 	guids  map[string]bool // Sysmon's, of processes
@@ -80,15 +85,13 @@ func lowerHost(e *event.Event) string { return strings.ToLower(hostOf(e)) }
 func grow(events []*event.Event, root string) (*processTree, error) {
 	t := &processTree{guids: map[string]bool{}, pids: map[string]bool{}, logons: map[string]bool{}}
 	suffix := strings.ToLower(strings.ReplaceAll(root, "/", `\`))
-	var seen []string
+	seen := map[string]int{}
 	for _, e := range events {
 		image, pid, parent := started(e)
 		if image == "" {
 			continue
 		}
-		if !slices.Contains(seen, image) {
-			seen = append(seen, image)
-		}
+		seen[image]++
 		host := lowerHost(e)
 		isRoot := strings.HasSuffix(strings.ToLower(strings.ReplaceAll(image, "/", `\`)), suffix)
 		if isRoot || t.guids[e.Value(event.ParentProcessGuid)] || t.pids[host+" "+parent] {
@@ -109,10 +112,12 @@ func grow(events []*event.Event, root string) (*processTree, error) {
 	if len(seen) == 0 {
 		return nil, errors.New("--root: the recording holds no start of a process (Sysmon 1, Security 4688, execve), so no tree can be followed; choose by --window or --events")
 	}
-	if len(seen) > 12 {
-		seen = append(seen[:12], "…")
+	images := slices.Sorted(maps.Keys(seen))
+	slices.SortStableFunc(images, func(a, b string) int { return seen[a] - seen[b] })
+	if len(images) > shownImages {
+		images = append(images[:shownImages], "…")
 	}
-	return nil, fmt.Errorf("--root: no process of the recording has an image that ends with %q; it starts: %s", root, strings.Join(seen, ", "))
+	return nil, fmt.Errorf("--root: no process of the recording has an image that ends with %q; it starts, the rarest first: %s", root, strings.Join(images, ", "))
 }
 
 // started is the image, number and parent's number of a process that an event starts.
@@ -124,7 +129,8 @@ func started(e *event.Event) (image, pid, parent string) {
 		return e.Value(event.NewProcessName), fmt.Sprint(parseHex(e.Value(event.NewProcessId))), fmt.Sprint(parseHex(e.Value(event.ProcessId)))
 	case e.Source.Product == "linux":
 		ppid, _ := e.Lookup("ppid")
-		return e.Value(event.AuditExe) + e.Value(event.Image), e.Value(event.SyslogPID) + e.Value(event.ProcessId), ppid + e.Value(event.ParentProcessId)
+		return cmp.Or(e.Value(event.AuditExe), e.Value(event.Image)), cmp.Or(e.Value(event.SyslogPID), e.Value(event.ProcessId)),
+			cmp.Or(ppid, e.Value(event.ParentProcessId))
 	}
 	return e.Value(event.Image), e.Value(event.ProcessId), e.Value(event.ParentProcessId)
 }

@@ -74,7 +74,7 @@ func TestChoosing(t *testing.T) {
 		"a window":              {Choice{From: start.Add(2 * time.Second), To: start.Add(4 * time.Second)}, []int{3, 4, 5}, ""},
 		"a list":                {Choice{Only: map[int]bool{1: true, 6: true}}, []int{1, 6}, ""},
 		"not what is ordinary":  {Choice{Ordinary: func(e *event.Event) bool { return e.Value(event.EventID) == "10" }}, []int{1, 2, 3, 4, 5, 6}, ""},
-		"no such root":          {Choice{Root: "mimikatz.exe"}, nil, `no process of the recording has an image that ends with "mimikatz.exe"; it starts: C:\Windows\explorer.exe, C:\Users\jane\tool.exe`},
+		"no such root":          {Choice{Root: "mimikatz.exe"}, nil, `no process of the recording has an image that ends with "mimikatz.exe"; it starts, the rarest first: C:\Users\jane\tool.exe, C:\Windows\System32\cmd.exe, C:\Windows\explorer.exe`},
 		"nothing left":          {Choice{To: start.Add(-time.Hour)}, nil, "no event is left"},
 	} {
 		t.Run(name, func(t *testing.T) {
