@@ -56,7 +56,7 @@ func LoadFootprints(names []string) (*technique.Library, [][]byte, error) {
 	for _, name := range names {
 		info, err := os.Stat(name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("footprints: %w", err)
+			return nil, nil, err
 		}
 		if !info.IsDir() {
 			read(name)
@@ -71,10 +71,10 @@ func LoadFootprints(names []string) (*technique.Library, [][]byte, error) {
 			return err
 		})
 		if err != nil {
-			return nil, nil, fmt.Errorf("footprints: %w", err)
+			return nil, nil, err
 		}
 		if found == 0 {
-			return nil, nil, fmt.Errorf("footprints: the folder %s has no YAML file", name)
+			return nil, nil, fmt.Errorf("the folder %s has no YAML file", name)
 		}
 	}
 	if err := errors.Join(faults...); err != nil {

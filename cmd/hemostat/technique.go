@@ -21,7 +21,7 @@ func techniqueCommand() *cobra.Command {
 		Use:   "technique",
 		Short: "List and show the attackers' techniques, their telemetry and the rules that see them",
 	}
-	c.AddCommand(techniqueList(), techniqueShow(), techniqueImport())
+	c.AddCommand(techniqueList(), techniqueShow(), techniqueImport(), techniqueSchema())
 	return c
 }
 
@@ -77,7 +77,7 @@ func (o *techniqueFlags) flags(f *pflag.FlagSet) {
 func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, error) {
 	library, _, err := scenarios.LoadFootprints(o.footprints)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--footprints: %w", err)
 	}
 	v, err := defence.Load(o.variant, nil)
 	if err != nil {

@@ -67,6 +67,16 @@ edit the list and pass it with --events.`,
 	return c
 }
 
+func techniqueSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of footprint files", Example: "  hemostat technique schema > footprint.schema.json", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(footprint.Schema())
+			return err
+		},
+	}
+}
+
 // mostRecorded bounds the events of a footprint: a larger one is a day and no technique.
 const mostRecorded = 20_000
 

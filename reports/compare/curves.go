@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"bytes"
 	"fmt"
 	"html/template"
 	"image/color"
@@ -14,9 +13,8 @@ import (
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
+	"hemostat/reports/render"
 	"hemostat/reports/stats"
 )
 
@@ -224,13 +222,5 @@ func drawCurves(curves []curve) (template.HTML, error) {
 		drawn.Color, drawn.Width = plotutil.Color(i), vg.Points(1.5)
 		p.Add(drawn)
 	}
-	canvas := vgsvg.New(14*vg.Centimeter, 8*vg.Centimeter)
-	p.Draw(draw.New(canvas))
-	var out bytes.Buffer
-	if _, err := canvas.WriteTo(&out); err != nil {
-		return "", err
-	}
-	_, svg, _ := bytes.Cut(out.Bytes(), []byte("<svg"))    // the page has a prologue of its own
-	svg = bytes.ReplaceAll(svg, []byte("\t"), []byte(" ")) // pages show control characters instead of obeying them
-	return template.HTML("<svg" + string(svg)), nil        //nolint:gosec // drawn above; the library escapes text
+	return render.Plot(p, 14*vg.Centimeter, 8*vg.Centimeter)
 }

@@ -13,7 +13,6 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
 	"hemostat/reports/render"
 )
@@ -50,7 +49,7 @@ func (r *Report) scatter() (template.HTML, error) {
 	}
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "detection on recordings", "detection in the simulation"
-	p.BackgroundColor = color.Transparent
+	p.BackgroundColor = color.White
 	points := make(plotter.XYs, len(r.points))
 	for i, at := range r.points {
 		points[i].X, points[i].Y = at[0], at[1]
@@ -61,13 +60,10 @@ func (r *Report) scatter() (template.HTML, error) {
 	}
 	s.GlyphStyle = draw.GlyphStyle{Color: color.NRGBA{R: 0x2a, G: 0x6f, B: 0xbb, A: 0x80}, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
 	p.Add(plotter.NewGrid(), s)
-	p.TextHandler = text.Plain{Fonts: plot.DefaultTextHandler.(text.Plain).Fonts}
-	c := vgsvg.New(12*vg.Centimeter, 9*vg.Centimeter)
-	p.Draw(draw.New(c))
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
-		return "", err
+	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
+		style.Font.Size = vg.Points(9)
 	}
-	at := max(0, bytes.Index(b.Bytes(), []byte("<svg")))
-	return template.HTML(b.Bytes()[at:]), nil //nolint:gosec // drawn from numbers
+	p.X.Max += (p.X.Max - p.X.Min) / 10 // room for the last tick's text
+	p.Y.Max += (p.Y.Max - p.Y.Min) / 10
+	return render.Plot(p, 15*vg.Centimeter, 10*vg.Centimeter)
 }

@@ -140,6 +140,9 @@ func Parse(file string, data []byte) (*Policy, error) {
 			fault("weights", "the weight of %s is a positive number up to 1000, not %g", name, w)
 		}
 	}
+	if p.BenignMargin < 0 {
+		fault("benign_margin", "0 or more is expected, not %d", p.BenignMargin)
+	}
 	if len(p.Checks) == 0 {
 		fault("checks", "a policy without checks lets everything pass; name at least one check or floor")
 	}
