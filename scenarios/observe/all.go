@@ -28,7 +28,7 @@ func (o *Options) Steps() int { return len(o.Index) + len(technique.All()) + 1 }
 // Fidelity compares recordings with the library. Recordings that cannot be read are
 // named in the error, beside the report of the others.
 func Fidelity(ctx context.Context, o Options) (*fidelity.Report, error) {
-	x, err := New(o.Rules)
+	x, err := newObserver(o.Rules)
 	if err != nil {
 		return nil, err
 	}

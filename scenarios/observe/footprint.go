@@ -15,7 +15,7 @@ import (
 // an estate with the whole audit. It returns the titles of the rules that fire on both,
 // and of those that fire on the recording only.
 func Footprint(rules []*sigma.Rule, recorded []*event.Event, f *footprint.Footprint) (both, only []string, err error) {
-	x, err := New(rules)
+	x, err := newObserver(rules)
 	if err != nil {
 		return nil, nil, err
 	}

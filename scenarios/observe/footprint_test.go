@@ -61,7 +61,7 @@ func publicRules(t testing.TB) []*sigma.Rule {
 func TestFootprintsRaiseTheRulesOfTheirRecordings(t *testing.T) {
 	index, err := ReadIndex(filepath.Join(sharedData(t, "evtx"), "index.csv"))
 	require.NoError(t, err)
-	x, err := New(publicRules(t))
+	x, err := newObserver(publicRules(t))
 	require.NoError(t, err)
 	day, err := scenarios.Load("quiet-day", nil)
 	require.NoError(t, err)

@@ -19,8 +19,8 @@ import (
 	"hemostat/sim/world"
 )
 
-// Observer tries one rule set on logs.
-type Observer struct {
+// observer tries one rule set on logs.
+type observer struct {
 	engine *sigma.Engine
 	rules  []*sigma.Rule
 	index  map[*sigma.Rule]int
@@ -45,13 +45,13 @@ type sample struct {
 // writtenEach bounds the events of one type that are kept of a technique.
 const writtenEach = 300
 
-// New prepares a rule set.
-func New(rules []*sigma.Rule) (*Observer, error) {
+// newObserver prepares a rule set.
+func newObserver(rules []*sigma.Rule) (*observer, error) {
 	engine, err := sigma.Compile(rules)
 	if err != nil {
 		return nil, err
 	}
-	x := &Observer{
+	x := &observer{
 		engine: engine, rules: engine.Rules(), index: map[*sigma.Rule]int{},
 		samples: map[sampleKey]sample{}, written: map[string]map[string][]*event.Event{},
 	}
@@ -64,11 +64,11 @@ func New(rules []*sigma.Rule) (*Observer, error) {
 }
 
 // Observations are all that was seen.
-func (x *Observer) Observations() *fidelity.Observations { return &x.o }
+func (x *observer) Observations() *fidelity.Observations { return &x.o }
 
-// EventType names the type of an event: the log and the id on Windows, the log source
+// eventType names the type of an event: the log and the id on Windows, the log source
 // elsewhere.
-func EventType(e *event.Event) string {
+func eventType(e *event.Event) string {
 	if id := e.Value(event.EventID); id != "" {
 		if log := e.Value(event.LogChannel); log != "" {
 			return log + " " + id
@@ -79,7 +79,7 @@ func EventType(e *event.Event) string {
 
 // view is what is seen in one log.
 type view struct {
-	x       *Observer
+	x       *observer
 	matcher *sigma.Matcher
 	log     fidelity.Log
 	hits    map[hitKey]int
@@ -92,7 +92,7 @@ type hitKey struct {
 	kind string
 }
 
-func (x *Observer) view(name string) *view {
+func (x *observer) view(name string) *view {
 	return &view{
 		x: x, matcher: x.engine.NewMatcher(), hits: map[hitKey]int{},
 		log: fidelity.Log{Name: name, Types: map[string]int{}},
@@ -100,7 +100,7 @@ func (x *Observer) view(name string) *view {
 }
 
 func (v *view) event(e *event.Event) {
-	kind := EventType(e)
+	kind := eventType(e)
 	v.log.Events++
 	v.log.Types[kind]++
 	v.matcher.Match(e, func(m sigma.Match) {
@@ -125,7 +125,7 @@ func (v *view) close() fidelity.Log {
 }
 
 // Recording reads one recorded log of an index.
-func (x *Observer) Recording(ctx context.Context, r Entry) error {
+func (x *observer) Recording(ctx context.Context, r Entry) error {
 	v := x.view(r.File)
 	v.fired = func(rule int, e *event.Event) {
 		for _, id := range r.Techniques {
@@ -164,7 +164,7 @@ func isLogCleared(e *event.Event) bool {
 }
 
 // Library acts out techniques with each of their tools.
-func (x *Observer) Library(ctx context.Context, techniques []*technique.Technique) error {
+func (x *observer) Library(ctx context.Context, techniques []*technique.Technique) error {
 	stage, err := coverage.NewStage()
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (x *Observer) Library(ctx context.Context, techniques []*technique.Techniqu
 			err := stage.Rehearse(t, tool, func(*world.World) (func(*event.Event), error) {
 				return func(e *event.Event) {
 					v.event(e)
-					if kind := EventType(e); len(kept[kind]) < writtenEach {
+					if kind := eventType(e); len(kept[kind]) < writtenEach {
 						kept[kind] = append(kept[kind], e)
 					}
 				}, ctx.Err()
@@ -192,7 +192,7 @@ func (x *Observer) Library(ctx context.Context, techniques []*technique.Techniqu
 }
 
 // Day plays a day without attackers.
-func (x *Observer) Day(s *scenarios.Scenario, seed uint64) {
+func (x *observer) Day(s *scenarios.Scenario, seed uint64) {
 	v := x.view(s.Name)
 	coverage.Day(s, seed, v.event)
 	x.o.Day = v.close()
@@ -200,7 +200,7 @@ func (x *Observer) Day(s *scenarios.Scenario, seed uint64) {
 
 // match lists the techniques of the library that a recording of a technique is compared
 // with: the technique itself; if there is none, its sub-techniques, or its parent.
-func (x *Observer) match(id string) []string {
+func (x *observer) match(id string) []string {
 	if technique.Find(id) != nil {
 		return []string{id}
 	}
@@ -216,13 +216,13 @@ func (x *Observer) match(id string) []string {
 
 // explain tells what the events that the library writes for a technique lack, so that a
 // rule which fires on a recording of it does not fire on them.
-func (x *Observer) explain(id string, rule int) fidelity.Missed {
+func (x *observer) explain(id string, rule int) fidelity.Missed {
 	s := x.samples[sampleKey{id, rule}]
 	m := fidelity.Missed{Rule: x.o.Rules[rule], File: s.file}
 	if s.event == nil {
 		return m
 	}
-	m.EventType = EventType(s.event)
+	m.EventType = eventType(s.event)
 	var written []*event.Event
 	for _, known := range x.match(id) {
 		written = append(written, x.written[known][m.EventType]...)
@@ -239,7 +239,7 @@ func (x *Observer) explain(id string, rule int) fidelity.Missed {
 }
 
 // closest tells which tests of a rule fail on the event that comes nearest.
-func (x *Observer) closest(rule *sigma.Rule, recorded *event.Event, written []*event.Event) string {
+func (x *observer) closest(rule *sigma.Rule, recorded *event.Event, written []*event.Event) string {
 	matcher := x.engine.NewMatcher()
 	held := map[string]bool{}
 	for _, part := range matcher.Verdict(rule, recorded).Parts {

@@ -29,7 +29,7 @@ var signatureFields = []event.Field{
 
 func signature(e *event.Event) string {
 	var b strings.Builder
-	b.WriteString(EventType(e))
+	b.WriteString(eventType(e))
 	for _, f := range signatureFields {
 		if value, ok := e.Get(f); ok {
 			b.WriteByte('\n')

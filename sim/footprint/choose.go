@@ -174,7 +174,7 @@ func List(w io.Writer, chosen []Chosen) error {
 		}
 		e := x.Event
 		fmt.Fprintf(b, "%s %5d  %s  %s  %s  %s  (%s)\n", sign, x.Number, time.Unix(0, int64(e.Time)).UTC().Format("2006-01-02 15:04:05.000"),
-			shortHost(hostOf(e)), Type(e), Digest(e), x.Reason)
+			shortHost(hostOf(e)), Type(e), digest(e), x.Reason)
 	}
 	return b.Flush()
 }
@@ -195,8 +195,8 @@ func Type(e *event.Event) string {
 
 const digestSize = 120
 
-// Digest is what matters most in an event, in a line.
-func Digest(e *event.Event) string {
+// digest is what matters most in an event, in a line.
+func digest(e *event.Event) string {
 	for _, name := range []string{
 		"CommandLine", "TargetObject", "TargetFilename", "PipeName", "TargetImage", "ImageLoaded", "QueryName", "ScriptBlockText", "Payload",
 		"ServiceName", "TaskName", "ShareName", "DestinationIp", "ObjectName", "NewProcessName", "ProcessName", "Image", "TargetUserName",

@@ -17,8 +17,8 @@ func (w *World) CreateUser(now time.Duration, a *Actor, h *Host, by *Account, na
 	w.member(now, a, h, by, name, "4728", "Domain Users", w.arena.Join(w.domainSID, "-513"))
 }
 
-// DeleteUser is an account removed (4726).
-func (w *World) DeleteUser(now time.Duration, a *Actor, h *Host, by *Account, name string) {
+// deleteUser is an account removed (4726).
+func (w *World) deleteUser(now time.Duration, a *Actor, h *Host, by *Account, name string) {
 	w.LogBy(now, a, h, by, "Security 4726", w.target(h, name)...)
 }
 
@@ -58,14 +58,14 @@ func (w *World) ChangeDirectory(now time.Duration, a *Actor, dc *Host, by *Accou
 	w.LogBy(now, a, dc, by, "Security 5136", "ObjectDN", dn, "ObjectClass", class, "AttributeLDAPDisplayName", attribute, "AttributeValue", value)
 }
 
-// EnumerateGroup is a local group's members read by a program (4799).
-func (w *World) EnumerateGroup(now time.Duration, a *Actor, p *Process, group, sid string) {
+// enumerateGroup is a local group's members read by a program (4799).
+func (w *World) enumerateGroup(now time.Duration, a *Actor, p *Process, group, sid string) {
 	w.Log(now, a, p, "Security 4799", "TargetUserName", group, "TargetSid", sid)
 }
 
-// EnumerateDirectory is the domain's account database read over the network, as net.exe
+// enumerateDirectory is the domain's account database read over the network, as net.exe
 // with /domain does: handles to the domain, its groups and policy (4661) on the controller.
-func (w *World) EnumerateDirectory(now time.Duration, a *Actor, dc *Host, by *Account) {
+func (w *World) enumerateDirectory(now time.Duration, a *Actor, dc *Host, by *Account) {
 	w.LogBy(now, a, dc, by, "Security 4661")
 	w.LogBy(now, a, dc, by, "Security 4661", "ObjectType", "SAM_USER", "ObjectName", w.arena.Join(w.domainSID, "-500"), "AccessMask", "0x1b0",
 		"AccessList", "%%5440\r\n\t\t\t\t%%5441\r\n\t\t\t\t")

@@ -113,7 +113,7 @@ func init() { // they start processes, which run scripts
 	cmdlets = map[string]func(*invocation){
 		"clear-eventlog": func(i *invocation) {
 			for _, log := range strings.Split(i.after("-logname"), ",") {
-				i.w.ClearLog(i.now, i.a, i.p.Host, i.p.Account, log)
+				i.w.clearLog(i.now, i.a, i.p.Host, i.p.Account, log)
 			}
 		},
 		"new-localuser": func(i *invocation) {

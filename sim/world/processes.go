@@ -63,8 +63,8 @@ var (
 // Console is the process that serves console windows of a session.
 func (h *Host) Console() *Process { return h.System(csrss, `%SystemRoot%\system32\csrss.exe`) }
 
-// EndProcess is a process that ends: Security 4689 and Sysmon 5.
-func (w *World) EndProcess(now time.Duration, a *Actor, p *Process) {
+// endProcess is a process that ends: Security 4689 and Sysmon 5.
+func (w *World) endProcess(now time.Duration, a *Actor, p *Process) {
 	if !p.Host.Windows() {
 		return
 	}

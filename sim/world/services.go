@@ -72,8 +72,8 @@ func (t Task) xml(w *World, by *Account) string {
 	)
 }
 
-// ClearLog is a log of Windows cleared: Security 1102, or System 104 for any other.
-func (w *World) ClearLog(now time.Duration, a *Actor, h *Host, by *Account, log string) {
+// clearLog is a log of Windows cleared: Security 1102, or System 104 for any other.
+func (w *World) clearLog(now time.Duration, a *Actor, h *Host, by *Account, log string) {
 	if log == "Security" {
 		w.LogBy(now, a, h, by, "Security 1102")
 		return

@@ -247,7 +247,7 @@ func (i *invocation) netUser(domain bool, names []string) {
 	case i.has("/add"):
 		i.w.CreateUser(i.now, i.a, at, i.p.Account, names[0])
 	case i.has("/delete") || i.has("/del"):
-		i.w.DeleteUser(i.now, i.a, at, i.p.Account, names[0])
+		i.w.deleteUser(i.now, i.a, at, i.p.Account, names[0])
 	case i.hasPrefix("/active:yes"):
 		i.w.LogBy(i.now, i.a, at, i.p.Account, "Security 4722", i.w.target(at, names[0])...)
 		i.w.ChangeUser(i.now, i.a, at, i.p.Account, names[0])
@@ -281,7 +281,7 @@ func (i *invocation) netGroup(domain bool, names []string) {
 		if len(names) > 0 {
 			group = names[0]
 		}
-		i.w.EnumerateGroup(i.now, i.a, i.p, group, "S-1-5-32-544")
+		i.w.enumerateGroup(i.now, i.a, i.p, group, "S-1-5-32-544")
 	}
 }
 
@@ -295,7 +295,7 @@ func (i *invocation) askDirectory(domain bool) {
 		return
 	}
 	i.w.AccessShareFile(i.now, i.a, At(i.p.Host), dc, i.p.Account, `\\*\IPC$`, "samr", false)
-	i.w.EnumerateDirectory(i.now, i.a, dc, i.p.Account)
+	i.w.enumerateDirectory(i.now, i.a, dc, i.p.Account)
 }
 
 func (i *invocation) netShare(names []string) {
@@ -343,7 +343,7 @@ func runReg(i *invocation) {
 		if name := i.after("/v"); name != "" {
 			key = i.w.arena.Join(key, `\`, name)
 		}
-		i.w.DeleteRegistry(i.now, i.a, i.p, key)
+		i.w.deleteRegistry(i.now, i.a, i.p, key)
 	case "save", "export":
 		if len(i.args) > 2 {
 			i.w.openObject(i.now, i.a, i.p, "Key", strings.Replace(key, "HKLM", `\REGISTRY\MACHINE`, 1), "0x20019", "%%1538\r\n\t\t\t\t%%4432\r\n\t\t\t\t")
@@ -391,7 +391,7 @@ func runSc(i *invocation) {
 			i.w.LogBy(i.now, i.a, host, i.p.Account, "System 7040", "param1", service, "param2", "auto start", "param3", start, "param4", service)
 		}
 	case "delete":
-		i.w.DeleteRegistry(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`), i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service))
+		i.w.deleteRegistry(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`), i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service))
 	case "sdset":
 		i.w.Log(i.now, i.a, i.p, "Security 4670", "ObjectServer", "SC Manager", "ObjectType", "SERVICE OBJECT", "ObjectName", service, "NewSd", i.after(i.low[1]))
 	}
@@ -427,7 +427,7 @@ func runSchtasks(i *invocation) {
 
 func runWevtutil(i *invocation) {
 	if len(i.low) > 1 && (i.low[0] == "cl" || i.low[0] == "clear-log") && i.elevated() {
-		i.w.ClearLog(i.now, i.a, i.p.Host, i.p.Account, i.args[1])
+		i.w.clearLog(i.now, i.a, i.p.Host, i.p.Account, i.args[1])
 	}
 }
 
@@ -670,7 +670,7 @@ var dnsServer = InSystem32("dns.exe", "dns.exe", "Domain Name System (DNS) Serve
 
 func runWhoami(i *invocation) {
 	if i.has("/groups") || i.has("/all") {
-		i.w.EnumerateGroup(i.now, i.a, i.p, "Administrators", "S-1-5-32-544")
+		i.w.enumerateGroup(i.now, i.a, i.p, "Administrators", "S-1-5-32-544")
 	}
 }
 
@@ -693,8 +693,8 @@ func runCertutil(i *invocation) {
 	}
 }
 
-// DeleteRegistry is a key or value removed by a process (Sysmon 12).
-func (w *World) DeleteRegistry(now time.Duration, a *Actor, p *Process, key string) {
+// deleteRegistry is a key or value removed by a process (Sysmon 12).
+func (w *World) deleteRegistry(now time.Duration, a *Actor, p *Process, key string) {
 	e := w.begin(now, &event.SysmonRegistryDelete, p.Host, a, 9)
 	if e == nil {
 		return

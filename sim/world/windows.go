@@ -80,7 +80,7 @@ func (w *World) StartProcess(now time.Duration, a *Actor, s Start) *Process {
 	}
 	w.useTool(now, a, p)
 	if p.Binary.lifetime > 0 {
-		w.EndProcess(now+p.Binary.lifetime, a, p)
+		w.endProcess(now+p.Binary.lifetime, a, p)
 	}
 	return p
 }
