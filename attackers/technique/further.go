@@ -1,7 +1,6 @@
 package technique
 
 import (
-	"strings"
 	"time"
 
 	"hemostat/sim/role"
@@ -108,7 +107,7 @@ var further = map[string][]variant{
 		by("renamed", atController("Security 4781", "OldTargetUserName", "svc_web", "NewTargetUserName", "admin_backup"), userChanged("SamAccountName", "admin_backup")),
 		by("computer's names", atController("Security 4742", "ServicePrincipalNames", "\r\n\t\tGC/{dc}\r\n\t\tE3514235-4B06-11D1-AB04-00C04FC2DCD2/x"), directory("computer", "servicePrincipalName", "GC/{dc}")),
 		by("logon right", log("Security 4717", "AccessGranted", "SeRemoteInteractiveLogonRight"), log("Security 4704", "PrivilegeList", "SeDebugPrivilege")),
-		by("database role", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:APRL, succeeded:true, server_principal_name:sa, database_principal_name:svc_web, object_name:sysadmin, statement:ALTER SERVER ROLE [sysadmin] ADD MEMBER [svc_web]")),
+		by("database role", atDatabase("audit_schema_version:1, action_id:APRL, succeeded:true, server_principal_name:sa, database_principal_name:svc_web, object_name:sysadmin, statement:ALTER SERVER ROLE [sysadmin] ADD MEMBER [svc_web]")),
 	},
 	"T1110.003": {
 		by("database logins", sqlLogins),
@@ -130,7 +129,7 @@ var further = map[string][]variant{
 	"T1136.001": {
 		by("New-LocalUser", powershell(`New-LocalUser -Name "support2" -NoPassword`), powershell(`Add-LocalGroupMember -Group "Administrators" -Member "support2"`)),
 		by("net and group", cmd(world.Net, `net user support Passw0rd! /add`), cmd(world.Net, `net localgroup administrators support /add`)),
-		by("server login", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:CR, succeeded:true, server_principal_name:sa, object_name:support, statement:CREATE LOGIN [support] WITH PASSWORD=N'******'")),
+		by("server login", atDatabase("audit_schema_version:1, action_id:CR, succeeded:true, server_principal_name:sa, object_name:support, statement:CREATE LOGIN [support] WITH PASSWORD=N'******'")),
 	},
 	"T1136.002": {
 		by("computer account", atController("Security 4741", "TargetUserName", "DESKTOP-7QZ$", "SamAccountName", "DESKTOP-7QZ$", "DnsHostName", "DESKTOP-7QZ.{domain}"), atController("Security 5137", "ObjectClass", "computer", "ObjectDN", "CN=DESKTOP-7QZ,CN=Computers,{dn}")),
@@ -192,7 +191,7 @@ var further = map[string][]variant{
 	},
 	"T1685.001": {
 		by("all categories", cmd(world.Auditpol, `auditpol /clear /y`), cmd(world.Auditpol, `auditpol /remove /allusers`)),
-		by("database audit", atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:AL, succeeded:true, object_name:Audit, statement:ALTER SERVER AUDIT [Audit] WITH (STATE = OFF)"), atDatabase("Application 33205", "Data", "audit_schema_version:1, action_id:DR, succeeded:true, statement:DROP SERVER AUDIT [Audit]")),
+		by("database audit", atDatabase("audit_schema_version:1, action_id:AL, succeeded:true, object_name:Audit, statement:ALTER SERVER AUDIT [Audit] WITH (STATE = OFF)"), atDatabase("audit_schema_version:1, action_id:DR, succeeded:true, statement:DROP SERVER AUDIT [Audit]")),
 		by("log switched off", cmd(world.Wevtutil, `wevtutil sl Security /e:false`), cmd(world.Sc, `sc.exe config eventlog start= disabled`)),
 	},
 	"T1685.005": {
@@ -303,11 +302,11 @@ func remoteFile(share, name string) move {
 	}}
 }
 
-// atDatabase writes an event of a database server's log.
-func atDatabase(id string, pairs ...string) move {
-	return move{"windows/" + strings.ToLower(id), func(a *Attempt, f *Foothold) world.Refusal {
+// atDatabase is a line of a database server's audit (MSSQLSERVER 33205).
+func atDatabase(data string) move {
+	return move{"windows/application 33205", func(a *Attempt, f *Foothold) world.Refusal {
 		if servers := a.World.WithRole(role.DatabaseServer); len(servers) > 0 {
-			a.World.LogBy(a.Now, a.Actor, servers[0], nil, id, a.texts(f, pairs)...)
+			a.World.LogBy(a.Now, a.Actor, servers[0], nil, "Application 33205", "Data", a.text(f, data))
 		}
 		return world.Refusal{}
 	}}

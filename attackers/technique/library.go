@@ -167,9 +167,9 @@ const mostSilentRounds = 100_000
 // silentEffect lets a technique do what it does without a trace. A technique that moves to
 // another host moves to the one on which the footprint's events were.
 func (a *Attempt) silentEffect(effect func(*Attempt) Progress) (p Progress) {
-	known := a.State.Known
+	known := a.Known
 	if there := a.playing.hosts["there1"]; there != nil && a.Technique.Tactic == "lateral-movement" {
-		a.State.Known = []*world.Host{there}
+		a.Known = []*world.Host{there}
 	}
 	a.Round, a.Tool = 0, ""
 	a.World.Silently(func() {

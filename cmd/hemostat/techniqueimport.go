@@ -248,7 +248,7 @@ func (o *techniqueImportOptions) write(c *cobra.Command, args []string, chosen [
 	if err != nil {
 		return fmt.Errorf("--technique or --name: %w", err)
 	}
-	if err := o.tellRules(c, notes, chosen, back); err != nil {
+	if err := o.tellRules(notes, chosen, back); err != nil {
 		return err
 	}
 	return exportTo(c, o.output, func(w io.Writer) error {
@@ -278,7 +278,7 @@ func (o *techniqueImportOptions) tellSecrets(notes io.Writer, chosen []footprint
 }
 
 // tellRules tries the rules on the recording and on the footprint as the simulation plays it.
-func (o *techniqueImportOptions) tellRules(c *cobra.Command, notes io.Writer, chosen []footprint.Chosen, f *footprint.Footprint) error {
+func (o *techniqueImportOptions) tellRules(notes io.Writer, chosen []footprint.Chosen, f *footprint.Footprint) error {
 	rules, err := o.rules.load(notes)
 	if err != nil {
 		return err

@@ -94,7 +94,6 @@ func TestUnnamedDataOfClassicEventsIsRead(t *testing.T) {
 	require.Equal(t, event.LogSource{Category: "ps_classic_start", Product: "windows", Service: "powershell-classic"}, got.Source)
 }
 
-
 func TestZeekJSONAndTSV(t *testing.T) {
 	got, s := read(t, "conn.log", "auto", `{"ts":1588205199.82,"uid":"C1","id_orig_h":"10.0.1.6","id.resp_h":"10.0.0.4","id_resp_p":53,"proto":"udp"}
 {"ts":"never","uid":"C2","id.orig_h":"x"}

@@ -113,7 +113,7 @@ func sysmonOn(id, category string, channel Channel) Kind {
 	return Kind{LogSource{category, "windows", "sysmon"}, channel, id, sysmonLog, sysmonProvider}
 }
 
-func security(id, category string) Kind { return audited(id, category, ChannelSecurity) }
+func security(id string) Kind { return audited(id, "", ChannelSecurity) }
 
 func audited(id, category string, channel Channel) Kind {
 	return Kind{LogSource{category, "windows", "security"}, channel, id, "Security", securityProvider}
@@ -142,21 +142,21 @@ var (
 	SysmonDNS            = sysmon("22", "dns_query")
 	SysmonFileDelete     = sysmon("23", "file_delete")
 
-	SecurityLogon          = security("4624", "")
-	SecurityLogonFailed    = security("4625", "")
-	SecurityLogoff         = security("4634", "")
-	SecurityExplicitLogon  = security("4648", "")
-	SecurityPrivileges     = security("4672", "")
+	SecurityLogon          = security("4624")
+	SecurityLogonFailed    = security("4625")
+	SecurityLogoff         = security("4634")
+	SecurityExplicitLogon  = security("4648")
+	SecurityPrivileges     = security("4672")
 	SecurityProcess        = audited("4688", "process_creation", ChannelProcessAudit)
 	SecurityProcessEnd     = audited("4689", "", ChannelProcessEnd)
-	SecurityService        = security("4697", "")
-	SecurityTask           = security("4698", "")
-	SecurityUserCreated    = security("4720", "")
-	SecurityKerberosTGT    = security("4768", "")
-	SecurityKerberosTicket = security("4769", "")
-	SecurityNTLM           = security("4776", "")
-	SecurityShare          = security("5140", "")
-	SecurityShareFile      = security("5145", "")
+	SecurityService        = security("4697")
+	SecurityTask           = security("4698")
+	SecurityUserCreated    = security("4720")
+	SecurityKerberosTGT    = security("4768")
+	SecurityKerberosTicket = security("4769")
+	SecurityNTLM           = security("4776")
+	SecurityShare          = security("5140")
+	SecurityShareFile      = security("5145")
 
 	SystemService = Kind{LogSource{"", "windows", "system"}, ChannelSystem, "7045", "System", "Service Control Manager"}
 

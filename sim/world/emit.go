@@ -35,8 +35,15 @@ func (w *World) begin(now time.Duration, kind *event.Kind, h *Host, a *Actor, fi
 	return e
 }
 
-// skip is begin for an event that is known not to be collected.
-func (w *World) skip(a *Actor) { a.next++ }
+// unwatched tells that no sensor collects a part of the audit on a host, and counts the
+// events that are spared by it, so that later ones keep their ids.
+func (w *World) unwatched(h *Host, c event.Channel, a *Actor, events uint32) bool {
+	if h.sensors[c] != nil {
+		return false
+	}
+	a.next += events
+	return true
+}
 
 // onHost tells whether a channel is collected by an agent on the host itself.
 func onHost(c event.Channel) bool {

@@ -91,10 +91,7 @@ func historyOf(state string, udp bool) string {
 // filtered is a connection as the filtering platform of Windows audits it: a port bound
 // (5158) and the connection permitted (5156) at the originator, and at the other end.
 func (w *World) filtered(now time.Duration, a *Actor, f Flow) {
-	if f.From.Host.sensors[event.ChannelNetworkAudit] == nil {
-		w.skip(a)
-		w.skip(a)
-	} else {
+	if !w.unwatched(f.From.Host, event.ChannelNetworkAudit, a, 2) {
 		protocol := "6"
 		if f.UDP {
 			protocol = "17"
@@ -103,8 +100,7 @@ func (w *World) filtered(now time.Duration, a *Actor, f Flow) {
 		w.Log(now, a, f.Process, "Security 5158", "SourcePort", port, "Protocol", protocol)
 		w.Log(now, a, f.Process, "Security 5156", "SourcePort", port, "DestAddress", f.To.IP(), "DestPort", w.arena.Uint(uint64(f.Port)), "Protocol", protocol)
 	}
-	if to := f.To.Host; to == nil || to.sensors[event.ChannelNetworkAudit] == nil || !to.Windows() {
-		w.skip(a)
+	if f.To.Host == nil || !f.To.Host.Windows() || w.unwatched(f.To.Host, event.ChannelNetworkAudit, a, 1) {
 		return
 	}
 	w.Log(now, a, f.To.Host.System(Lsass, Lsass.Path), "Security 5156", "Direction", "%%14592", "SourcePort", w.arena.Uint(uint64(f.Port)),
@@ -156,7 +152,7 @@ func watcher(from, to Endpoint) *Host {
 // flow fills in the connection's identity as Zeek's logs write it.
 func (w *World) flow(e *event.Event, now time.Duration, a *Actor, from, to Endpoint, port int, proto string) {
 	u := unique(a, watcher(from, to), 3)
-	e.Set(event.UID, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u, 17) }))
+	e.Set(event.UID, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u) }))
 	e.Set(event.ZeekTime, w.unix(now))
 	e.Set(event.IDOrigHost, from.IP())
 	e.Set(event.IDOrigPort, w.port(a, watcher(from, to)))
@@ -167,9 +163,12 @@ func (w *World) flow(e *event.Event, now time.Duration, a *Actor, from, to Endpo
 	}
 }
 
-func appendBase62(b []byte, v uint64, n int) []byte {
+// uidDigits is the length of an identifier of Zeek without its first letter.
+const uidDigits = 17
+
+func appendBase62(b []byte, v uint64) []byte {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	for range n {
+	for range uidDigits {
 		b = append(b, digits[v%62])
 		v = v/62 ^ v<<40
 	}
@@ -340,7 +339,7 @@ func (w *World) TLS(
 		}
 		e.Set(event.ValidationStatus, status)
 		u := unique(a, watcher(from, to), 11)
-		e.Set(event.CertChainFuids, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u, 17) }))
+		e.Set(event.CertChainFuids, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u) }))
 		e.Set(event.ClientCertChainFuids, "")
 		e.Set(event.SSLHistory, "CsxknGIi")
 	}
@@ -459,7 +458,7 @@ func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, sou
 	}
 	u := unique(a, watcher(from, to), 5)
 	e.Set(event.ZeekTime, w.unix(now))
-	e.Set(event.Fuid, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u, 17) }))
+	e.Set(event.Fuid, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'F'), u) }))
 	e.Set(event.FileSource, source)
 	e.Set(event.MimeType, mime)
 	e.Set(event.HTTPFilename, name)
@@ -476,7 +475,7 @@ func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, sou
 	e.Set(event.TimedOut, "false")
 	e.Set(event.MD5, w.arena.Text(32, func(b []byte) []byte { return appendHex(appendHex(b, u, 16), u*31, 16) }))
 	e.Set(event.SHA1, w.arena.Text(40, func(b []byte) []byte { return appendHex(appendHex(appendHex(b, u*7, 16), u*11, 16), u, 8) }))
-	e.Set(event.ConnUIDs, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u*13, 17) }))
+	e.Set(event.ConnUIDs, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u*13) }))
 	w.finish(e, a)
 }
 

@@ -11,6 +11,9 @@ import (
 // startPowerShell is what a PowerShell that starts writes about itself: PowerShell 40961,
 // 40962 and 53504, and 400 and 600 in the classic log.
 func (w *World) startPowerShell(now time.Duration, a *Actor, p *Process) {
+	if w.unwatched(p.Host, event.ChannelModules, a, 6) {
+		return
+	}
 	w.Log(now+200*time.Millisecond, a, p, "WindowsPowerShell 600")
 	w.Log(now+210*time.Millisecond, a, p, "PowerShell 40961")
 	w.Log(now+220*time.Millisecond, a, p, "PowerShell 53504")
@@ -39,21 +42,17 @@ func (w *World) RunScript(now time.Duration, a *Actor, p *Process, text string) 
 		e.Set(event.ScriptPath, "")
 		w.finish(e, a)
 	}
-	w.Log(now, a, p, "PowerShell 4105", "ScriptBlockId", id)
-	if p.Host.sensors[event.ChannelModules] != nil {
-		for i, command := range commandsOf(text) {
+	found := commandsOf(text)
+	if !w.unwatched(p.Host, event.ChannelModules, a, 2+2*uint32(len(found))) {
+		w.Log(now, a, p, "PowerShell 4105", "ScriptBlockId", id)
+		for i, command := range found {
 			at := now + time.Duration(i+1)*20*time.Millisecond
 			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text), "ContextInfo", w.scriptContext(p, unique(a, p.Host, 4103), command))
 			w.Log(at, a, p, "WindowsPowerShell 800", "Data", w.arena.Join(text, ", ", w.hostApplication(p, unique(a, p.Host, 800)), ", ", w.invocation(command, text)))
 		}
-	} else {
-		for range commandsOf(text) {
-			w.skip(a)
-			w.skip(a)
-		}
+		w.Log(now+300*time.Millisecond, a, p, "PowerShell 4106", "ScriptBlockId", id)
 	}
-	w.useCmdlets(now, a, p, text)
-	w.Log(now+300*time.Millisecond, a, p, "PowerShell 4106", "ScriptBlockId", id)
+	w.useCmdlets(now, a, p, text, found)
 }
 
 func commandsOf(text string) []string {
@@ -161,8 +160,8 @@ func queryWMI(i *invocation) {
 }
 
 // useCmdlets lets the commands of a script have their effects.
-func (w *World) useCmdlets(now time.Duration, a *Actor, p *Process, text string) {
-	for _, name := range commandsOf(text) {
+func (w *World) useCmdlets(now time.Duration, a *Actor, p *Process, text string, commands []string) {
+	for _, name := range commands {
 		run := cmdlets[strings.ToLower(name)]
 		if run == nil {
 			continue

@@ -115,8 +115,8 @@ func (i *invocation) controller() *Host {
 }
 
 // child starts a further program.
-func (i *invocation) child(b *Binary, line string) *Process {
-	return i.w.StartProcess(i.now, i.a, Start{
+func (i *invocation) child(b *Binary, line string) {
+	i.w.StartProcess(i.now, i.a, Start{
 		Host: i.p.Host, Account: i.p.Account, Binary: b, CommandLine: line, Integrity: i.p.Integrity, Parent: i.p,
 	})
 }

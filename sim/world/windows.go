@@ -91,6 +91,9 @@ func (w *World) usePrivileges(now time.Duration, a *Actor, p *Process) {
 	if p.Integrity != "High" && p.Integrity != "System" {
 		return
 	}
+	if w.unwatched(p.Host, event.ChannelPrivilegeAudit, a, 2) {
+		return
+	}
 	w.Log(now, a, p, "Security 4703")
 	w.Log(now, a, p, "Security 4673", "Service", "LsaRegisterLogonProcess()")
 }
@@ -299,6 +302,9 @@ func (w *World) AccessProcess(now time.Duration, a *Actor, from *Process, target
 // openObject is a handle to an audited object: asked for (4656), used (4663), duplicated
 // (4690) and closed (4658).
 func (w *World) openObject(now time.Duration, a *Actor, p *Process, kind, name, mask, list string) {
+	if w.unwatched(p.Host, event.ChannelHandleAudit, a, 4) {
+		return
+	}
 	handle := w.arena.Hex(0x100 + unique(a, p.Host, 4656)%0x2000&^3)
 	about := []string{"ObjectType", kind, "ObjectName", name, "AccessMask", mask, "AccessList", list, "HandleId", handle}
 	w.Log(now, a, p, "Security 4656", about...)
@@ -394,8 +400,7 @@ func (w *World) SetRegistryValue(now time.Duration, a *Actor, p *Process, key, d
 		e.Set(event.EventType, "SetValue")
 		w.finish(e, a)
 	}
-	if p.Host.sensors[event.ChannelHandleAudit] == nil { // spare the texts
-		w.skip(a)
+	if w.unwatched(p.Host, event.ChannelHandleAudit, a, 1) {
 		return
 	}
 	at := max(0, strings.LastIndexByte(key, '\\'))
@@ -633,12 +638,7 @@ func (w *World) loggedOn(now time.Duration, a *Actor, l Logon, s *Session) {
 		e.Set(event.TargetLinkedLogonId, "0x0")
 		w.finish(e, a)
 	}
-	groups := "\n\t\t%{S-1-5-32-545}\n\t\t%{S-1-1-0}\n\t\t%{S-1-5-2}\n\t\t%{S-1-5-11}\n\t\t%{S-1-16-8448}"
-	if w.Administers(l.Account, l.To) {
-		groups = "\n\t\t%{S-1-5-32-544}" + groups
-	}
-	w.LogBy(now, a, l.To, nil, "Security 4627", "TargetUserSid", l.Account.SID, "TargetUserName", l.Account.Name,
-		"TargetLogonId", w.arena.Hex(s.LogonID), "LogonType", l.Type, "GroupMembership", groups)
+	w.groupMembership(now, a, l, s)
 	if w.Administers(l.Account, l.To) {
 		if e := w.begin(now, &event.SecurityPrivileges, l.To, a, 5); e != nil {
 			w.subject(e, l.Account, l.To, s.LogonID)
@@ -649,6 +649,19 @@ func (w *World) loggedOn(now time.Duration, a *Actor, l Logon, s *Session) {
 			w.finish(e, a)
 		}
 	}
+}
+
+// groupMembership is the groups that a logon brings along (4627).
+func (w *World) groupMembership(now time.Duration, a *Actor, l Logon, s *Session) {
+	if w.unwatched(l.To, event.ChannelPrivilegeAudit, a, 1) {
+		return
+	}
+	groups := "\n\t\t%{S-1-5-32-545}\n\t\t%{S-1-1-0}\n\t\t%{S-1-5-2}\n\t\t%{S-1-5-11}\n\t\t%{S-1-16-8448}"
+	if w.Administers(l.Account, l.To) {
+		groups = "\n\t\t%{S-1-5-32-544}" + groups
+	}
+	w.LogBy(now, a, l.To, nil, "Security 4627", "TargetUserSid", l.Account.SID, "TargetUserName", l.Account.Name,
+		"TargetLogonId", w.arena.Hex(s.LogonID), "LogonType", l.Type, "GroupMembership", groups)
 }
 
 func elevated(yes bool) string {
