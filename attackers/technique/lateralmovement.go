@@ -141,7 +141,7 @@ func hop(a *Attempt, port int, service string) Progress {
 	if port == 3389 {
 		logon.Type, logon.Keep, logon.Explicit = world.LogonRemote, true, world.Mstsc.Path
 	}
-	_, refusal := w.LogOn(a.Now+2*time.Second, a.Actor, logon)
+	session, refusal := w.LogOn(a.Now+2*time.Second, a.Actor, logon)
 	if !refusal.OK() {
 		c.Refused = refusal.Reason != "bad_password"
 		return Progress{Done: true, Refusal: onlyDefence(refusal), Note: "logon to " + h.Name + " as " + c.Account.Name + " was refused: " + refusal.Reason}
@@ -151,6 +151,9 @@ func hop(a *Attempt, port int, service string) Progress {
 	}
 	a.Account = c.Account
 	arrive(a, f, h, c.Account, port)
+	if !logon.Keep {
+		w.LogOff(a.Now+20*time.Second, a.Actor, h, session)
+	}
 	return success("moved from %s to %s as %s", f.Host.Name, h.Name, c.Account.Name)
 }
 

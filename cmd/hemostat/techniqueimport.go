@@ -77,9 +77,6 @@ func techniqueSchema() *cobra.Command {
 	}
 }
 
-// mostRecorded bounds the events of a footprint: a larger one is a day and no technique.
-const mostRecorded = 20_000
-
 func (o *techniqueImportOptions) run(c *cobra.Command, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
@@ -112,9 +109,6 @@ func (o *techniqueImportOptions) run(c *cobra.Command, args []string) error {
 		if x.Keep {
 			kept++
 		}
-	}
-	if kept > mostRecorded {
-		return fmt.Errorf("%d events are left, and a footprint has at most %d: choose fewer with --root, --window or --events", kept, mostRecorded)
 	}
 	return o.write(c, args, chosen, kept)
 }
@@ -223,6 +217,9 @@ func (o *techniqueImportOptions) write(c *cobra.Command, args []string, chosen [
 	f, err := footprint.Make(chosen, footprint.Options{Name: o.name, Technique: id, Files: files, Redact: o.redact})
 	if err != nil {
 		return err
+	}
+	if n := f.Values(); n > footprint.MostValues {
+		return fmt.Errorf("%d events with %d values are left, and a footprint has at most %d values: choose fewer with --root, --window or --events", kept, n, footprint.MostValues)
 	}
 	f.Needs = o.needs
 	if technique.Find(id) == nil {

@@ -61,6 +61,11 @@ func publicRules(t testing.TB) []*sigma.Rule {
 func TestFootprintsRaiseTheRulesOfTheirRecordings(t *testing.T) {
 	index, err := ReadIndex(filepath.Join(sharedData(t, "evtx"), "index.csv"))
 	require.NoError(t, err)
+	captures, err := filepath.Glob(filepath.Join(sharedData(t, "captures"), "*.json.gz"))
+	require.NoError(t, err)
+	for _, path := range captures {
+		index = append(index, Entry{File: filepath.Base(path), Path: path})
+	}
 	x, err := newObserver(publicRules(t))
 	require.NoError(t, err)
 	day, err := scenarios.Load("quiet-day", nil)

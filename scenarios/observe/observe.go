@@ -71,7 +71,7 @@ func (x *observer) Observations() *fidelity.Observations { return &x.o }
 func eventType(e *event.Event) string {
 	if id := e.Value(event.EventID); id != "" {
 		if log := e.Value(event.LogChannel); log != "" {
-			return log + " " + id
+			return strings.ToUpper(log[:1]) + log[1:] + " " + id // some forwarders write security
 		}
 	}
 	return e.Source.String()

@@ -64,7 +64,7 @@ func Choose(events []*event.Event, c Choice) ([]Chosen, error) {
 		}
 	}
 	if !slices.ContainsFunc(out, func(x Chosen) bool { return x.Keep }) {
-		return out, errors.New("no event is left: everything is outside of the window, or an ordinary day holds it anyway; --show lists the events with the reasons, and --events FILE takes an edited list")
+		return out, errors.New("no event is left: everything is outside of the window, or an ordinary day holds it anyway; --show lists the events with the reasons, --all keeps what is ordinary, and --events FILE takes an edited list")
 	}
 	return out, nil
 }
@@ -254,6 +254,12 @@ var secrets = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)ConvertTo-SecureString\s+(?:-String\s+)?["']([^"']+)["']`),
 }
 
+// secretFields are fields that hold what people type, or what programs are told.
+var secretFields = []string{
+	"CommandLine", "ParentCommandLine", "ScriptBlockText", "Payload", "ContextInfo", "Data", "TaskContent", "TaskContentNew", "ImagePath",
+	"ServiceFileName", "Details", "message", "uri", "cs-uri-query", "c-uri", "proctitle",
+}
+
 // Secret is what looks like a secret in an event.
 type Secret struct {
 	Number int
@@ -269,6 +275,9 @@ func Secrets(chosen []Chosen) []Secret {
 			continue
 		}
 		x.Event.Each(func(name, value string) bool {
+			if !slices.Contains(secretFields, name) {
+				return true
+			}
 			for _, pattern := range secrets {
 				for _, m := range pattern.FindAllStringSubmatch(value, -1) {
 					if s := (Secret{x.Number, name, m[1]}); len(m[1]) > 2 && m[1] != redacted && !slices.Contains(out, s) {

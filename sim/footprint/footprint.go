@@ -58,6 +58,22 @@ type Event struct {
 	Lists    map[string][]string `yaml:"lists" doc:"fields that hold several values"`
 }
 
+// MostValues bounds the values of a footprint, which is some thousand events: more is a day
+// and no technique, and more than a YAML document may hold.
+const MostValues = 90_000
+
+// Values counts the fields of all events.
+func (f *Footprint) Values() int {
+	n := 0
+	for i := range f.Events {
+		n += len(f.Events[i].Fields) + 6
+		for _, members := range f.Events[i].Lists {
+			n += len(members) + 1
+		}
+	}
+	return n
+}
+
 // Platform is where the footprint works.
 func (f *Footprint) Platform() string {
 	switch f.Hosts[0].Is {
@@ -147,6 +163,7 @@ func (e *Event) node() (*yaml.Node, error) {
 		if err := v.Encode(value); err != nil {
 			return err
 		}
+		quote(&v)
 		n.Content = append(n.Content, &k, &v)
 		return nil
 	}
@@ -167,6 +184,17 @@ func (e *Event) node() (*yaml.Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// quote writes texts of several lines between quotes: the library's own form for them loses
+// lines that begin with a tab.
+func quote(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && strings.ContainsAny(n.Value, "\n\t\r") {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, child := range n.Content {
+		quote(child)
+	}
 }
 
 func sourceMap(s event.LogSource) map[string]string {

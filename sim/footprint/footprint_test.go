@@ -253,3 +253,23 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+// Texts of several lines come back, also those whose lines begin with a tab.
+func TestTextsOfSeveralLinesSurvive(t *testing.T) {
+	text := "first\r\n\t\tsecond: [x]\n\n - third\t"
+	e := recordedEvent(0, "PC7.lab.local", "Security", "4672", "PrivilegeList", text, "Message", "all of it again", "EventRecordID", "7")
+	e.SetList("Data", []string{"\tone", "two\nlines"})
+	chosen, err := Choose([]*event.Event{e}, Choice{})
+	require.NoError(t, err)
+	f, err := Make(chosen, Options{Name: "x", Technique: "T1078"})
+	require.NoError(t, err)
+	written, err := f.Marshal()
+	require.NoError(t, err)
+	back, err := Parse("x.yaml", written)
+	require.NoError(t, err)
+	require.Equal(t, text, back.Events[0].Fields["PrivilegeList"])
+	require.Equal(t, []string{"\tone", "two\nlines"}, back.Events[0].Lists["Data"])
+	require.NotContains(t, back.Events[0].Fields, "Message")
+	require.NotContains(t, back.Events[0].Fields, "EventRecordID")
+	require.Equal(t, 6+1+3, back.Values())
+}

@@ -75,6 +75,14 @@ var (
 
 const halfHour = 30 * time.Minute
 
+// envelope are fields of a Windows event that belong to the record and not to what happened,
+// and those that forwarders add. The message says again what the fields say.
+var envelope = []string{
+	"EventRecordID", "RecordNumber", "Message", "EventReceivedTime", "EventTime", "@timestamp", "@version", "SourceModuleName",
+	"SourceModuleType", "tags", "port", "host", "Hostname", "ProviderGuid", "ExecutionProcessID", "ExecutionThreadID", "ThreadID",
+	"ActivityID", "OpcodeValue", "SeverityValue", "Severity", "TimeCreated", "SystemTime",
+}
+
 // learn finds out what belongs to the place of recording, from all of its events.
 func learn(events []*event.Event, hosts []string) *variables {
 	v := &variables{hosts: hosts, replace: map[string]string{}, numbered: map[string]map[string]int{}}
@@ -290,7 +298,7 @@ func (v *variables) vary(e *event.Event, first time.Duration) Event {
 		out.Source = e.Source
 	}
 	e.Each(func(name, value string) bool {
-		if slices.Contains(frame, name) && out.Log != "" || name == "EventRecordID" {
+		if out.Log != "" && (slices.Contains(frame, name) || slices.Contains(envelope, name)) {
 			return true
 		}
 		if members := e.Members(event.FieldByName(name), name); len(members) > 1 {
