@@ -1,8 +1,6 @@
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +43,7 @@ func (r *ruleFlags) flags(f *pflag.FlagSet) {
 		&r.folders,
 		"rules",
 		[]string{"embedded"},
-		"folder of Sigma rules, a .yml file, or embedded; may be repeated",
+		"folder of Sigma rules, a .yml file, a .tar.gz, or embedded; may be repeated",
 	)
 	r.pipelineFlag(f)
 	r.skipFlag(f)
@@ -257,7 +255,7 @@ func checkRules(name string, pipelines []*sigma.Pipeline) (*checkedRules, error)
 		return nil, fmt.Errorf("rules %s: %w", name, err)
 	case info.IsDir():
 		err = r.readFolder(name)
-	case isRuleFile(name):
+	case sentinel.IsRuleFile(name):
 		r.readFile(name)
 	default:
 		err = r.readArchive(name)
@@ -281,7 +279,7 @@ func (r *checkedRules) readFolder(folder string) error {
 		switch {
 		case err != nil:
 			return err
-		case !d.IsDir() && isRuleFile(path):
+		case !d.IsDir() && sentinel.IsRuleFile(path):
 			r.readFile(path)
 		}
 		return nil
@@ -299,53 +297,15 @@ func (r *checkedRules) readFile(path string) {
 	r.add(path, data)
 }
 
-func isRuleFile(name string) bool {
-	ext := filepath.Ext(name)
-	return ext == ".yml" || ext == ".yaml"
-}
-
-const (
-	// maxArchive bounds what an archive of rules unpacks to, in bytes.
-	maxArchive = 1 << 30
-	// maxArchiveMembers bounds its rule files.
-	maxArchiveMembers = 100_000
-)
-
 func (r *checkedRules) readArchive(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return fmt.Errorf("a folder, a rule file or a .tar.gz is expected: %w", err)
-	}
-	defer z.Close()
-	unpacked := &io.LimitedReader{R: z, N: maxArchive}
-	archive := tar.NewReader(unpacked)
-	for {
-		h, err := archive.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && unpacked.N <= 0:
-			return fmt.Errorf("it unpacks to more than %d MiB", maxArchive>>20)
-		case err != nil:
-			return err
-		case h.Typeflag != tar.TypeReg || !isRuleFile(h.Name):
-			continue
-		case r.Files >= maxArchiveMembers:
-			return fmt.Errorf("it holds more than %d rule files", maxArchiveMembers)
-		}
-		data, err := boundedfile.ReadAll(h.Name, archive)
-		if err != nil {
+	return sentinel.EachInArchive(name, func(file string, data []byte, fault error) {
+		if fault != nil {
 			r.Files++
-			r.Errors = append(r.Errors, sigma.Error{File: h.Name, Message: err.Error()})
-			continue
+			r.Errors = append(r.Errors, sigma.Error{File: file, Message: fault.Error()})
+			return
 		}
-		r.add(h.Name, data)
-	}
+		r.add(file, data)
+	})
 }
 
 type failedCase struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
 )
@@ -42,7 +43,7 @@ feed it. LOG is anything that replay reads; --event chooses the event.`,
 var errFound = errors.New("the event is found")
 
 func (o *explainOptions) explain(c *cobra.Command, args []string) error {
-	if isRuleFile(args[0]) {
+	if sentinel.IsRuleFile(args[0]) {
 		o.rules.folders = []string{args[0]}
 	}
 	rules, err := o.rules.load(c.ErrOrStderr())
@@ -109,7 +110,7 @@ func chooseRules(engine *sigma.Engine, name string) ([]*sigma.Rule, error) {
 		}
 	}
 	for _, r := range engine.Rules() {
-		if isRuleFile(name) && !engine.Silent(r) || name == r.ID || name == r.Title && !r.Part() ||
+		if sentinel.IsRuleFile(name) && !engine.Silent(r) || name == r.ID || name == r.Title && !r.Part() ||
 			name == r.Name && name != "" {
 			add(r)
 		}

@@ -79,8 +79,11 @@ func readFolder(folder string, pipelines []*sigma.Pipeline) ([]*sigma.Rule, erro
 		return nil, fmt.Errorf("rules folder %s: %w", folder, err)
 	}
 	if !info.IsDir() {
-		if ext := filepath.Ext(folder); ext != ".yml" && ext != ".yaml" {
-			return nil, fmt.Errorf("rules %s is a file; name a folder of rules, or a .yml file", folder)
+		if isArchive(folder) {
+			return readArchive(folder, pipelines)
+		}
+		if !IsRuleFile(folder) {
+			return nil, fmt.Errorf("rules %s is a file; name a folder of rules, a .yml file or a .tar.gz", folder)
 		}
 		data, err := boundedfile.Read(folder)
 		if err != nil {

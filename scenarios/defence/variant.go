@@ -37,7 +37,7 @@ type variantFile struct {
 	Pos         strictyaml.Pos `yaml:"-"`
 	Name        string         `yaml:"name" required:"true" name:"true" doc:"name of the variant"`
 	Description string         `yaml:"description" doc:"what is different"`
-	Rules       []string       `yaml:"rules" doc:"folders of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
+	Rules       []string       `yaml:"rules" doc:"folders or .tar.gz of Sigma rules, relative to this file; the word embedded stands for those of the program, none for no rules"`
 	Skip        bool           `yaml:"skip_unsupported" json:"Skip,omitempty" doc:"leave out rules that cannot be used, and name them, instead of refusing the variant"`
 	Without     []string       `yaml:"without_rules" doc:"ids or titles of rules to leave out"`
 	Level       string         `yaml:"rules_level" json:"Level,omitempty" enum:"informational,low,medium,high,critical" doc:"only rules of this level and above"`

@@ -1,13 +1,8 @@
 package observe
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +10,7 @@ import (
 
 	"hemostat/attackers/technique"
 	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios"
 	"hemostat/scenarios/coverage"
@@ -34,26 +30,9 @@ func sharedData(t testing.TB, name string) string {
 
 func publicRules(t testing.TB) []*sigma.Rule {
 	t.Helper()
-	f, err := os.Open(sharedData(t, "sigma/rules.tar.gz"))
+	rules, err := sentinel.LoadRules([]string{sharedData(t, "sigma/rules.tar.gz")})
 	require.NoError(t, err)
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	require.NoError(t, err)
-	var rules []*sigma.Rule
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return rules
-		}
-		require.NoError(t, err)
-		if strings.HasSuffix(h.Name, ".yml") {
-			data, err := io.ReadAll(r)
-			require.NoError(t, err)
-			read, err := sigma.Parse(h.Name, data)
-			require.NoError(t, err)
-			rules = append(rules, read...)
-		}
-	}
+	return rules
 }
 
 // Nearly every recording becomes a footprint, and what rules see in the recording they see

@@ -8,9 +8,12 @@ import (
 	"hemostat/sim/event"
 )
 
-// startPowerShell is what a PowerShell that starts writes about itself: PowerShell 40961,
-// 40962 and 53504, and 400 and 600 in the classic log.
+// startPowerShell is what a PowerShell that starts writes about itself: the pipe by which
+// others reach it (Sysmon 17), PowerShell 40961, 40962 and 53504, and 400 and 600 in the
+// classic log.
 func (w *World) startPowerShell(now time.Duration, a *Actor, p *Process) {
+	ticks := 132_000_000_000_000_000 + unique(a, p.Host, 17)%1e15
+	w.CreatePipe(now+190*time.Millisecond, a, p, w.arena.Join(`\PSHost.`, w.arena.Uint(ticks), ".", w.arena.Uint(uint64(p.PID)), ".DefaultAppDomain.powershell"))
 	if w.unwatched(p.Host, event.ChannelModules, a, 6) {
 		return
 	}
