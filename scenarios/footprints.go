@@ -102,7 +102,8 @@ func (s *Scenario) readRecorded() error {
 	var chosen []footprint.Chosen
 	summary, err := ingest.Read(context.Background(), names, ingest.Options{}, func(e *event.Event) error {
 		if len(chosen) == mostRecorded {
-			return fmt.Errorf("the recordings have more than %d events, which are kept in memory: take a part of them", mostRecorded)
+			return fmt.Errorf("the recordings have more than %d events, which are kept in memory: take a part of them",
+				mostRecorded)
 		}
 		chosen = append(chosen, footprint.Chosen{Number: len(chosen) + 1, Event: e, Keep: true})
 		return nil

@@ -33,7 +33,8 @@ func NewLibrary(prints []*footprint.Footprint) (*Library, error) {
 		}
 		for i := range f.Events {
 			if _, ok := world.RecordedKind(&f.Events[i]); !ok {
-				return nil, fmt.Errorf("%s: events[%d]: no sensor of an estate carries events of %s", f.Pos.File, i, f.Events[i].Source)
+				return nil, fmt.Errorf("%s: events[%d]: no sensor of an estate carries events of %s", f.Pos.File, i,
+					f.Events[i].Source)
 			}
 		}
 		t.Tools = slices.Insert(t.Tools, 0, f.Name)
@@ -243,7 +244,8 @@ func (a *Attempt) attacked(f *footprint.Footprint) *Foothold {
 }
 
 // standIn chooses a host of the estate for one of the recording.
-func (a *Attempt) standIn(h footprint.Host, here *world.Host, taken map[string]*world.Host, draw *sim.Stream) *world.Host {
+func (a *Attempt) standIn(h footprint.Host, here *world.Host, taken map[string]*world.Host,
+	draw *sim.Stream) *world.Host {
 	w := a.World
 	var fits []*world.Host
 	for _, host := range w.Hosts {
@@ -285,7 +287,8 @@ func (a *Attempt) allowed(e *footprint.Event) world.Refusal {
 			}
 		}
 	}
-	for _, name := range []string{"DestinationIp", "DestAddress", "id.resp_h", "QueryName", "query", "DestinationHostname"} {
+	for _, name := range []string{"DestinationIp", "DestAddress", "id.resp_h", "QueryName", "query",
+		"DestinationHostname"} {
 		if value := e.Fields[name]; strings.Contains(value, "{c2") {
 			if r := w.Reach(world.At(p.at.Host), a.c2(), 443); r.ByDefence() {
 				return r

@@ -86,7 +86,10 @@ func TestTheDefenceStopsAFootprint(t *testing.T) {
 		"the host is isolated": {action.IsolateHost, func(s *State) action.Target {
 			return action.Target{Kind: action.Host, Value: s.Where(true, true).Host.Name}
 		}, 1, "host_isolated"},
-		"the address is blocked": {action.BlockIP, func(s *State) action.Target { return action.Target{Kind: action.Address, Value: s.c2().Address} }, 3, "blocked"},
+		"the address is blocked": {action.BlockIP, func(s *State) action.Target {
+			return action.Target{Kind: action.Address,
+				Value: s.c2().Address}
+		}, 3, "blocked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := lab(t, "T1003.001", "windows")

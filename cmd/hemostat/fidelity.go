@@ -93,7 +93,8 @@ func (o *fidelityOptions) run(c *cobra.Command, args []string) error {
 
 func printFidelity(c *cobra.Command, r *fidelity.Report) error {
 	out := c.OutOrStdout()
-	t := newTable(out, "technique", "recordings", "tools", "rules recorded", "simulated", "both", "detection recorded", "simulated")
+	t := newTable(out, "technique", "recordings", "tools", "rules recorded", "simulated", "both", "detection recorded",
+		"simulated")
 	for _, x := range r.Shown() {
 		rates := []any{"-", "-"}
 		if x.Tools > 0 && x.RulesRecorded > 0 {

@@ -43,7 +43,8 @@ func judgeBenign(ctx context.Context, policy *gate.Policy, sides [2]*defence.Var
 // shownEvents bounds the events that are named of each rule.
 const shownEvents = 2
 
-func benignAlerts(ctx context.Context, files []string, v *defence.Variant, side int, rules map[string]*gate.BenignRule) (int, error) {
+func benignAlerts(ctx context.Context, files []string, v *defence.Variant, side int,
+	rules map[string]*gate.BenignRule) (int, error) {
 	detectors, err := v.BuildDetectors(detect.Env{})
 	if err != nil {
 		return 0, err

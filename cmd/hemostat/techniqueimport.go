@@ -57,7 +57,8 @@ edit the list and pass it with --events.`,
 	f.StringVar(&o.root, "root", "", "`IMAGE`, or its end, of the process at the root of the attack")
 	f.StringVar(&o.events, "events", "", "`FILE` with the events to keep, as --show lists them")
 	f.StringVar(&o.window, "window", "", "`FROM..TO`, times such as 2020-10-18T13:00:05Z; one side may be empty")
-	f.StringVar(&o.needs, "needs", "", "what attackers must have before: nothing, foothold, windows, linux or elevated; what the library's technique needs when absent")
+	f.StringVar(&o.needs, "needs", "",
+		"what attackers must have before: nothing, foothold, windows, linux or elevated; what the library's technique needs when absent")
 	f.StringVar(&o.format, "format", "auto", "format of the recording, as in replay")
 	f.BoolVar(&o.show, "show", false, "list the events with the decision about each, and write nothing")
 	f.BoolVar(&o.all, "all", false, "also keep what an ordinary day holds anyway")
@@ -144,7 +145,8 @@ func readRecording(c *cobra.Command, args []string, format string) ([]*event.Eve
 		return nil, fmt.Errorf("%s: the recording holds no event", strings.Join(args, ", "))
 	}
 	if s.Undated == len(events) {
-		return nil, fmt.Errorf("%s: no event of the recording has a time, so nothing is known of their order and gaps", strings.Join(args, ", "))
+		return nil, fmt.Errorf("%s: no event of the recording has a time, so nothing is known of their order and gaps",
+			strings.Join(args, ", "))
 	}
 	if s.Skipped > 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "%d records of the recording cannot be read and are left out\n", s.Skipped)
@@ -191,7 +193,8 @@ func parseWindow(text string) (from, to time.Time, err error) {
 		if text == "" {
 			return time.Time{}, nil
 		}
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04"} {
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999",
+			"2006-01-02 15:04"} {
 			if at, err := time.Parse(layout, text); err == nil {
 				return at, nil
 			}

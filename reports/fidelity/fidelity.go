@@ -323,7 +323,8 @@ func (o *Observations) falseAlarms() FalseAlarms {
 		}
 		return byRule[i]
 	}
-	f := FalseAlarms{Rules: []AlarmRule{}, Recorded: AlarmRates{Levels: map[string]float64{}}, Simulated: AlarmRates{Levels: map[string]float64{}}}
+	f := FalseAlarms{Rules: []AlarmRule{}, Recorded: AlarmRates{Levels: map[string]float64{}},
+		Simulated: AlarmRates{Levels: map[string]float64{}}}
 	for i := range o.Recordings {
 		if x := &o.Recordings[i]; x.Benign {
 			f.Recorded.Logs++

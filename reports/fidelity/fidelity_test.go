@@ -24,7 +24,8 @@ func observations(rules int) *Observations {
 	o := &Observations{
 		Match:   func(id string) []string { return []string{id} },
 		Explain: func(_ string, rule int) Missed { return Missed{Because: fmt.Sprint("rule ", rule)} },
-		Day:     Log{Name: "day", Events: 200_000, Types: map[string]int{"Security 4624": 5}, Hits: []Hit{{0, "Security 4624", 4}}},
+		Day: Log{Name: "day", Events: 200_000, Types: map[string]int{"Security 4624": 5},
+			Hits: []Hit{{0, "Security 4624", 4}}},
 	}
 	for i := range rules {
 		o.Rules = append(o.Rules, Rule{ID: fmt.Sprint(i), Title: fmt.Sprint("rule ", i), Level: "high"})
@@ -39,7 +40,8 @@ func TestTechniquesAreComparedRuleByRule(t *testing.T) {
 		{Log: log("b", 1, 2), Techniques: []string{"T1", "T2"}},
 		{Log: log("c"), Techniques: []string{"T3"}},
 		{Log: log("d", 4)},
-		{Log: Log{Name: "calm", Events: 100_000, Types: map[string]int{"Sysmon 1": 1}, Hits: []Hit{{3, "Sysmon 1", 7}}}, Benign: true},
+		{Log: Log{Name: "calm", Events: 100_000, Types: map[string]int{"Sysmon 1": 1}, Hits: []Hit{{3, "Sysmon 1", 7}}},
+			Benign: true},
 	}
 	o.Tools = []Tool{{log("x", 1), "T1"}, {log("y", 3), "T1"}, {log("z", 4), "T2"}, {log("w", 0), "T3"}}
 	o.Recordings[0].Types["Security 1"] = 3
@@ -48,7 +50,8 @@ func TestTechniquesAreComparedRuleByRule(t *testing.T) {
 	require.InDelta(t, 0.5, r.Sharing, 1e-9)
 	require.Equal(t, 1, r.Unassigned)
 	one := r.Techniques[0]
-	require.Equal(t, []int{2, 2, 3, 2, 1}, []int{one.Recordings, one.Tools, one.RulesRecorded, one.RulesSimulated, one.RulesBoth})
+	require.Equal(t, []int{2, 2, 3, 2, 1}, []int{one.Recordings, one.Tools, one.RulesRecorded, one.RulesSimulated,
+		one.RulesBoth})
 	require.Equal(t, []Missed{{Because: "rule 0"}, {Because: "rule 2"}}, one.OnlyRecorded)
 	require.Equal(t, []Rule{o.Rules[3]}, one.OnlySimulated)
 	require.Equal(t, []TypeCount{{"Security 1", 3, 1}}, r.Missing)
@@ -65,7 +68,8 @@ func TestTechniquesAreComparedRuleByRule(t *testing.T) {
 	require.Equal(t, "technique,tool,recordings,sharing\nT1,x,2,2\nT1,y,2,0\nT2,z,1,0\nT3,w,1,0\n", table.String())
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
-	for _, name := range []string{"techniques_compared", "techniques_sharing_a_rule", "rank_correlation", "event_types_missing", "false_alarms", "ceiling", "subsets", "share"} {
+	for _, name := range []string{"techniques_compared", "techniques_sharing_a_rule", "rank_correlation",
+		"event_types_missing", "false_alarms", "ceiling", "subsets", "share"} {
 		require.Contains(t, string(text), `"`+name+`"`)
 	}
 }
@@ -79,7 +83,8 @@ func library(noise bool) *Observations {
 		id := fmt.Sprint("T", 1000+i)
 		weights := []int{draw.IntN(200), draw.IntN(200), draw.IntN(200)}
 		for n := range 6 {
-			o.Recordings = append(o.Recordings, Recording{Log: log(fmt.Sprint(id, n), weights[:1+draw.IntN(3)]...), Techniques: []string{id}})
+			o.Recordings = append(o.Recordings, Recording{Log: log(fmt.Sprint(id, n), weights[:1+draw.IntN(3)]...),
+				Techniques: []string{id}})
 		}
 		for n := range 3 {
 			rules := weights[:1+n%3]

@@ -58,7 +58,8 @@ func (r *Report) scatter() (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	s.GlyphStyle = draw.GlyphStyle{Color: color.NRGBA{R: 0x2a, G: 0x6f, B: 0xbb, A: 0x80}, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
+	s.GlyphStyle = draw.GlyphStyle{Color: color.NRGBA{R: 0x2a, G: 0x6f, B: 0xbb, A: 0x80}, Radius: vg.Points(1.6),
+		Shape: draw.CircleGlyph{}}
 	p.Add(plotter.NewGrid(), s)
 	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
 		style.Font.Size = vg.Points(9)

@@ -110,7 +110,8 @@ func TestFootprintsRaiseTheRulesOfTheirRecordings(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d recordings are accepted; %d of %d rules fire on the footprint too", accepted, len(index), raised, rules)
+	t.Logf("%d of %d recordings are accepted; %d of %d rules fire on the footprint too", accepted, len(index), raised,
+		rules)
 	require.GreaterOrEqual(t, float64(accepted), 0.8*float64(len(index)))
 	require.GreaterOrEqual(t, float64(raised), 0.95*float64(rules))
 }

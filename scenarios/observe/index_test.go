@@ -20,7 +20,8 @@ func index(t *testing.T, text string, files ...string) ([]Entry, error) {
 }
 
 func TestTheIndexIsRead(t *testing.T) {
-	entries, err := index(t, "\ufeffrecords,techniques,file\n3,T1003.001 T1562.001,a\n1,,b.json\n9,benign,c\n2,\"T1078,t1021\",d\n",
+	entries, err := index(t,
+		"\ufeffrecords,techniques,file\n3,T1003.001 T1562.001,a\n1,,b.json\n9,benign,c\n2,\"T1078,t1021\",d\n",
 		"a.evtx.gz", "b.json", "c.ndjson", "d.zip")
 	require.NoError(t, err)
 	require.Len(t, entries, 4)

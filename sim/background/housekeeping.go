@@ -83,7 +83,8 @@ func credentialsRead(b *Background, a *actor, now time.Duration) {
 // scheduledTask is a task of Windows that runs and updates itself.
 func scheduledTask(b *Background, a *actor, now time.Duration) {
 	w, h := b.world, a.host
-	t := world.Task{Name: `\Microsoft\Windows\UpdateOrchestrator\Schedule Scan`, Command: world.Usoclient.Path, Arguments: "StartScan"}
+	t := world.Task{Name: `\Microsoft\Windows\UpdateOrchestrator\Schedule Scan`, Command: world.Usoclient.Path,
+		Arguments: "StartScan"}
 	w.RunTask(now, a.as, h, nil, t, world.Usoclient)
 	scheduler := h.Service(world.ServiceSchedule)
 	w.Log(now+time.Second, a.as, scheduler, "Security 4702", "TaskName", t.Name)
@@ -105,7 +106,8 @@ func updateFound(b *Background, a *actor, now time.Duration) {
 	for i, id := range []string{"System 44", "System 43", "System 19"} {
 		b.world.LogBy(now+time.Duration(i)*time.Minute, a.as, a.host, nil, id)
 	}
-	b.world.Log(now, a.as, p, "Sysmon 2", "TargetFilename", `C:\Windows\SoftwareDistribution\Download\Install\am_delta.exe`)
+	b.world.Log(now, a.as, p, "Sysmon 2", "TargetFilename",
+		`C:\Windows\SoftwareDistribution\Download\Install\am_delta.exe`)
 	b.world.Log(now, a.as, p, "Sysmon 9")
 }
 
@@ -117,7 +119,8 @@ func nameKept(b *Background, a *actor, now time.Duration) {
 		return
 	}
 	b.world.LogBy(now, a.as, dc, nil, "Security 4770", "TargetUserName", a.host.Name+"$")
-	b.world.LogBy(now, a.as, dc, nil, "Security 4742", "TargetUserName", a.host.Name+"$", "PasswordLastSet", b.world.Epoch.Add(now).UTC().Format("1/2/2006 3:04:05 PM"))
+	b.world.LogBy(now, a.as, dc, nil, "Security 4742", "TargetUserName", a.host.Name+"$", "PasswordLastSet",
+		b.world.Epoch.Add(now).UTC().Format("1/2/2006 3:04:05 PM"))
 }
 
 // tokenRights is a service that turns rights on and gives a token other ones.
@@ -126,9 +129,12 @@ func tokenRights(b *Background, a *actor, now time.Duration) {
 	b.world.Log(now, a.as, p, "Security 4703", "EnabledPrivilegeList", "SeBackupPrivilege\r\n\t\t\tSeRestorePrivilege")
 	b.world.Log(now, a.as, p, "Security 4673")
 	b.world.Log(now, a.as, p, "Security 4670")
-	b.world.Log(now, a.as, p, "Security 4674", "ObjectType", "Key", "ObjectName", `\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList`)
-	b.world.Log(now, a.as, p, "Security 4656", "ObjectType", "Key", "ObjectName", `\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services`)
-	b.world.Log(now, a.as, p, "Security 4663", "ObjectType", "Key", "ObjectName", `\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services`)
+	b.world.Log(now, a.as, p, "Security 4674", "ObjectType", "Key", "ObjectName",
+		`\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList`)
+	b.world.Log(now, a.as, p, "Security 4656", "ObjectType", "Key", "ObjectName",
+		`\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services`)
+	b.world.Log(now, a.as, p, "Security 4663", "ObjectType", "Key", "ObjectName",
+		`\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services`)
 	b.world.Log(now, a.as, p, "Security 4690")
 	b.world.Log(now, a.as, p, "Security 4658")
 }

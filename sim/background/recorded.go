@@ -23,7 +23,8 @@ type recordedDay struct {
 
 // playRecorded schedules the events of a recorded day.
 func playRecorded(e *sim.Engine, w *world.World, day *footprint.Footprint) {
-	r := &recordedDay{engine: e, world: w, actor: w.NewActor("recorded background"), day: day, cast: w.Cast(), hosts: map[string]*world.Host{}}
+	r := &recordedDay{engine: e, world: w, actor: w.NewActor("recorded background"), day: day, cast: w.Cast(),
+		hosts: map[string]*world.Host{}}
 	draw := w.Streams().Stream("recorded background", "cast")
 	taken := map[*world.Host]bool{}
 	for _, part := range day.Hosts {

@@ -129,7 +129,8 @@ func started(e *event.Event) (image, pid, parent string) {
 		return e.Value(event.NewProcessName), fmt.Sprint(parseHex(e.Value(event.NewProcessId))), fmt.Sprint(parseHex(e.Value(event.ProcessId)))
 	case e.Source.Product == "linux":
 		ppid, _ := e.Lookup("ppid")
-		return cmp.Or(e.Value(event.AuditExe), e.Value(event.Image)), cmp.Or(e.Value(event.SyslogPID), e.Value(event.ProcessId)),
+		return cmp.Or(e.Value(event.AuditExe), e.Value(event.Image)), cmp.Or(e.Value(event.SyslogPID),
+				e.Value(event.ProcessId)),
 			cmp.Or(ppid, e.Value(event.ParentProcessId))
 	}
 	return e.Value(event.Image), e.Value(event.ProcessId), e.Value(event.ParentProcessId)
@@ -137,7 +138,8 @@ func started(e *event.Event) (image, pid, parent string) {
 
 // owns tells whether an event was caused by the tree, or by its logons.
 func (t *processTree) owns(e *event.Event) (bool, string) {
-	for _, f := range []event.Field{event.ProcessGuid, event.SourceProcessGUID, event.TargetProcessGUID, event.ParentProcessGuid} {
+	for _, f := range []event.Field{event.ProcessGuid, event.SourceProcessGUID, event.TargetProcessGUID,
+		event.ParentProcessGuid} {
 		if t.guids[e.Value(f)] {
 			return true, "the process tree"
 		}
@@ -173,7 +175,8 @@ func List(w io.Writer, chosen []Chosen) error {
 			sign = "+"
 		}
 		e := x.Event
-		fmt.Fprintf(b, "%s %5d  %s  %s  %s  %s  (%s)\n", sign, x.Number, time.Unix(0, int64(e.Time)).UTC().Format("2006-01-02 15:04:05.000"),
+		fmt.Fprintf(b, "%s %5d  %s  %s  %s  %s  (%s)\n", sign, x.Number,
+			time.Unix(0, int64(e.Time)).UTC().Format("2006-01-02 15:04:05.000"),
 			shortHost(hostOf(e)), Type(e), digest(e), x.Reason)
 	}
 	return b.Flush()

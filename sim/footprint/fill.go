@@ -109,7 +109,8 @@ func (c *Cast) identifier(kind string, n int, argument string, now time.Duration
 		return c.C2IP, true
 	case "guid", "id":
 		a, b := c.Number("guid", n), c.Number("guid", n+1<<20)
-		text := fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", uint32(a>>32), uint16(a>>16), uint16(a), uint16(b>>48), b&0xffffffffffff)
+		text := fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", uint32(a>>32), uint16(a>>16), uint16(a), uint16(b>>48),
+			b&0xffffffffffff)
 		if kind == "guid" {
 			text = "{" + text + "}"
 		}

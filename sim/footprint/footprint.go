@@ -141,7 +141,8 @@ func (f *Footprint) Marshal() ([]byte, error) {
 		Hosts       []Host      `yaml:"hosts"`
 		Events      []yaml.Node `yaml:"events"`
 	}
-	out := plain{Name: f.Name, Technique: f.Technique, Description: f.Description, Needs: f.Needs, Effect: f.Effect, Recorded: f.Recorded, Hosts: f.Hosts}
+	out := plain{Name: f.Name, Technique: f.Technique, Description: f.Description, Needs: f.Needs, Effect: f.Effect,
+		Recorded: f.Recorded, Hosts: f.Hosts}
 	for i := range f.Events {
 		n, err := f.Events[i].node()
 		if err != nil {
@@ -173,7 +174,8 @@ func (e *Event) node() (*yaml.Node, error) {
 		empty bool
 	}{
 		{"at", e.At.String(), false}, {"on", e.On, e.On == ""}, {"log", e.Log, e.Log == ""}, {"id", e.ID, e.ID == ""},
-		{"provider", e.Provider, e.Provider == ""}, {"source", sourceMap(e.Source), e.Log != ""}, {"fields", e.Fields, len(e.Fields) == 0},
+		{"provider", e.Provider, e.Provider == ""}, {"source", sourceMap(e.Source), e.Log != ""}, {"fields", e.Fields,
+			len(e.Fields) == 0},
 		{"lists", e.Lists, len(e.Lists) == 0},
 	}
 	for _, p := range parts {

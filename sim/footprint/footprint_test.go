@@ -37,18 +37,25 @@ const (
 func attack() []*event.Event {
 	host, dc := "PC7.lab.local", "DC1.lab.local"
 	return []*event.Event{
-		recordedEvent(0, host, sysmonLog, "1", "Image", `C:\Windows\explorer.exe`, "CommandLine", "explorer", "ProcessGuid", "{aaaa0000-0000-0000-0000-000000000001}", "ProcessId", "812", "User", `LAB\jane`),
-		recordedEvent(time.Second, host, sysmonLog, "1", "Image", `C:\Users\jane\tool.exe`, "CommandLine", `tool.exe -p S3cret! \\DC1.lab.local\c$`,
+		recordedEvent(0, host, sysmonLog, "1", "Image", `C:\Windows\explorer.exe`, "CommandLine", "explorer", "ProcessGuid",
+			"{aaaa0000-0000-0000-0000-000000000001}", "ProcessId", "812", "User", `LAB\jane`),
+		recordedEvent(time.Second, host, sysmonLog, "1", "Image", `C:\Users\jane\tool.exe`, "CommandLine",
+			`tool.exe -p S3cret! \\DC1.lab.local\c$`,
 			"ProcessGuid", "{aaaa0000-0000-0000-0000-000000000002}", "ProcessId", "4000", "ParentProcessGuid", "{aaaa0000-0000-0000-0000-000000000001}",
 			"ParentProcessId", "812", "User", `LAB\jane`, "LogonId", "0x5a1b2", "UtcTime", "2024-05-06 10:00:01.250"),
-		recordedEvent(2*time.Second, host, sysmonLog, "1", "Image", `C:\Windows\System32\cmd.exe`, "CommandLine", `cmd /c copy x C:\Users\jane\y`,
+		recordedEvent(2*time.Second, host, sysmonLog, "1", "Image", `C:\Windows\System32\cmd.exe`, "CommandLine",
+			`cmd /c copy x C:\Users\jane\y`,
 			"ProcessGuid", "{aaaa0000-0000-0000-0000-000000000003}", "ProcessId", "4004", "ParentProcessGuid", "{aaaa0000-0000-0000-0000-000000000002}", "User", `LAB\jane`),
-		recordedEvent(3*time.Second, host, sysmonLog, "3", "Image", `C:\Users\jane\tool.exe`, "ProcessGuid", "{aaaa0000-0000-0000-0000-000000000002}",
+		recordedEvent(3*time.Second, host, sysmonLog, "3", "Image", `C:\Users\jane\tool.exe`, "ProcessGuid",
+			"{aaaa0000-0000-0000-0000-000000000002}",
 			"SourceIp", "10.1.1.7", "SourcePort", "50123", "DestinationIp", "45.77.1.9", "DestinationPort", "443", "User", `LAB\jane`),
-		recordedEvent(4*time.Second, dc, "Security", "4624", "TargetUserName", "jane", "TargetDomainName", "LAB", "TargetUserSid", sid,
+		recordedEvent(4*time.Second, dc, "Security", "4624", "TargetUserName", "jane", "TargetDomainName", "LAB",
+			"TargetUserSid", sid,
 			"TargetLogonId", "0x99aa1", "IpAddress", "10.1.1.7", "LogonType", "3", "SubjectUserSid", "S-1-5-18", "SubjectUserName", "DC1$"),
-		recordedEvent(5*time.Second, dc, "Security", "4769", "TargetUserName", "jane@LAB.LOCAL", "ServiceName", "DC1$", "IpAddress", "::ffff:10.1.1.7"),
-		recordedEvent(6*time.Second, host, sysmonLog, "10", "SourceImage", `C:\Windows\System32\svchost.exe`, "SourceProcessGUID", "{aaaa0000-0000-0000-0000-000000000009}"),
+		recordedEvent(5*time.Second, dc, "Security", "4769", "TargetUserName", "jane@LAB.LOCAL", "ServiceName", "DC1$",
+			"IpAddress", "::ffff:10.1.1.7"),
+		recordedEvent(6*time.Second, host, sysmonLog, "10", "SourceImage", `C:\Windows\System32\svchost.exe`,
+			"SourceProcessGUID", "{aaaa0000-0000-0000-0000-000000000009}"),
 	}
 }
 
@@ -71,11 +78,14 @@ func TestChoosing(t *testing.T) {
 	}{
 		"everything":            {Choice{}, []int{1, 2, 3, 4, 5, 6, 7}, ""},
 		"the tree of a process": {Choice{Root: `\tool.exe`}, []int{2, 3, 4}, ""},
-		"a window":              {Choice{From: start.Add(2 * time.Second), To: start.Add(4 * time.Second)}, []int{3, 4, 5}, ""},
-		"a list":                {Choice{Only: map[int]bool{1: true, 6: true}}, []int{1, 6}, ""},
-		"not what is ordinary":  {Choice{Ordinary: func(e *event.Event) bool { return e.Value(event.EventID) == "10" }}, []int{1, 2, 3, 4, 5, 6}, ""},
-		"no such root":          {Choice{Root: "mimikatz.exe"}, nil, `no process of the recording has an image that ends with "mimikatz.exe"; it starts, the rarest first: C:\Users\jane\tool.exe, C:\Windows\System32\cmd.exe, C:\Windows\explorer.exe`},
-		"nothing left":          {Choice{To: start.Add(-time.Hour)}, nil, "no event is left"},
+		"a window": {Choice{From: start.Add(2 * time.Second), To: start.Add(4 * time.Second)}, []int{3, 4, 5},
+			""},
+		"a list": {Choice{Only: map[int]bool{1: true, 6: true}}, []int{1, 6}, ""},
+		"not what is ordinary": {Choice{Ordinary: func(e *event.Event) bool { return e.Value(event.EventID) == "10" }},
+			[]int{1, 2, 3, 4, 5, 6}, ""},
+		"no such root": {Choice{Root: "mimikatz.exe"}, nil,
+			`no process of the recording has an image that ends with "mimikatz.exe"; it starts, the rarest first: C:\Users\jane\tool.exe, C:\Windows\System32\cmd.exe, C:\Windows\explorer.exe`},
+		"nothing left": {Choice{To: start.Add(-time.Hour)}, nil, "no event is left"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			chosen, err := Choose(events, c.choice)
@@ -96,7 +106,8 @@ func TestTheListCanBeEdited(t *testing.T) {
 	require.NoError(t, err)
 	var list bytes.Buffer
 	require.NoError(t, List(&list, chosen))
-	require.Contains(t, list.String(), "-     1  2024-05-06 10:00:00.000  PC7  Sysmon 1  CommandLine=explorer  (not of the process tree)")
+	require.Contains(t, list.String(),
+		"-     1  2024-05-06 10:00:00.000  PC7  Sysmon 1  CommandLine=explorer  (not of the process tree)")
 	edited := strings.Replace(list.String(), "-     1 ", "+     1 ", 1)
 	only, err := ReadList("list", strings.NewReader(edited))
 	require.NoError(t, err)
@@ -148,7 +159,8 @@ func TestVariablesAreFilled(t *testing.T) {
 	f, err := Make(chosen, Options{Name: "tool", Technique: "T1570"})
 	require.NoError(t, err)
 	c := &Cast{
-		Hosts:   map[string]Part{"here": {"WS001", "WS001.corp.example", "10.20.0.9"}, "there1": {"DC001", "DC001.corp.example", "10.30.0.4"}},
+		Hosts: map[string]Part{"here": {"WS001", "WS001.corp.example", "10.20.0.9"},
+			"there1": {"DC001", "DC001.corp.example", "10.30.0.4"}},
 		User:    func(n int) Account { return Account{"asmith", "S-1-5-21-9-9-9-1201"} },
 		Number:  func(kind string, n int) uint64 { return uint64(len(kind))<<40 + uint64(n)*997 },
 		NetBIOS: "CORP", Domain: "corp.example", DomainSID: "S-1-5-21-9-9-9", C2: "c2.example", C2IP: "203.0.113.9", Epoch: start,
@@ -164,12 +176,14 @@ func TestVariablesAreFilled(t *testing.T) {
 
 // What reads like a variable in a recorded text comes back as it was.
 func TestBracesInTextsSurvive(t *testing.T) {
-	e := recordedEvent(0, "PC7.lab.local", sysmonLog, "13", "TargetObject", `HKLM\{user}\{E3B0}\{c2}`, "Image", "a.exe", "User", `LAB\user`)
+	e := recordedEvent(0, "PC7.lab.local", sysmonLog, "13", "TargetObject", `HKLM\{user}\{E3B0}\{c2}`, "Image", "a.exe",
+		"User", `LAB\user`)
 	chosen, err := Choose([]*event.Event{e}, Choice{})
 	require.NoError(t, err)
 	f, err := Make(chosen, Options{Name: "x", Technique: "T1112"})
 	require.NoError(t, err)
-	c := &Cast{User: func(int) Account { return Account{"bob", ""} }, NetBIOS: "CORP", Number: func(string, int) uint64 { return 0 }}
+	c := &Cast{User: func(int) Account { return Account{"bob", ""} }, NetBIOS: "CORP",
+		Number: func(string, int) uint64 { return 0 }}
 	out := &event.Event{}
 	c.Fill(out, &f.Events[0], 0)
 	require.Equal(t, `HKLM\{user}\{E3B0}\{c2}`, out.Value(event.TargetObject))
@@ -204,10 +218,12 @@ func TestSecretsAreFoundAndHidden(t *testing.T) {
 
 func TestBadFootprintsAreExplained(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"no id":           {"footprint: x\ntechnique: mimikatz\nhosts: [{name: here, is: foothold}]\nevents: [{log: Security, id: '1102'}]\n", `an ATT&CK id is expected, such as T1003.001, not "mimikatz"`},
-		"no events":       {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: []\n", "at least one host and one event"},
-		"unknown host":    {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{log: Security, id: '1', on: there}]\n", `events[0].on: unknown host "there"; declared: here`},
-		"no log":          {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{at: 1s}]\n", "an event has a log and an id, or a source"},
+		"no id": {"footprint: x\ntechnique: mimikatz\nhosts: [{name: here, is: foothold}]\nevents: [{log: Security, id: '1102'}]\n", `an ATT&CK id is expected, such as T1003.001, not "mimikatz"`},
+		"no events": {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: []\n",
+			"at least one host and one event"},
+		"unknown host": {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{log: Security, id: '1', on: there}]\n", `events[0].on: unknown host "there"; declared: here`},
+		"no log": {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{at: 1s}]\n",
+			"an event has a log and an id, or a source"},
 		"back in time":    {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{at: 2s, log: Security, id: '1'}, {at: 1s, log: Security, id: '1'}]\n", "events stand in the order of time"},
 		"first host":      {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: server}]\nevents: [{log: Security, id: '1'}]\n", "the first host is where attackers act"},
 		"two of one name": {"footprint: x\ntechnique: T1003\nhosts: [{name: a, is: foothold}, {name: a, is: server}]\nevents: [{log: Security, id: '1'}]\n", `host "a" is there twice`},
@@ -245,7 +261,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &Cast{Hosts: map[string]Part{}, User: func(int) Account { return Account{} }, Number: func(string, int) uint64 { return 1 }}
+		c := &Cast{Hosts: map[string]Part{}, User: func(int) Account { return Account{} },
+			Number: func(string, int) uint64 { return 1 }}
 		for i := range p.Events {
 			c.Fill(&event.Event{}, &p.Events[i], 0)
 		}
@@ -257,7 +274,8 @@ func FuzzParse(f *testing.F) {
 // Texts of several lines come back, also those whose lines begin with a tab.
 func TestTextsOfSeveralLinesSurvive(t *testing.T) {
 	text := "first\r\n\t\tsecond: [x]\n\n - third\t"
-	e := recordedEvent(0, "PC7.lab.local", "Security", "4672", "PrivilegeList", text, "Message", "all of it again", "EventRecordID", "7")
+	e := recordedEvent(0, "PC7.lab.local", "Security", "4672", "PrivilegeList", text, "Message", "all of it again",
+		"EventRecordID", "7")
 	e.SetList("Data", []string{"\tone", "two\nlines"})
 	chosen, err := Choose([]*event.Event{e}, Choice{})
 	require.NoError(t, err)

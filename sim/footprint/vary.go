@@ -58,8 +58,9 @@ var (
 		"SubjectUserName", "TargetUserName", "User", "TargetUser", "SourceUser", "ParentUser", "AccountName", "UserName", "user",
 		"SourceUserName", "TargetOutboundUserName", "UserContext", "Param1", "NewTargetUserName", "OldTargetUserName", "MemberName",
 	}
-	domainFields = []string{"SubjectDomainName", "TargetDomainName", "TargetOutboundDomainName", "AccountDomain", "DomainName"}
-	guidFields   = []string{
+	domainFields = []string{"SubjectDomainName", "TargetDomainName", "TargetOutboundDomainName", "AccountDomain",
+		"DomainName"}
+	guidFields = []string{
 		"ProcessGuid", "ParentProcessGuid", "SourceProcessGUID", "TargetProcessGUID", "SourceProcessGuid", "TargetProcessGuid",
 		"LogonGuid", "TargetLogonGuid", "ScriptBlockId", "RunspaceId", "OpCorrelationID", "TransactionId", "uid", "fuid",
 	}
@@ -146,7 +147,8 @@ func kindOfHost(i int, host string, events []*event.Event) string {
 		switch id := e.Value(event.EventID); {
 		case e.Source.Product == "linux":
 			return "linux"
-		case e.Source.Service == "security" && slices.Contains([]string{"4768", "4769", "4771", "4776", "4662", "5136", "5137", "4728", "4741", "4742"}, id):
+		case e.Source.Service == "security" && slices.Contains([]string{"4768", "4769", "4771", "4776", "4662", "5136",
+			"5137", "4728", "4741", "4742"}, id):
 			return "domain_controller"
 		case e.Source.Service == "security" && (id == "5140" || id == "5145"):
 			kind = "server"

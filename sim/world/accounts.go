@@ -49,13 +49,16 @@ func (w *World) AddMember(now time.Duration, a *Actor, h *Host, by *Account, nam
 }
 
 func (w *World) member(now time.Duration, a *Actor, h *Host, by *Account, name, id, group, sid string) {
-	w.LogBy(now, a, h, by, "Security "+id, "MemberName", w.arena.Join("CN=", name, ",CN=Users,DC=", strings.ReplaceAll(w.Domain, ".", ",DC=")),
+	w.LogBy(now, a, h, by, "Security "+id, "MemberName", w.arena.Join("CN=", name, ",CN=Users,DC=",
+		strings.ReplaceAll(w.Domain, ".", ",DC=")),
 		"MemberSid", w.newSID(name), "TargetUserName", group, "TargetSid", sid)
 }
 
 // ChangeDirectory is an attribute of an object of the directory written (5136).
-func (w *World) ChangeDirectory(now time.Duration, a *Actor, dc *Host, by *Account, class, dn, attribute, value string) {
-	w.LogBy(now, a, dc, by, "Security 5136", "ObjectDN", dn, "ObjectClass", class, "AttributeLDAPDisplayName", attribute, "AttributeValue", value)
+func (w *World) ChangeDirectory(now time.Duration, a *Actor, dc *Host, by *Account, class, dn, attribute,
+	value string) {
+	w.LogBy(now, a, dc, by, "Security 5136", "ObjectDN", dn, "ObjectClass", class, "AttributeLDAPDisplayName", attribute,
+		"AttributeValue", value)
 }
 
 // enumerateGroup is a local group's members read by a program (4799).
@@ -67,9 +70,11 @@ func (w *World) enumerateGroup(now time.Duration, a *Actor, p *Process, group, s
 // with /domain does: handles to the domain, its groups and policy (4661) on the controller.
 func (w *World) enumerateDirectory(now time.Duration, a *Actor, dc *Host, by *Account) {
 	w.LogBy(now, a, dc, by, "Security 4661")
-	w.LogBy(now, a, dc, by, "Security 4661", "ObjectType", "SAM_USER", "ObjectName", w.arena.Join(w.domainSID, "-500"), "AccessMask", "0x1b0",
+	w.LogBy(now, a, dc, by, "Security 4661", "ObjectType", "SAM_USER", "ObjectName", w.arena.Join(w.domainSID, "-500"),
+		"AccessMask", "0x1b0",
 		"AccessList", "%%5440\r\n\t\t\t\t%%5441\r\n\t\t\t\t")
-	w.LogBy(now, a, dc, by, "Security 4661", "ObjectType", "SAM_GROUP", "ObjectName", w.arena.Join(w.domainSID, "-512"), "AccessMask", "0x2d",
+	w.LogBy(now, a, dc, by, "Security 4661", "ObjectType", "SAM_GROUP", "ObjectName", w.arena.Join(w.domainSID, "-512"),
+		"AccessMask", "0x2d",
 		"AccessList", "%%5447\r\n\t\t\t\t%%5448\r\n\t\t\t\t")
 }
 

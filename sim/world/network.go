@@ -98,12 +98,14 @@ func (w *World) filtered(now time.Duration, a *Actor, f Flow) {
 		}
 		port := w.port(a, f.From.Host)
 		w.Log(now, a, f.Process, "Security 5158", "SourcePort", port, "Protocol", protocol)
-		w.Log(now, a, f.Process, "Security 5156", "SourcePort", port, "DestAddress", f.To.IP(), "DestPort", w.arena.Uint(uint64(f.Port)), "Protocol", protocol)
+		w.Log(now, a, f.Process, "Security 5156", "SourcePort", port, "DestAddress", f.To.IP(), "DestPort",
+			w.arena.Uint(uint64(f.Port)), "Protocol", protocol)
 	}
 	if f.To.Host == nil || !f.To.Host.Windows() || w.unwatched(f.To.Host, event.ChannelNetworkAudit, a, 1) {
 		return
 	}
-	w.Log(now, a, f.To.Host.System(Lsass, Lsass.Path), "Security 5156", "Direction", "%%14592", "SourcePort", w.arena.Uint(uint64(f.Port)),
+	w.Log(now, a, f.To.Host.System(Lsass, Lsass.Path), "Security 5156", "Direction", "%%14592", "SourcePort",
+		w.arena.Uint(uint64(f.Port)),
 		"DestAddress", f.From.IP(), "DestPort", w.port(a, f.From.Host), "LayerName", "%%14610", "LayerRTID", "44")
 }
 
@@ -474,7 +476,10 @@ func (w *World) TransferFile(now time.Duration, a *Actor, from, to Endpoint, sou
 	e.Set(event.OverflowBytes, "0")
 	e.Set(event.TimedOut, "false")
 	e.Set(event.MD5, w.arena.Text(32, func(b []byte) []byte { return appendHex(appendHex(b, u, 16), u*31, 16) }))
-	e.Set(event.SHA1, w.arena.Text(40, func(b []byte) []byte { return appendHex(appendHex(appendHex(b, u*7, 16), u*11, 16), u, 8) }))
+	e.Set(event.SHA1, w.arena.Text(40, func(b []byte) []byte {
+		return appendHex(appendHex(appendHex(b, u*7, 16), u*11, 16),
+			u, 8)
+	}))
 	e.Set(event.ConnUIDs, w.arena.Text(18, func(b []byte) []byte { return appendBase62(append(b, 'C'), u*13) }))
 	w.finish(e, a)
 }

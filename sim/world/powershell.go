@@ -13,7 +13,8 @@ import (
 // classic log.
 func (w *World) startPowerShell(now time.Duration, a *Actor, p *Process) {
 	ticks := 132_000_000_000_000_000 + unique(a, p.Host, 17)%1e15
-	w.CreatePipe(now+190*time.Millisecond, a, p, w.arena.Join(`\PSHost.`, w.arena.Uint(ticks), ".", w.arena.Uint(uint64(p.PID)), ".DefaultAppDomain.powershell"))
+	w.CreatePipe(now+190*time.Millisecond, a, p, w.arena.Join(`\PSHost.`, w.arena.Uint(ticks), ".",
+		w.arena.Uint(uint64(p.PID)), ".DefaultAppDomain.powershell"))
 	if w.unwatched(p.Host, event.ChannelModules, a, 6) {
 		return
 	}
@@ -50,8 +51,10 @@ func (w *World) RunScript(now time.Duration, a *Actor, p *Process, text string) 
 		w.Log(now, a, p, "PowerShell 4105", "ScriptBlockId", id)
 		for i, command := range found {
 			at := now + time.Duration(i+1)*20*time.Millisecond
-			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text), "ContextInfo", w.scriptContext(p, unique(a, p.Host, 4103), command))
-			w.Log(at, a, p, "WindowsPowerShell 800", "Data", w.arena.Join(text, ", ", w.hostApplication(p, unique(a, p.Host, 800)), ", ", w.invocation(command, text)))
+			w.Log(at, a, p, "PowerShell 4103", "Payload", w.invocation(command, text), "ContextInfo",
+				w.scriptContext(p, unique(a, p.Host, 4103), command))
+			w.Log(at, a, p, "WindowsPowerShell 800", "Data", w.arena.Join(text, ", ",
+				w.hostApplication(p, unique(a, p.Host, 800)), ", ", w.invocation(command, text)))
 		}
 		w.Log(now+300*time.Millisecond, a, p, "PowerShell 4106", "ScriptBlockId", id)
 	}
@@ -77,11 +80,13 @@ func (w *World) invocation(command, text string) string {
 	for i, word := range words {
 		switch {
 		case strings.HasPrefix(word, "-") && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-"):
-			b.WriteString("ParameterBinding(" + command + "): name=\"" + word[1:] + "\"; value=\"" + strings.Trim(words[i+1], `"'`) + "\"\n")
+			b.WriteString("ParameterBinding(" + command + "): name=\"" + word[1:] + "\"; value=\"" + strings.Trim(words[i+1],
+				`"'`) + "\"\n")
 		case strings.HasPrefix(word, "-"):
 			b.WriteString("ParameterBinding(" + command + "): name=\"" + word[1:] + "\"; value=\"True\"\n")
 		case i == 0:
-			b.WriteString("ParameterBinding(" + command + "): name=\"InputObject\"; value=\"" + strings.Trim(word, `"'`) + "\"\n")
+			b.WriteString("ParameterBinding(" + command + "): name=\"InputObject\"; value=\"" + strings.Trim(word,
+				`"'`) + "\"\n")
 		}
 	}
 	return b.String()
@@ -93,7 +98,8 @@ const engineVersion = "5.1.17763.1007"
 func (w *World) scriptContext(p *Process, u uint64, command string) string {
 	id := w.guid(p.Host.machine, 0, u)
 	id = id[1 : len(id)-1]
-	return w.arena.Join("        Severity = Informational\r\n        Host Name = ConsoleHost\r\n        Host Version = ", engineVersion,
+	return w.arena.Join("        Severity = Informational\r\n        Host Name = ConsoleHost\r\n        Host Version = ",
+		engineVersion,
 		"\r\n        Host ID = ", id, "\r\n        Host Application = ", p.CommandLine, "\r\n        Engine Version = ", engineVersion,
 		"\r\n        Runspace ID = ", id, "\r\n        Pipeline ID = 3\r\n        Command Name = ", command, "\r\n        Command Type = Cmdlet\r\n        Script Name = \r\n        Command Path = \r\n        Sequence Number = 16\r\n        User = ",
 		w.userName(p.Account), "\r\n        Connected User = \r\n        Shell ID = Microsoft.PowerShell\r\n")
@@ -103,7 +109,8 @@ func (w *World) scriptContext(p *Process, u uint64, command string) string {
 func (w *World) hostApplication(p *Process, u uint64) string {
 	id := w.guid(p.Host.machine, 0, u)
 	id = id[1 : len(id)-1]
-	return w.arena.Join("\tDetailSequence=1\r\n\tDetailTotal=1\r\n\r\n\tSequenceNumber=15\r\n\r\n\tUserId=", w.userName(p.Account),
+	return w.arena.Join("\tDetailSequence=1\r\n\tDetailTotal=1\r\n\r\n\tSequenceNumber=15\r\n\r\n\tUserId=",
+		w.userName(p.Account),
 		"\r\n\tHostName=ConsoleHost\r\n\tHostVersion=", engineVersion, "\r\n\tHostId=", id, "\r\n\tHostApplication=", p.CommandLine,
 		"\r\n\tEngineVersion=", engineVersion, "\r\n\tRunspaceId=", id, "\r\n\tPipelineId=1\r\n\tCommandName=\r\n\tCommandType=\r\n\tScriptName=\r\n\tCommandPath=\r\n\tCommandLine=")
 }
@@ -134,7 +141,8 @@ func init() { // they start processes, which run scripts
 		},
 		"stop-service": func(i *invocation) { i.w.StartService(i.now, i.a, i.p.Host, i.after("-name"), "stopped") },
 		"register-scheduledtask": func(i *invocation) {
-			i.w.CreateTask(i.now, i.a, i.p.Host, i.p.Account, Task{Name: `\` + i.after("-taskname"), Command: i.after("-execute")})
+			i.w.CreateTask(i.now, i.a, i.p.Host, i.p.Account, Task{Name: `\` + i.after("-taskname"),
+				Command: i.after("-execute")})
 		},
 		"set-itemproperty": setProperty, "new-itemproperty": setProperty,
 		"get-aduser": readDirectory, "get-adcomputer": readDirectory, "get-adgroupmember": readDirectory, "get-addomain": readDirectory,
@@ -145,7 +153,8 @@ func init() { // they start processes, which run scripts
 }
 
 func changeDefender(i *invocation) {
-	i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Defender 5007", "New Value", `HKLM\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths\`+i.after("-exclusionpath")+` = 0x0`)
+	i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Defender 5007", "New Value",
+		`HKLM\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths\`+i.after("-exclusionpath")+` = 0x0`)
 	if i.has("-disablerealtimemonitoring") {
 		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Defender 5001")
 	}
@@ -173,7 +182,8 @@ func (w *World) useCmdlets(now time.Duration, a *Actor, p *Process, text string,
 		if end := strings.IndexAny(rest, "|;\n"); end >= 0 {
 			rest = rest[:end]
 		}
-		i := &invocation{w: w, now: now + 50*time.Millisecond, a: a, p: p, args: splitLine(strings.ReplaceAll(strings.Trim(rest, "() "), "'", `"`))}
+		i := &invocation{w: w, now: now + 50*time.Millisecond, a: a, p: p,
+			args: splitLine(strings.ReplaceAll(strings.Trim(rest, "() "), "'", `"`))}
 		for _, arg := range i.args {
 			i.low = append(i.low, strings.ToLower(arg))
 		}

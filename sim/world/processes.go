@@ -41,7 +41,8 @@ func (h *Host) System(b *Binary, line string) *Process {
 	h.resident = append(h.resident, p)
 	switch b {
 	case wininit, Winlogon, csrss:
-		p.Parent = &Process{Host: h, PID: 408, Binary: smss, CommandLine: smss.Path, Integrity: "System", GUID: processGUID(h.machine, 408), LogonID: 0x3e7}
+		p.Parent = &Process{Host: h, PID: 408, Binary: smss, CommandLine: smss.Path, Integrity: "System",
+			GUID: processGUID(h.machine, 408), LogonID: 0x3e7}
 	case Services, Lsass:
 		p.Parent = h.System(wininit, "wininit.exe")
 	case Userinit:

@@ -40,7 +40,8 @@ func RecordedKind(e *footprint.Event) (event.Kind, bool) {
 		return event.Kind{}, false
 	}
 	kind := event.Kind{
-		Source: event.WindowsSource(e.Log, e.ID, e.Fields["EventType"]), Channel: event.ChannelWindowsLogs, EventID: e.ID, Log: e.Log, Provider: e.Provider,
+		Source: event.WindowsSource(e.Log, e.ID,
+			e.Fields["EventType"]), Channel: event.ChannelWindowsLogs, EventID: e.ID, Log: e.Log, Provider: e.Provider,
 	}
 	switch kind.Source.Service {
 	case "sysmon":

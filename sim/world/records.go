@@ -16,11 +16,12 @@ var logNames = map[string]struct {
 	log, provider string
 	channel       event.Channel
 }{
-	"Security":          {"Security", "Microsoft-Windows-Security-Auditing", event.ChannelSecurity},
-	"Sysmon":            {"Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", event.ChannelSysmon},
-	"System":            {"System", "Service Control Manager", event.ChannelSystem},
-	"Application":       {"Application", "Application", event.ChannelSystem},
-	"PowerShell":        {"Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell", event.ChannelPowerShell},
+	"Security":    {"Security", "Microsoft-Windows-Security-Auditing", event.ChannelSecurity},
+	"Sysmon":      {"Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", event.ChannelSysmon},
+	"System":      {"System", "Service Control Manager", event.ChannelSystem},
+	"Application": {"Application", "Application", event.ChannelSystem},
+	"PowerShell": {"Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell",
+		event.ChannelPowerShell},
 	"WindowsPowerShell": {"Windows PowerShell", "PowerShell", event.ChannelPowerShell},
 	"TaskScheduler":     operational("Microsoft-Windows-TaskScheduler", "Operational"),
 	"WMI":               operational("Microsoft-Windows-WMI-Activity", "Operational"),
@@ -37,7 +38,8 @@ var logNames = map[string]struct {
 	"CAPI2":             operational("Microsoft-Windows-CAPI2", "Operational"),
 	"KernelIO":          operational("Microsoft-Windows-Kernel-IO", "Operational"),
 	"DNSServer":         {"DNS Server", "Microsoft-Windows-DNS-Server-Service", event.ChannelWindowsLogs},
-	"DirectoryService":  {"Directory Service", "Microsoft-Windows-ActiveDirectory_DomainService", event.ChannelWindowsLogs},
+	"DirectoryService": {"Directory Service", "Microsoft-Windows-ActiveDirectory_DomainService",
+		event.ChannelWindowsLogs},
 }
 
 type logName = struct {
@@ -115,7 +117,8 @@ func newRecord(log, id, audit string) *record {
 	if !ok {
 		panic("records.txt: unknown log " + log)
 	}
-	kind := event.Kind{Source: event.WindowsSource(l.log, id, ""), Channel: l.channel, EventID: id, Log: l.log, Provider: l.provider}
+	kind := event.Kind{Source: event.WindowsSource(l.log, id, ""), Channel: l.channel, EventID: id, Log: l.log,
+		Provider: l.provider}
 	if other := otherProviders[log+" "+id]; other != "" {
 		kind.Provider = other
 	}
@@ -130,7 +133,8 @@ func newRecord(log, id, audit string) *record {
 // groups are fields that come together.
 var groups = map[string][]string{
 	"@subject": {"SubjectUserSid={sid}", "SubjectUserName={user}", "SubjectDomainName={domain}", "SubjectLogonId={logon}"},
-	"@by":      {"RuleName=-", "UtcTime={utc}", "ProcessGuid={pguid}", "ProcessId={pid}", "Image={image}", "User={account}"},
+	"@by": {"RuleName=-", "UtcTime={utc}", "ProcessGuid={pguid}", "ProcessId={pid}", "Image={image}",
+		"User={account}"},
 }
 
 var lineEnds = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\t`, "\t", `\\`, `\`)

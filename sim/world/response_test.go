@@ -76,7 +76,8 @@ func TestObserveSeesTheEffect(t *testing.T) {
 	require.InDelta(t, 0.02*4000, silent, 30, "one in fifty is reported done and is not")
 	for _, seconds := range []float64{300, 0} {
 		s := w.Streams().Stream("test", "capture")
-		require.Greater(t, SampleAction(action.Request{Kind: action.CaptureTraffic, Seconds: seconds}, &s).Latency, 2*time.Minute)
+		require.Greater(t, SampleAction(action.Request{Kind: action.CaptureTraffic, Seconds: seconds}, &s).Latency,
+			2*time.Minute)
 	}
 }
 

@@ -14,9 +14,11 @@ func (w *World) InstallService(now time.Duration, a *Actor, h *Host, by *Account
 	w.SetRegistryValue(now, a, manager, w.arena.Join(key, "ImagePath"), image)
 	w.LogBy(now, a, h, by, "System 7045", "ServiceName", name, "ImagePath", image)
 	w.LogBy(now, a, h, by, "Security 4697", "ServiceName", name, "ServiceFileName", image)
-	w.LogBy(now, a, h, by, "Security 4674", "ObjectServer", "SC Manager", "ObjectType", "SC_MANAGER OBJECT", "ObjectName", "servicesactive",
+	w.LogBy(now, a, h, by, "Security 4674", "ObjectServer", "SC Manager", "ObjectType", "SC_MANAGER OBJECT", "ObjectName",
+		"servicesactive",
 		"AccessMask", "983103", "PrivilegeList", "SeTakeOwnershipPrivilege", "ProcessName", Services.Path)
-	w.LogBy(now, a, h, nil, "Security 4674", "ObjectServer", "SC Manager", "ObjectType", "SERVICE OBJECT", "ObjectName", name,
+	w.LogBy(now, a, h, nil, "Security 4674", "ObjectServer", "SC Manager", "ObjectType", "SERVICE OBJECT", "ObjectName",
+		name,
 		"AccessMask", "983551", "PrivilegeList", "SeTakeOwnershipPrivilege", "ProcessName", Services.Path)
 }
 

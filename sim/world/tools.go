@@ -241,7 +241,8 @@ func (i *invocation) place(domain bool) *Host {
 func (i *invocation) netUser(domain bool, names []string) {
 	at := i.place(domain)
 	switch {
-	case len(names) == 0 || !i.has("/add") && !i.has("/delete") && !i.has("/del") && len(names) == 1 && !i.hasPrefix("/active"):
+	case len(names) == 0 || !i.has("/add") && !i.has("/delete") && !i.has("/del") && len(names) == 1 &&
+		!i.hasPrefix("/active"):
 		i.askDirectory(domain)
 	case at == nil:
 	case i.has("/add"):
@@ -346,7 +347,8 @@ func runReg(i *invocation) {
 		i.w.deleteRegistry(i.now, i.a, i.p, key)
 	case "save", "export":
 		if len(i.args) > 2 {
-			i.w.openObject(i.now, i.a, i.p, "Key", strings.Replace(key, "HKLM", `\REGISTRY\MACHINE`, 1), "0x20019", "%%1538\r\n\t\t\t\t%%4432\r\n\t\t\t\t")
+			i.w.openObject(i.now, i.a, i.p, "Key", strings.Replace(key, "HKLM", `\REGISTRY\MACHINE`, 1), "0x20019",
+				"%%1538\r\n\t\t\t\t%%4432\r\n\t\t\t\t")
 			i.w.CreateFile(i.now, i.a, i.p, i.args[2])
 		}
 	}
@@ -384,16 +386,22 @@ func runSc(i *invocation) {
 		i.w.StartService(i.now, i.a, host, service, "stopped")
 	case "config":
 		if path := i.after("binpath="); path != "" {
-			i.w.SetRegistryValue(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`), i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service, `\ImagePath`), path)
+			i.w.SetRegistryValue(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`),
+				i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service, `\ImagePath`), path)
 		}
 		if start := i.after("start="); start != "" {
-			i.w.SetRegistryValue(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`), i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service, `\Start`), dword(map[string]string{"auto": "2", "demand": "3", "disabled": "4"}[start]))
-			i.w.LogBy(i.now, i.a, host, i.p.Account, "System 7040", "param1", service, "param2", "auto start", "param3", start, "param4", service)
+			i.w.SetRegistryValue(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`),
+				i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service,
+					`\Start`), dword(map[string]string{"auto": "2", "demand": "3", "disabled": "4"}[start]))
+			i.w.LogBy(i.now, i.a, host, i.p.Account, "System 7040", "param1", service, "param2", "auto start", "param3", start,
+				"param4", service)
 		}
 	case "delete":
-		i.w.deleteRegistry(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`), i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service))
+		i.w.deleteRegistry(i.now, i.a, host.System(Services, `C:\Windows\system32\services.exe`),
+			i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\`, service))
 	case "sdset":
-		i.w.Log(i.now, i.a, i.p, "Security 4670", "ObjectServer", "SC Manager", "ObjectType", "SERVICE OBJECT", "ObjectName", service, "NewSd", i.after(i.low[1]))
+		i.w.Log(i.now, i.a, i.p, "Security 4670", "ObjectServer", "SC Manager", "ObjectType", "SERVICE OBJECT", "ObjectName",
+			service, "NewSd", i.after(i.low[1]))
 	}
 }
 
@@ -451,7 +459,8 @@ func runAuditpol(i *invocation) {
 		return
 	}
 	for _, c := range changes {
-		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Security 4719", "SubcategoryId", c[0], "SubcategoryGuid", c[1], "AuditPolicyChanges", "%%8448, %%8450")
+		i.w.LogBy(i.now, i.a, i.p.Host, i.p.Account, "Security 4719", "SubcategoryId", c[0], "SubcategoryGuid", c[1],
+			"AuditPolicyChanges", "%%8448, %%8450")
 	}
 }
 
@@ -463,17 +472,21 @@ func runNetsh(i *invocation) {
 	switch {
 	case strings.Contains(line, "portproxy add"):
 		listen := i.after("listenaddress=") + "/" + i.after("listenport=")
-		i.w.SetRegistryValue(i.now, i.a, i.p, i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\PortProxy\v4tov4\tcp\`, listen),
+		i.w.SetRegistryValue(i.now, i.a, i.p, i.w.arena.Join(`HKLM\System\CurrentControlSet\Services\PortProxy\v4tov4\tcp\`,
+			listen),
 			i.w.arena.Join(i.after("connectaddress="), "/", i.after("connectport=")))
 	case strings.Contains(line, "firewall") && strings.Contains(line, "add "):
 		rule := i.after("name=")
 		i.w.Log(i.now, i.a, i.p, "Firewall 2004", "RuleName", rule, "ApplicationPath", i.after("program="))
 		i.w.Log(i.now, i.a, i.p, "Security 4946", "RuleName", rule)
-		i.w.SetRegistryValue(i.now, i.a, i.p.Host.Service(ServicePolicy), `HKLM\System\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules\{`+rule+`}`, "v2.30|Action=Allow|Active=TRUE|Dir=In|")
-	case strings.Contains(line, "state off"), strings.Contains(line, "opmode disable"), strings.Contains(line, "opmode mode=disable"):
+		i.w.SetRegistryValue(i.now, i.a, i.p.Host.Service(ServicePolicy),
+			`HKLM\System\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\FirewallRules\{`+rule+`}`, "v2.30|Action=Allow|Active=TRUE|Dir=In|")
+	case strings.Contains(line, "state off"), strings.Contains(line, "opmode disable"), strings.Contains(line,
+		"opmode mode=disable"):
 		i.w.Log(i.now, i.a, i.p, "Firewall 2003")
 		i.w.Log(i.now, i.a, i.p, "Security 4950")
-		i.w.SetRegistryValue(i.now, i.a, i.p.Host.Service(ServicePolicy), `HKLM\System\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\DomainProfile\EnableFirewall`, "DWORD (0x00000000)")
+		i.w.SetRegistryValue(i.now, i.a, i.p.Host.Service(ServicePolicy),
+			`HKLM\System\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy\DomainProfile\EnableFirewall`, "DWORD (0x00000000)")
 	case strings.Contains(line, "firewall") && strings.Contains(line, "delete"):
 		i.w.Log(i.now, i.a, i.p, "Firewall 2006", "RuleName", i.after("name="))
 		i.w.Log(i.now, i.a, i.p, "Security 4948", "RuleName", i.after("name="))
@@ -543,9 +556,11 @@ func readDirectory(i *invocation) {
 	if dc == nil || i.p.Account == nil {
 		return
 	}
-	i.w.Flow(i.now, i.a, Flow{From: At(i.p.Host), To: At(dc), Port: 389, Service: "ldap", Process: i.p, Sent: 4e3, Received: 90e3, Duration: time.Second})
+	i.w.Flow(i.now, i.a, Flow{From: At(i.p.Host), To: At(dc), Port: 389, Service: "ldap", Process: i.p, Sent: 4e3,
+		Received: 90e3, Duration: time.Second})
 	for _, class := range []string{"{bf967aba-0de6-11d0-a285-00aa003049e2}", "{bf967a9c-0de6-11d0-a285-00aa003049e2}"} {
-		i.w.LogBy(i.now, i.a, dc, i.p.Account, "Security 4662", "ObjectType", "%"+class, "AccessMask", "0x10", "AccessList", "%%7684\r\n\t\t\t\t", "Properties", "%%7684\r\n\t\t{771727b1-31b8-4cdf-ae62-4fe39fadf89e}\r\n\t\t"+class)
+		i.w.LogBy(i.now, i.a, dc, i.p.Account, "Security 4662", "ObjectType", "%"+class, "AccessMask", "0x10", "AccessList",
+			"%%7684\r\n\t\t\t\t", "Properties", "%%7684\r\n\t\t{771727b1-31b8-4cdf-ae62-4fe39fadf89e}\r\n\t\t"+class)
 	}
 }
 
@@ -575,7 +590,8 @@ func runWmic(i *invocation) {
 				b = known
 			}
 		}
-		i.w.StartProcess(i.now+time.Second, i.a, Start{Host: host, Account: i.p.Account, Binary: b, CommandLine: command, Integrity: "High", Parent: provider})
+		i.w.StartProcess(i.now+time.Second, i.a, Start{Host: host, Account: i.p.Account, Binary: b, CommandLine: command,
+			Integrity: "High", Parent: provider})
 	case strings.Contains(strings.ToLower(i.p.CommandLine), "shadowcopy"):
 		runVssadmin(i)
 	default:
@@ -626,7 +642,8 @@ func runRunas(i *invocation) {
 		kind = "9"
 	}
 	i.w.Log(i.now, i.a, i.p, "Security 4648", "TargetUserName", name)
-	i.w.Log(i.now, i.a, i.p, "Security 4624", "TargetUserName", name, "LogonType", kind, "LogonProcessName", "seclogo", "TargetLogonId", id,
+	i.w.Log(i.now, i.a, i.p, "Security 4624", "TargetUserName", name, "LogonType", kind, "LogonProcessName", "seclogo",
+		"TargetLogonId", id,
 		"ProcessName", Svchost.Path)
 	if len(i.args) > 0 {
 		words := splitLine(i.args[len(i.args)-1])
@@ -660,7 +677,8 @@ func runTscon(i *invocation) {
 func runDnscmd(i *invocation) {
 	if dll := i.after("/serverlevelplugindll"); dll != "" {
 		if dc := i.w.DomainController(i.p.Host); dc != nil {
-			i.w.SetRegistryValue(i.now, i.a, dc.System(dnsServer, dnsServer.Path), `HKLM\System\CurrentControlSet\Services\DNS\Parameters\ServerLevelPluginDll`, dll)
+			i.w.SetRegistryValue(i.now, i.a, dc.System(dnsServer, dnsServer.Path),
+				`HKLM\System\CurrentControlSet\Services\DNS\Parameters\ServerLevelPluginDll`, dll)
 			i.w.LogBy(i.now+time.Minute, i.a, dc, nil, "DNSServer 150", "param1", dll)
 		}
 	}

