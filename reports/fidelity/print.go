@@ -32,6 +32,15 @@ func (r *Report) Summary() []string {
 	lines = append(lines, fmt.Sprintf("Of %d recorded event types the simulation writes %d.",
 		r.TypesRecorded, r.TypesRecorded-len(r.Missing)))
 	lines = append(lines, r.False.sentence())
+	var lacking []string
+	for _, t := range r.Techniques {
+		if t.Tools == 0 {
+			lacking = append(lacking, t.ID)
+		}
+	}
+	if len(lacking) > 0 {
+		lines = append(lines, fmt.Sprintf("The library has no tool for %s, so nothing is compared.", strings.Join(lacking, ", ")))
+	}
 	if r.Openings > 0 {
 		lines = append(lines, fmt.Sprintf(
 			"%d recordings begin with the clearing of the log by who recorded them; that event is left out.", r.Openings))
