@@ -13,7 +13,11 @@ import (
 	"hemostat/sim/world"
 )
 
-// Stage is where techniques are rehearsed: the estate "midsize" with complete sensors.
+// stageHosts is the size of the estate: large enough for every technique, and quickly built.
+const stageHosts = 90
+
+// Stage is where techniques are rehearsed: the estate "midsize", smaller, with complete
+// sensors.
 type Stage struct {
 	spec  *world.Spec
 	epoch time.Time
@@ -24,6 +28,9 @@ func NewStage() (*Stage, error) {
 	data, _ := world.Embedded("midsize")
 	spec, err := world.ParseSpec("midsize.yaml", data)
 	if err != nil {
+		return nil, err
+	}
+	if spec, err = spec.Scaled(stageHosts); err != nil {
 		return nil, err
 	}
 	for i := range spec.Sensors {
