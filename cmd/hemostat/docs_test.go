@@ -20,6 +20,9 @@ var (
 // TestEveryCommandOfTheDocumentationRuns executes the commands shown in README
 // and docs, in order, in a folder that holds the files shown there.
 func TestEveryCommandOfTheDocumentationRuns(t *testing.T) {
+	if raceEnabled {
+		t.Skip("some hundred commands: run without the race detector, as make test does")
+	}
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
