@@ -29,7 +29,7 @@ run: build ## simulate the embedded scenarios into hemostat.db and print the tab
 test: ## run all tests with the race detector
 	@$(GO) test -race -timeout 25m ./...
 	@echo "the reference policies, on every scenario (several minutes)"
-	@$(GO) test -timeout 25m -run 'ReferencePolicies|EveryCommandOfTheDocumentation' ./scenarios/trial ./cmd/hemostat
+	@$(GO) test -timeout 40m -run 'ReferencePolicies|EveryCommandOfTheDocumentation' ./scenarios/trial ./cmd/hemostat
 
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md
