@@ -256,18 +256,7 @@ func (a *Attempt) standIn(h footprint.Host, here *world.Host, taken map[string]*
 		if used {
 			continue
 		}
-		ok := false
-		switch h.Is {
-		case "domain_controller":
-			ok = host.Role == role.DomainController
-		case "workstation":
-			ok = host.Role == role.Workstation
-		case "linux":
-			ok = !host.Windows()
-		default:
-			ok = host.Windows() && host.Role != role.Workstation && host.Role != role.DomainController
-		}
-		if ok && w.Permitted(world.At(here), world.At(host), 445).OK() {
+		if host.StandsInFor(h.Is) && w.Permitted(world.At(here), world.At(host), 445).OK() {
 			fits = append(fits, host)
 		}
 	}
@@ -324,17 +313,8 @@ func (a *Attempt) writeRecorded(e *footprint.Event) {
 	if host == nil {
 		host = p.at.Host
 	}
-	for _, name := range []string{"ProcessId", "NewProcessId"} {
-		var n int
-		value := e.Fields[name]
-		if _, err := fmt.Sscanf(strings.TrimPrefix(value, "{x"), "pid:%d", &n); err == nil || sscanf(value, "{pid:%d", &n) {
-			host.NoteProcess(p.cast.PID(n), a.Actor.Label.Attack)
-		}
+	if n, ok := e.Started(); ok {
+		host.NoteProcess(p.cast.PID(n), a.Actor.Label.Attack)
 	}
 	a.World.Recorded(a.Now, a.Actor, host, e, p.cast)
-}
-
-func sscanf(text, format string, n *int) bool {
-	_, err := fmt.Sscanf(text, format, n)
-	return err == nil
 }

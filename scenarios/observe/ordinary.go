@@ -24,7 +24,7 @@ var signatureFields = []event.Field{
 	event.TargetFilename, event.TargetObject, event.PipeName, event.QueryName, event.NewProcessName, event.ProcessName, event.ServiceName,
 	event.TaskName, event.ShareName, event.RelativeTargetName, event.LogonType, event.LogonProcessName, event.ScriptBlockText, event.Payload,
 	event.ObjectName, event.AccessMask, event.PrivilegeList, event.Status, event.TargetUserName, event.Message, event.HTTPHost, event.URI,
-	event.DNSQuery, event.CommandLine,
+	event.DNSQuery,
 }
 
 func signature(e *event.Event) string {

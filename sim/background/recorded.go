@@ -47,20 +47,9 @@ func playRecorded(e *sim.Engine, w *world.World, day *footprint.Footprint) {
 func standIn(w *world.World, is string, taken map[*world.Host]bool, draw *sim.Stream) *world.Host {
 	var fits, rest []*world.Host
 	for _, h := range w.Hosts {
-		ok := false
-		switch is {
-		case "domain_controller":
-			ok = h.Windows() && w.DomainController(h) == h
-		case "linux":
-			ok = !h.Windows()
-		case "server":
-			ok = h.Windows() && h.Owner == nil
-		default:
-			ok = h.Windows() && h.Owner != nil
-		}
 		switch {
 		case h.Decoy:
-		case ok && !taken[h]:
+		case h.StandsInFor(is) && !taken[h]:
 			fits = append(fits, h)
 		case h.Windows() == (is != "linux"):
 			rest = append(rest, h)

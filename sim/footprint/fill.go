@@ -139,5 +139,23 @@ func (c *Cast) identifier(kind string, n int, argument string, now time.Duration
 	return "", false
 }
 
+// Started is the variable of the process that an event starts, for PID; false when it starts
+// none.
+func (e *Event) Started() (n int, ok bool) {
+	value := ""
+	switch {
+	case e.ID == "1" && strings.Contains(e.Log, "Sysmon"):
+		value = e.Fields["ProcessId"]
+	case e.ID == "4688":
+		value = e.Fields["NewProcessId"]
+	}
+	m := variable.FindStringSubmatch(value)
+	if m == nil || m[1] != "pid" && m[1] != "xpid" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[4])
+	return n, err == nil
+}
+
 // PID is the number of the n-th process.
 func (c *Cast) PID(n int) uint32 { return uint32(2000+c.Number("pid", n)%28000) &^ 3 }

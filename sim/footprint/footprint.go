@@ -107,10 +107,11 @@ func Parse(file string, data []byte) (*Footprint, error) {
 	}
 	var names []string
 	for i, h := range f.Hosts {
-		if slices.Contains(names, h.Name) {
-			fault(fmt.Sprintf("hosts[%d].name", i), "host %q is there twice", h.Name)
-		}
 		names = append(names, h.Name)
+		if h.Name != hostName(i) {
+			fault(fmt.Sprintf("hosts[%d].name", i), "hosts are named here, there1, there2 and so on, as variables name them; "+
+				"this one is %s, not %q", hostName(i), h.Name)
+		}
 	}
 	for i := range f.Events {
 		e := &f.Events[i]

@@ -226,7 +226,7 @@ func TestBadFootprintsAreExplained(t *testing.T) {
 			"an event has a log and an id, or a source"},
 		"back in time":    {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}]\nevents: [{at: 2s, log: Security, id: '1'}, {at: 1s, log: Security, id: '1'}]\n", "events stand in the order of time"},
 		"first host":      {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: server}]\nevents: [{log: Security, id: '1'}]\n", "the first host is where attackers act"},
-		"two of one name": {"footprint: x\ntechnique: T1003\nhosts: [{name: a, is: foothold}, {name: a, is: server}]\nevents: [{log: Security, id: '1'}]\n", `host "a" is there twice`},
+		"two of one name": {"footprint: x\ntechnique: T1003\nhosts: [{name: here, is: foothold}, {name: here, is: server}]\nevents: [{log: Security, id: '1'}]\n", `hosts[1].name: hosts are named here, there1, there2 and so on, as variables name them; this one is there1, not "here"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("f.yaml", []byte(c.text))

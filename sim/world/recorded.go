@@ -6,6 +6,7 @@ import (
 
 	"hemostat/sim/event"
 	"hemostat/sim/footprint"
+	"hemostat/sim/role"
 )
 
 // channelsByProduct are the channels that carry events which are of no Windows log.
@@ -82,6 +83,19 @@ func (w *World) Recorded(now time.Duration, a *Actor, h *Host, e *footprint.Even
 	cast.Fill(out, e, now)
 	out.AddSysmonNames()
 	w.finish(out, a)
+}
+
+// StandsInFor tells whether a host may take the part of a recorded one (footprint.Host.Is).
+func (h *Host) StandsInFor(is string) bool {
+	switch is {
+	case "linux":
+		return !h.Windows()
+	case "domain_controller":
+		return h.Role == role.DomainController
+	case "workstation", "foothold":
+		return h.Role == role.Workstation
+	}
+	return h.Windows() && h.Role != role.Workstation && h.Role != role.DomainController
 }
 
 // Part is a host as footprints name it.
