@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,7 +31,7 @@ func (s *Scenario) library() (*technique.Library, error) {
 		names = append(names, name)
 	}
 	library, texts, err := LoadFootprints(names)
-	s.prints = texts
+	s.prints = append(s.prints, texts...)
 	return library, err
 }
 
@@ -100,11 +101,15 @@ func (s *Scenario) readRecorded() error {
 		names = append(names, name)
 	}
 	var chosen []footprint.Chosen
+	var line []byte
+	digest := sha256.New()
 	summary, err := ingest.Read(context.Background(), names, ingest.Options{}, func(e *event.Event) error {
 		if len(chosen) == mostRecorded {
 			return fmt.Errorf("the recordings have more than %d events, which are kept in memory: take a part of them",
 				mostRecorded)
 		}
+		line = e.AppendJSON(line[:0])
+		digest.Write(line)
 		chosen = append(chosen, footprint.Chosen{Number: len(chosen) + 1, Event: e, Keep: true})
 		return nil
 	})
@@ -125,6 +130,6 @@ func (s *Scenario) readRecorded() error {
 			return fmt.Errorf("event %d: no sensor of an estate carries events of %s", i+1, day.Events[i].Source)
 		}
 	}
-	s.RecordedDay = day
+	s.RecordedDay, s.prints = day, append(s.prints, digest.Sum(nil))
 	return nil
 }

@@ -13,10 +13,10 @@ import (
 
 // variables is what has been made variable so far.
 type variables struct {
-	hosts    []string          // of the recording, by index; their full names
-	is       []string          // what each is
-	replace  map[string]string // text of the recording, in lower case, to a variable
-	pattern  *regexp.Regexp
+	hosts    []string                  // of the recording, by index; their full names
+	is       []string                  // what each is
+	replace  map[string]string         // text of the recording, in lower case, to a variable
+	lengths  [256][]int                // of the texts in replace, by their first byte, the longest first
 	numbered map[string]map[string]int // kind, then value, to number
 }
 
@@ -48,8 +48,9 @@ var wellKnownDomains = []string{
 var (
 	userSID    = regexp.MustCompile(`S-1-5-21(?:-\d{4,10}){3}(?:-\d{3,10})?`)
 	ipv4       = regexp.MustCompile(`\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b`)
+	leadingSID = regexp.MustCompile(`(?i)^` + userSID.String())
 	winUTC     = "2006-01-02 15:04:05.000"
-	anyLiteral = regexp.MustCompile(`\{(?:c2ip|c2|[a-z]+)[0-9]*(?:\.[a-z]+)?(?::[^{}]*)?\}`)
+	anyLiteral = regexp.MustCompile(`^\{(?:c2ip|c2|[a-z]+)[0-9]*(?:\.[a-z]+)?(?::[^{}]*)?\}`)
 )
 
 // Fields of events by what they hold.
@@ -109,7 +110,7 @@ func learn(events []*event.Event, hosts []string) *variables {
 	for _, e := range events {
 		v.learnAddresses(e)
 	}
-	v.compile()
+	v.index()
 	return v
 }
 
@@ -192,6 +193,9 @@ func (v *variables) learnNames(e *event.Event) {
 		v.learnUser(e, name, user)
 	}
 	e.Each(func(_, value string) bool {
+		if !strings.Contains(value, "ser") && !strings.Contains(value, "SER") { // the expression is slow
+			return true
+		}
 		for _, m := range userInText.FindAllStringSubmatch(value, mostUsersInText) {
 			if m[1] != "" && !slices.Contains(wellKnownDomains, strings.ToLower(m[1])) {
 				v.put(strings.ToLower(m[1]), "{netbios}")
@@ -266,22 +270,16 @@ func (v *variables) learnAddress(text string) {
 	v.put(text, "{"+hostName(n)+".ip}")
 }
 
-func (v *variables) compile() {
-	texts := make([]string, 0, len(v.replace))
+// index lists how long the names are that begin with a byte, the longest first.
+func (v *variables) index() {
 	for text := range v.replace {
-		texts = append(texts, text)
-	}
-	slices.SortFunc(texts, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
+		if first := text[0]; !slices.Contains(v.lengths[first], len(text)) {
+			v.lengths[first] = append(v.lengths[first], len(text))
 		}
-		return strings.Compare(a, b)
-	})
-	alternatives := []string{anyLiteral.String(), userSID.String()}
-	for _, text := range texts {
-		alternatives = append(alternatives, regexp.QuoteMeta(text))
 	}
-	v.pattern = regexp.MustCompile(`(?i)` + strings.Join(alternatives, "|"))
+	for first := range v.lengths {
+		slices.SortFunc(v.lengths[first], func(a, b int) int { return b - a })
+	}
 }
 
 // vary turns an event into one of a footprint.
@@ -392,33 +390,57 @@ func parseHex(value string) uint64 {
 	return n
 }
 
-// text replaces names, SIDs and addresses in any text. A part of a longer word stays.
+// text replaces names, SIDs and addresses in any text. A part of a longer word stays. A
+// recorded day has hundreds of names and millions of fields, so names are looked up where
+// they may begin.
 func (v *variables) text(value string) string {
-	if v.pattern == nil {
-		return value
+	lower := strings.ToLower(value)
+	if len(lower) != len(value) { // a letter whose lower case is longer: names in it stay
+		lower = value
 	}
 	var b strings.Builder
-	for from := 0; ; {
-		at := v.pattern.FindStringIndex(value[from:])
-		if at == nil {
-			b.WriteString(value[from:])
-			return b.String()
+	from := 0
+	for i := 0; i < len(value); {
+		n, variable := v.at(value, lower, i)
+		if n == 0 {
+			i++
+			continue
 		}
-		start, end := from+at[0], from+at[1]
-		found := value[start:end]
-		b.WriteString(value[from:start])
-		switch {
-		case found[0] == '{': // what would read as a variable
-			b.WriteString("{lit:" + found[1:len(found)-1] + "}")
-		case userSID.MatchString(found):
-			b.WriteString(v.sid(found))
-		case standsAlone(value[:start], value[end:], found):
-			b.WriteString(v.replace[strings.ToLower(found)])
-		default:
-			b.WriteString(found)
-		}
-		from = end
+		b.WriteString(value[from:i])
+		b.WriteString(variable)
+		i += n
+		from = i
 	}
+	if from == 0 {
+		return value
+	}
+	b.WriteString(value[from:])
+	return b.String()
+}
+
+// at is the variable for what begins at a place of a text, and how long that is; 0 for
+// nothing.
+func (v *variables) at(value, lower string, i int) (length int, variable string) {
+	if value[i] == '{' { // what would read as a variable
+		if n := len(anyLiteral.FindString(value[i:])); n > 0 {
+			return n, "{lit:" + value[i+1:i+n-1] + "}"
+		}
+		return 0, ""
+	}
+	if strings.HasPrefix(lower[i:], "s-1-5-21-") {
+		if sid := leadingSID.FindString(value[i:]); sid != "" {
+			return len(sid), v.sid(sid)
+		}
+	}
+	for _, n := range v.lengths[lower[i]] {
+		if i+n > len(lower) {
+			continue
+		}
+		if name, ok := v.replace[lower[i:i+n]]; ok && standsAlone(value[:i], value[i+n:], value[i:i+n]) {
+			return n, name
+		}
+	}
+	return 0, ""
 }
 
 // standsAlone tells whether a text is no part of a longer word.
