@@ -18,7 +18,7 @@ var (
 )
 
 // TestEveryCommandOfTheDocumentationRuns executes the commands shown in README
-// and docs, in order, in a folder that holds the files shown there.
+// and docs, in order, in a folder that holds the files shown there, and capture.pcap.
 func TestEveryCommandOfTheDocumentationRuns(t *testing.T) {
 	if raceEnabled {
 		t.Skip("some hundred commands: run without the race detector, as make test does")
@@ -38,6 +38,9 @@ func TestEveryCommandOfTheDocumentationRuns(t *testing.T) {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		dir := t.TempDir()
+		data, err := helloCapture()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "capture.pcap"), data, 0o644))
 		try := func(line string) {
 			commands++
 			where := dir

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -67,6 +75,11 @@ func TestCommands(t *testing.T) {
 					ts.Fatalf("baseline %q, candidate %q", d["baseline"], d["candidate"])
 				}
 			},
+			// capture FILE writes a capture of the hello of Go's own TLS client to tls.example.
+			"capture": func(ts *testscript.TestScript, _ bool, args []string) {
+				data, err := helloCapture()
+				ts.Check(errors.Join(err, os.WriteFile(ts.MkAbs(args[0]), data, 0o600)))
+			},
 			// alter FILE SQL changes a database behind the program's back.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
@@ -92,4 +105,32 @@ func TestCommands(t *testing.T) {
 			},
 		},
 	})
+}
+
+// helloCapture is a capture with one packet: what Go's TLS client sends first.
+func helloCapture() ([]byte, error) {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	go func() { _ = tls.Client(client, &tls.Config{ServerName: "tls.example"}).Handshake() }()
+	hello := make([]byte, 8192)
+	n, err := server.Read(hello)
+	if err != nil {
+		return nil, err
+	}
+	packet := gopacket.NewSerializeBuffer()
+	err = gopacket.SerializeLayers(packet, gopacket.SerializeOptions{FixLengths: true},
+		&layers.IPv4{
+			Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: net.IP{10, 0, 0, 5}, DstIP: net.IP{203, 0, 113, 9},
+		},
+		&layers.TCP{SrcPort: 50123, DstPort: 443, Seq: 1, ACK: true}, gopacket.Payload(hello[:n]))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := pcapgo.NewWriter(&out)
+	size := len(packet.Bytes())
+	info := gopacket.CaptureInfo{Timestamp: time.Unix(1772439300, 0), CaptureLength: size, Length: size}
+	err = errors.Join(w.WriteFileHeader(65536, layers.LinkTypeRaw), w.WritePacket(info, packet.Bytes()))
+	return out.Bytes(), err
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"hemostat/defenders/ingest/capture"
 	"hemostat/defenders/ingest/evtx"
 )
 
@@ -72,6 +73,13 @@ func Formats() []Format {
 			Recognised: "the file begins with ElfFile or ElfChnk",
 			Example:    `C:\Windows\System32\winevt\Logs\Security.evtx`,
 			read:       readEVTX,
+		},
+		{
+			Name: "pcap", Sources: "recorded packets, pcap and pcapng: connections, TLS and QUIC handshakes, certificates, DNS and clear-text " +
+				"HTTP as events in the form of Zeek's logs",
+			Recognised: "the file begins with the magic number of pcap (a1b2c3d4, a1b23c4d, in either order) or pcapng (0a0d0d0a)",
+			Example:    "tcpdump -w capture.pcap",
+			read:       readPCAP,
 		},
 		{
 			Name: "winxml", Sources: "Windows events as XML: wevtutil, Event Viewer, Splunk's XmlWinEventLog; Sysmon for Linux",
@@ -173,6 +181,9 @@ func formatOf(head []byte) *Format {
 	formats := Formats()
 	if evtx.IsEVTX(head) {
 		return &formats[0]
+	}
+	if capture.IsCapture(head) {
+		return &formats[1]
 	}
 	if bytes.IndexByte(head[:min(len(head), 512)], 0) >= 0 {
 		return nil // no text

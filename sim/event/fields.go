@@ -233,6 +233,11 @@ const (
 	NextProtocol                           // next_protocol
 	ClientCiphers                          // client_ciphers
 	ClientExtensions                       // client_extensions
+	JA3                                    // ja3
+	JA3S                                   // ja3s
+	JA4                                    // ja4
+	JA4S                                   // ja4s
+	JA4OriginalRaw                         // ja4_ro
 	Fuid                                   // fuid
 	FileSource                             // source
 	MimeType                               // mime_type
@@ -531,6 +536,11 @@ var fieldNames = [NumFields]string{
 	NextProtocol:              "next_protocol",
 	ClientCiphers:             "client_ciphers",
 	ClientExtensions:          "client_extensions",
+	JA3:                       "ja3",
+	JA3S:                      "ja3s",
+	JA4:                       "ja4",
+	JA4S:                      "ja4s",
+	JA4OriginalRaw:            "ja4_ro",
 	Fuid:                      "fuid",
 	FileSource:                "source",
 	MimeType:                  "mime_type",
