@@ -211,6 +211,10 @@ func (p *Pipeline) Event(now time.Duration, e *event.Event) {
 // End tells the detectors that no event follows.
 func (p *Pipeline) End(now time.Duration) { p.raise(now)(p.sentinel.End(now)) }
 
+// Close ends the detectors; completed tells that the trial or replay ran to its end. Then
+// the error of a detector that notices only now that something is wrong is returned.
+func (p *Pipeline) Close(completed bool) error { return p.sentinel.Close(completed) }
+
 // raise takes what the detectors found in: what they want done at once is done when
 // ingest was done with the event, and alerts go to fusion from the time at which they
 // stand.

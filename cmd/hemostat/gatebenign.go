@@ -3,11 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"hemostat/defenders/detect"
 	"hemostat/defenders/ingest"
+	"hemostat/defenders/sentinel"
 	"hemostat/reports/gate"
 	"hemostat/scenarios/defence"
 	"hemostat/sim/event"
@@ -44,12 +46,11 @@ func judgeBenign(ctx context.Context, policy *gate.Policy, sides [2]*defence.Var
 const shownEvents = 2
 
 func benignAlerts(ctx context.Context, files []string, v *defence.Variant, side int,
-	rules map[string]*gate.BenignRule) (int, error) {
+	rules map[string]*gate.BenignRule) (n int, err error) {
 	detectors, err := v.BuildDetectors(detect.Env{})
 	if err != nil {
 		return 0, err
 	}
-	n := 0
 	var current *event.Event
 	report := func(f detect.Finding) {
 		key := f.Title + "\n" + f.RuleID
@@ -66,15 +67,11 @@ func benignAlerts(ctx context.Context, files []string, v *defence.Variant, side 
 			r.Events = append(r.Events, fmt.Sprintf("event %d, %s", n, footprint.Type(current)))
 		}
 	}
+	direct := sentinel.Direct{Members: detectors, Report: report}
 	_, err = ingest.Read(ctx, files, ingest.Options{}, func(e *event.Event) error {
 		n++
 		current = e
-		for _, d := range detectors {
-			if err := d.Detector.Inspect(e.Time, e, report); err != nil {
-				return err
-			}
-		}
-		return nil
+		return direct.Event(e)
 	})
-	return n, err
+	return n, errors.Join(err, direct.End(err == nil))
 }

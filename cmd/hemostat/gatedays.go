@@ -32,9 +32,11 @@ type gateDays struct {
 	next      int
 	step      func()
 
-	db   *store.DB // that trials are recorded in, or nil
-	run  store.Run
-	done map[string]bool // trials of this engine that are there already
+	db  *store.DB // that trials are recorded in, or nil
+	run store.Run
+	// checkout is where the baseline's files stand, or nil.
+	checkout *checkout
+	done     map[string]bool // trials of this engine that are there already
 }
 
 // gateDay is what pairs trials: both sides face every scenario on it.
@@ -225,7 +227,7 @@ func (d *gateDays) settleRun(names [2]string, wanted []string) error {
 		if err != nil {
 			return err
 		}
-		defer checkout.remove()
+		d.checkout = checkout
 		if d.simulated[0], err = defence.Load(checkout.variant, settings); err != nil {
 			return fmt.Errorf("at %s: %w", d.o.baselineRef, checkout.readable(err))
 		}
@@ -369,10 +371,19 @@ func (d *gateDays) open(ctx context.Context) error {
 }
 
 func (d *gateDays) close() error {
-	if d.db == nil {
-		return nil
+	var faults []error
+	for _, v := range d.simulated {
+		if v != nil {
+			faults = append(faults, v.Close())
+		}
 	}
-	return errors.Join(d.db.Finish(d.run.ID, "done"), d.db.Close())
+	if d.checkout != nil {
+		d.checkout.remove()
+	}
+	if d.db == nil {
+		return errors.Join(faults...)
+	}
+	return errors.Join(errors.Join(faults...), d.db.Finish(d.run.ID, "done"), d.db.Close())
 }
 
 // upcoming lists the next days.

@@ -142,6 +142,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		playbookCommand(),
 		rulesCommand(),
 		variantCommand(),
+		pluginCommand(),
 		auditCommand(),
 		dbCommand(),
 		exportCommand(),

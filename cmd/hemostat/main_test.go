@@ -110,8 +110,7 @@ func TestCommands(t *testing.T) {
 // helloCapture is a capture with one packet: what Go's TLS client sends first.
 func helloCapture() ([]byte, error) {
 	client, server := net.Pipe()
-	defer client.Close()
-	defer server.Close()
+	defer func() { _, _ = client.Close(), server.Close() }()
 	go func() { _ = tls.Client(client, &tls.Config{ServerName: "tls.example"}).Handshake() }()
 	hello := make([]byte, 8192)
 	n, err := server.Read(hello)

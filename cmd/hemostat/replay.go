@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,6 +24,7 @@ import (
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/ruledetector"
 	"hemostat/defenders/sentinel/sigma"
+	"hemostat/scenarios/defence"
 	"hemostat/sim/event"
 	"hemostat/sim/severity"
 )
@@ -33,6 +35,7 @@ type replayOptions struct {
 	json    bool
 	explain bool
 	metrics string
+	variant string
 }
 
 func replayCommand() *cobra.Command {
@@ -57,6 +60,7 @@ passed over and named.`,
 	f := c.Flags()
 	o.rules.flags(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
+	f.StringVar(&o.variant, "variant", "", "detectors, plug-ins and rules of this variant `FILE` in place of --rules")
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
 	f.StringVar(
@@ -80,18 +84,11 @@ type foundRule struct {
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	debug.SetGCPercent(200) // a log has no end: memory counts for more than the last percent of speed
-	rules, err := o.rules.load(c.ErrOrStderr())
+	members, done, err := o.detectors(c)
 	if err != nil {
 		return err
 	}
-	engine, err := sigma.Compile(rules)
-	if err != nil {
-		return err
-	}
-	members, err := sentinel.Build(sentinel.AllKinds(), detect.Env{Rules: engine})
-	if err != nil {
-		return exit{exitInternal, err}
-	}
+	defer func() { noteFault(c.ErrOrStderr(), done()) }()
 	for i := range members {
 		members[i].Service = queue.Config{} // recorded logs wait for nothing
 		if d, ok := members[i].Detector.(detect.Explaining); ok && (o.explain || o.json) {
@@ -125,6 +122,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err != nil {
 		return exit{exitInternal, err}
 	}
+	defer func() { noteFault(c.ErrOrStderr(), p.Close(false)) }()
 	var now time.Duration
 	total, unread := ingest.Read(c.Context(), files, ingest.Options{Format: o.format}, func(e *event.Event) error {
 		now = max(now, e.Time)
@@ -142,10 +140,44 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	}
 	p.End(now)
 	p.Advance(now)
+	if err := firstError(p.Err(), p.Close(true)); err != nil {
+		return exit{exitInternal, err}
+	}
 	if err := o.summarize(out, found, total, ruleStats(members), alerts, p.Incidents().Count()); err != nil {
 		return err
 	}
 	return unread
+}
+
+// detectors makes the detectors of the variant, or all with the rules that were named; done
+// lets go of what they share.
+func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, done func() error, err error) {
+	if o.variant != "" {
+		if c.Flags().Changed("rules") || c.Flags().Changed("pipeline") {
+			return nil, nil, errors.New("--variant has rules of its own; give it or --rules")
+		}
+		v, err := defence.Load(o.variant, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		noteLeftOut(c.ErrOrStderr(), v.LeftOut())
+		if members, err = v.BuildDetectors(detect.Env{}); err != nil {
+			return nil, nil, errors.Join(err, v.Close())
+		}
+		return members, v.Close, nil
+	}
+	rules, err := o.rules.load(c.ErrOrStderr())
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := sigma.Compile(rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	if members, err = sentinel.Build(sentinel.AllKinds(), detect.Env{Rules: engine}); err != nil {
+		return nil, nil, exit{exitInternal, err}
+	}
+	return members, func() error { return nil }, nil
 }
 
 // ruleStats are the counts of the detector that runs the rules.

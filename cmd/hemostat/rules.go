@@ -65,6 +65,13 @@ func noteLeftOut(out io.Writer, leftOut []string) {
 	}
 }
 
+// noteFault says what went wrong after the work was done.
+func noteFault(out io.Writer, err error) {
+	if err != nil {
+		fmt.Fprintf(out, "hemostat: %s\n", safe(err.Error()))
+	}
+}
+
 func (r *ruleFlags) pipelineFlag(f *pflag.FlagSet) {
 	f.StringArrayVar(
 		&r.pipelines,

@@ -66,6 +66,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 			if err != nil {
 				return err
 			}
+			defer func() { noteFault(c.ErrOrStderr(), matrix.Close()) }()
 			noted := map[string]bool{}
 			for _, cell := range matrix.Cells {
 				if !noted[cell.Variant.Name] {

@@ -65,6 +65,7 @@ nothing.`,
 			if err != nil {
 				return err
 			}
+			defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
 			noteLeftOut(c.ErrOrStderr(), v.LeftOut())
 			s, err := scenarios.Load(o.scenario, v.Scenario)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func (o *techniqueFlags) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 }
 
-func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, error) {
+func (o *techniqueFlags) rows(tactic string, ids []string) (rows []techniqueRow, err error) {
 	library, _, err := scenarios.LoadFootprints(o.footprints)
 	if err != nil {
 		return nil, fmt.Errorf("--footprints: %w", err)
@@ -83,6 +84,7 @@ func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, erro
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, v.Close()) }()
 	var chosen []*technique.Technique
 	tactics := map[string]bool{}
 	for _, t := range library.All() {
@@ -122,7 +124,7 @@ func (o *techniqueFlags) rows(tactic string, ids []string) ([]techniqueRow, erro
 		}
 		return out
 	}
-	rows := []techniqueRow{}
+	rows = []techniqueRow{}
 	for _, c := range covered {
 		t := c.Technique
 		r := techniqueRow{

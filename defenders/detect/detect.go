@@ -50,6 +50,20 @@ type Stateful interface {
 	Load(r io.Reader) error
 }
 
+// Closing is a detector that holds something to be let go when a trial or replay is over.
+type Closing interface {
+	// Close ends it; completed tells that the trial ran to its end. An error is one of
+	// the trial.
+	Close(completed bool) error
+}
+
+// Versioned is a detector that knows its version only once it runs.
+type Versioned interface{ Version() string }
+
+// Batching is a detector that does its work for many events at once, and measures itself
+// what it took in wall-clock time.
+type Batching interface{ Spent() time.Duration }
+
 // Explaining is a detector that adds reasons to its findings when asked to.
 type Explaining interface{ Explain() }
 
@@ -68,6 +82,8 @@ type Finding struct {
 	// Entities are who and what it is about; nil for those of the event in hand. A
 	// finding without an event in hand has to name them.
 	Entities *alert.Entities
+	// Delay is how much later than its other work the detector had this finding.
+	Delay time.Duration
 	// EventTime is when the last event behind it happened; 0 for the event in hand.
 	EventTime time.Duration
 	// Reaction is what is to be done at once, before any correlation; nil for nothing.
@@ -82,6 +98,12 @@ type Reaction struct {
 
 // Env is what a detector may be built from.
 type Env struct {
+	// Scenario, Seed, Index and Trial name the trial to detectors from outside; empty in a
+	// replay.
+	Scenario  string
+	Seed      uint64
+	Index     int
+	Trial     string
 	Inventory *inventory.Inventory
 	// Rules are the variant's Sigma rules, compiled; they may be shared.
 	Rules *sigma.Engine

@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,27 +54,49 @@ func AllKinds() []Chosen {
 	return out
 }
 
-// Build makes the members of the stage, in the order of the registry whatever the order
-// in which they are chosen.
+// Build makes the members of the stage: those of the registry in its order, whatever the
+// order in which they are chosen, then the others, such as plug-ins.
 func Build(chosen []Chosen, env detect.Env) ([]Member, error) {
 	var members []Member
-	for _, k := range kinds {
-		at := slices.IndexFunc(chosen, func(c Chosen) bool { return c.Kind.Name == k.Name })
-		if at < 0 {
-			continue
-		}
-		options := chosen[at].Options
+	for _, c := range inOrder(chosen) {
+		k, options := c.Kind, c.Options
 		if options == nil && k.Options != nil {
 			options = k.Options()
 		}
 		d, err := k.New(env, options)
 		if err != nil {
-			return nil, fmt.Errorf("detector %s: %w", k.Name, err)
+			return nil, errors.Join(fmt.Errorf("detector %s: %w", k.Name, err), closeAll(members, false))
 		}
-		members = append(
-			members,
-			Member{Name: k.Name, Version: k.Version, Detector: d, Service: chosen[at].Kind.Service},
-		)
+		if v, ok := d.(detect.Versioned); ok {
+			k.Version = v.Version()
+		}
+		members = append(members, Member{Name: k.Name, Version: k.Version, Detector: d, Service: k.Service})
 	}
 	return members, nil
+}
+
+func inOrder(chosen []Chosen) []Chosen {
+	place := func(c Chosen) int {
+		at := slices.IndexFunc(kinds, func(k detect.Kind) bool { return k.Name == c.Kind.Name })
+		if at < 0 {
+			return len(kinds)
+		}
+		return at
+	}
+	chosen = slices.Clone(chosen)
+	slices.SortStableFunc(chosen, func(a, b Chosen) int { return place(a) - place(b) })
+	return chosen
+}
+
+// closeAll ends detectors that hold something; completed tells that their work was done.
+func closeAll(members []Member, completed bool) error {
+	var faults []error
+	for _, m := range members {
+		if c, ok := m.Detector.(detect.Closing); ok {
+			if err := c.Close(completed); err != nil {
+				faults = append(faults, fmt.Errorf("detector %s: %w", m.Name, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }

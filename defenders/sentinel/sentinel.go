@@ -2,8 +2,9 @@ package sentinel
 
 import (
 	"fmt"
-	"hemostat/sim/attack"
 	"time"
+
+	"hemostat/sim/attack"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -204,7 +205,7 @@ func (s *Sentinel) End(now time.Duration) ([]Raised, error) {
 // raise makes an alert of a finding, unless it duplicates a recent one.
 func (s *Sentinel) raise(f detect.Finding) {
 	a := alert.Alert{
-		Raised: s.done, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: attack.CurrentAll(f.Techniques),
+		Raised: s.done + f.Delay, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: attack.CurrentAll(f.Techniques),
 		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Reasons: f.Reasons,
 	}
 	if f.Entities != nil {
@@ -271,7 +272,20 @@ type Cost struct {
 func (s *Sentinel) Costs() []Cost {
 	var out []Cost
 	for _, m := range s.members {
-		out = append(out, Cost{m.Name, m.Version, m.spent})
+		spent := m.spent
+		if b, ok := m.Detector.(detect.Batching); ok && s.options.Clock != nil {
+			spent = b.Spent()
+		}
+		out = append(out, Cost{m.Name, m.Version, spent})
 	}
 	return out
+}
+
+// Close ends the detectors; completed tells that the trial ran to its end.
+func (s *Sentinel) Close(completed bool) error {
+	var members []Member
+	for _, m := range s.members {
+		members = append(members, m.Member)
+	}
+	return closeAll(members, completed)
 }

@@ -9,6 +9,7 @@ import (
 
 	"hemostat/attackers/technique"
 	"hemostat/defenders/detect"
+	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios/defence"
 	"hemostat/scenarios/trial"
@@ -93,21 +94,22 @@ func (seen *ToolCoverage) rehearse(stage *Stage, v *defence.Variant, t *techniqu
 			seen.Rules = append(seen.Rules, hit)
 		}
 	}
+	direct := sentinel.Direct{Report: report}
 	err := stage.Rehearse(t, seen.Tool, func(w *world.World) (func(*event.Event), error) {
-		members, err := v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
+		var err error
+		direct.Members, err = v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
 		return func(e *event.Event) {
 			seen.Events++
 			if source := e.Source.String(); !slices.Contains(seen.Sources, source) {
 				seen.Sources = append(seen.Sources, source)
 			}
-			for _, m := range members {
-				if err := m.Detector.Inspect(e.Time, e, report); err != nil && failed == nil {
-					failed = err
-				}
+			if failed == nil {
+				failed = direct.Event(e)
 			}
 		}, err
 	})
-	if err := cmp.Or(err, failed); err != nil {
+	err = cmp.Or(err, failed)
+	if err = cmp.Or(err, direct.End(err == nil)); err != nil {
 		return err
 	}
 	slices.Sort(seen.Sources)

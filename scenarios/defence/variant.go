@@ -19,6 +19,7 @@ import (
 	"hemostat/defenders"
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/incident"
+	"hemostat/defenders/plugin"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
@@ -46,6 +47,7 @@ type variantFile struct {
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
 	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; all when absent"`
+	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
 	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    responseFile   `yaml:"response" doc:"policy of the response"`
 	Cascade     cascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
@@ -161,6 +163,7 @@ type Variant struct {
 	feeds     []intel.Config
 	services  defenders.Services
 	detectors []sentinel.Chosen
+	pools     []*plugin.Pool       // of its plug-ins
 	embedded  bool                 // the variant comes with the program
 	own       []*response.Playbook // those that do not come with the program
 }
@@ -225,6 +228,7 @@ var variantKeys = []string{
 	"playbooks",
 	"playbooks_over",
 	"detectors",
+	"plugins",
 	"hotl",
 	"response",
 	"cascade",
@@ -272,7 +276,7 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over})
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over}, v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -344,7 +348,11 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
-	return v.seal(ruleText, playbookText)
+	pluginText, err := v.preparePlugins(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(ruleText, playbookText, pluginText)
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -516,17 +524,18 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 }
 
 // seal computes what the variant's identity is: its file with defaults, its
-// rules and its playbooks, and what it sets in scenarios; its description does
-// not count.
-func (v *Variant) seal(rules, playbooks string) error {
+// rules, its playbooks and its plug-ins, and what it sets in scenarios; its
+// description does not count.
+func (v *Variant) seal(rules, playbooks, plugins string) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
 		File             variantFile
 		Rules, Playbooks string
+		Plugins          string `json:",omitempty"`
 		HOTL             string
 		Scenario         []scenarios.Setting
-	}{file, rules, playbooks, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	}{file, rules, playbooks, plugins, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)

@@ -194,6 +194,19 @@ func (p *Plan) Build() (*Matrix, error) {
 	return m, nil
 }
 
+// Close ends the plug-ins of the variants.
+func (m *Matrix) Close() error {
+	var faults []error
+	closed := map[*defence.Variant]bool{}
+	for _, c := range m.Cells {
+		if !closed[c.Variant] {
+			closed[c.Variant] = true
+			faults = append(faults, c.Variant.Close())
+		}
+	}
+	return errors.Join(faults...)
+}
+
 func unique(all []error) []error {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(all, func(e error) bool {

@@ -7,6 +7,7 @@ package trial
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,11 +83,18 @@ func Run(
 	if err != nil {
 		return nil, err
 	}
-	t.engine.Interrupted = interrupted
-	if err := t.RunUntil(s.Horizon); err != nil {
+	t.engine.Interrupted = func() bool { return t.pipeline.Err() != nil || interrupted != nil && interrupted() }
+	err = t.RunUntil(s.Horizon)
+	if err = errors.Join(err, t.Close()); err != nil {
 		return nil, err
 	}
 	return t.Rows()
+}
+
+// Close lets go of what detectors hold. An error is one that a detector notices only at the
+// end; the trial's result does not count then.
+func (t *Trial) Close() error {
+	return t.pipeline.Close(t.Now() >= t.scenario.Horizon && t.pipeline.Err() == nil)
 }
 
 // New builds a trial that stands at its beginning.
@@ -109,10 +117,13 @@ func (t *Trial) Horizon() time.Duration { return t.scenario.Horizon }
 // batch.ErrInterrupted when the trial was told to stop.
 func (t *Trial) RunUntil(at time.Duration) error {
 	t.engine.Run(min(at, t.scenario.Horizon))
+	if err := t.pipeline.Err(); err != nil {
+		return err
+	}
 	if t.engine.Stopped() {
 		return batch.ErrInterrupted
 	}
-	return t.pipeline.Err()
+	return nil
 }
 
 // Alerts are the alerts raised so far.
@@ -206,7 +217,11 @@ func (t *Trial) defend(indicators []string) error {
 	}
 	asker := &approver{world: t.world, assets: &t.assets}
 	estate := InventoryOf(t.world)
-	env := detect.Env{Inventory: estate, InUse: t.variant.InUse(t.streams)}
+	env := detect.Env{
+		Scenario: t.scenario.Name, Seed: t.options.Seed, Index: t.index,
+		Trial:     record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
+		Inventory: estate, InUse: t.variant.InUse(t.streams),
+	}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {
 			since, ok := certain[indicator]

@@ -12,7 +12,12 @@ import (
 // AppendJSON appends the event as one JSON object: id, time_ns, observed_ns,
 // sensor, host, logsource and fields. Fields come in a stable order, so equal
 // events give equal bytes.
-func (e *Event) AppendJSON(b []byte) []byte {
+func (e *Event) AppendJSON(b []byte) []byte { return e.appendJSON(b, nil) }
+
+// AppendJSONOf is AppendJSON with these fields only, of those that the event has.
+func (e *Event) AppendJSONOf(b []byte, fields []string) []byte { return e.appendJSON(b, fields) }
+
+func (e *Event) appendJSON(b []byte, only []string) []byte {
 	b = append(b, `{"id":`...)
 	b = strconv.AppendUint(b, e.ID, 10)
 	b = append(b, `,"time_ns":`...)
@@ -38,6 +43,9 @@ func (e *Event) AppendJSON(b []byte) []byte {
 	b = append(b, `},"fields":{`...)
 	first = true
 	e.Each(func(name, value string) bool {
+		if only != nil && !slices.Contains(only, name) {
+			return true
+		}
 		if !first {
 			b = append(b, ',')
 		}

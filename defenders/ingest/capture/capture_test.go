@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 func clientHello(t testing.TB) []byte {
 	t.Helper()
 	client, server := net.Pipe()
-	t.Cleanup(func() { client.Close(); server.Close() })
+	t.Cleanup(func() { _, _ = client.Close(), server.Close() })
 	go func() {
 		_ = tls.Client(client, &tls.Config{ServerName: "c2.example", NextProtos: []string{"h2"}}).Handshake()
 	}()
@@ -279,7 +280,7 @@ func TestDTLSFragmentsAreJoined(t *testing.T) {
 	body = append(body, 0, 8, 0, 10, 0, 4, 0, 2, 0, 0x1d)   // groups
 	record := func(offset, size int) []byte {
 		head := []byte{typeClientHello, 0, 0, byte(len(body)), 0, 0, 0, 0, byte(offset), 0, 0, byte(size)}
-		data := append(head, body[offset:offset+size]...)
+		data := slices.Concat(head, body[offset:offset+size])
 		return append([]byte{22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte(len(data))}, data...)
 	}
 	f := newFile(t, layers.LinkTypeRaw)

@@ -46,6 +46,7 @@ func (c *Connection) clearText(side int) {
 		if err != nil {
 			return
 		}
+		defer a.Body.Close()
 		_, text, _ := strings.Cut(a.Status, " ")
 		c.Request.Status, c.Request.StatusText = a.StatusCode, text
 		c.Request.ContentType, c.Request.ResponseLength = a.Header.Get("Content-Type"), a.ContentLength
@@ -70,11 +71,11 @@ type Question struct {
 
 // question is a question without an answer so far.
 type question struct {
-	at   time.Duration
-	name string
-	kind uint16
-	clas uint16
-	rd   bool
+	at    time.Duration
+	name  string
+	kind  uint16
+	class uint16
+	rd    bool
 }
 
 // maxQuestions bounds the open questions of a pair of ends.
@@ -135,7 +136,7 @@ func (r *reader) unanswered(c *Connection) {
 		q := c.questions[id]
 		r.ask(&Question{
 			Connection: c, At: q.at, ID: id, Name: q.name, TypeNumber: q.kind, Type: typeName(dnsmessage.Type(q.kind)),
-			Class: q.clas, Code: -1, RecursionDesired: q.rd,
+			Class: q.class, Code: -1, RecursionDesired: q.rd,
 		})
 	}
 	c.questions = nil

@@ -52,7 +52,7 @@ type Packet struct {
 const maxShape = 64
 
 // tcpFlags are the flags that a side has sent.
-type tcpFlags struct{ syn, ack, fin, rst, data bool }
+type tcpFlags struct{ syn, ack, fin, rst bool }
 
 // Client is the end that sent the ClientHello, or the originator.
 func (c *Connection) Client() netip.AddrPort { return c.Ends[c.clientSide] }
