@@ -1,6 +1,7 @@
 package attackers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	actor.Label.Attack = a.index
 	a.state = technique.NewState(w, actor, o.Hostile)
 	a.state.Skill, a.state.Stealth = spec.Skill.Draw(&setup, 0.5), spec.Stealth.Draw(&setup, 0.3)
-	a.state.Hello = hello(spec.Infrastructure.TLSClient)
+	a.state.Hello = tlsClient(spec.Infrastructure.TLSClient)
 	a.state.PublicCertificate = spec.Infrastructure.Certificate == "public"
 	a.allocateInfrastructure(&setup)
 	start := w.Streams().Stream(name, "start")
@@ -89,14 +90,9 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	return a
 }
 
-func hello(client string) world.TLSFingerprint {
-	switch client {
-	case "schannel":
-		return world.SchannelHello
-	case "browser":
-		return world.BrowserHello
-	}
-	return world.GoHello
+// tlsClient is the TLS client of the attackers' tools.
+func tlsClient(name string) *world.TLSClient {
+	return cmp.Or(world.TLSClientByName(name), world.GoTLS)
 }
 
 var domainWords = []string{"cdn", "static", "update", "sync", "metrics", "assets", "edge", "portal", "status", "mail"}

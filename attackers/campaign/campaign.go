@@ -79,7 +79,7 @@ func (Share) JSONSchema() map[string]any {
 type Infrastructure struct {
 	Addresses int    `yaml:"addresses" doc:"source addresses; 1 when absent"`
 	Domains   int    `yaml:"domains" doc:"command-and-control domains; 1 when absent"`
-	TLSClient string `yaml:"tls_client" enum:"go,schannel,browser" doc:"TLS client of the tools; go when absent"`
+	TLSClient string `yaml:"tls_client" enum:"go,sliver,schannel,winhttp,cobalt_strike,browser,firefox,python,curl,java" doc:"TLS client of the tools; go when absent"`
 	// Certificate is what the servers show.
 	Certificate string `yaml:"certificate" enum:"self_signed,public" doc:"certificate of the attacker's servers: self_signed when absent, public for one of a public authority"`
 }

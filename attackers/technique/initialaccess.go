@@ -190,7 +190,7 @@ func logOnThroughGateway(a *Attempt) Progress {
 	w.Flow(a.Now, a.Actor, world.Flow{From: a.source(), To: world.At(gateway), Port: 443, Service: "ssl", Sent: 60e3, Received: 3e6, Duration: 15 * time.Minute})
 	client := a.Hello
 	if a.Tool == "system client" {
-		client = world.SchannelHello
+		client = world.SchannelTLS
 	}
 	w.TLS(a.Now, a.Actor, a.source(), world.At(gateway), 443, "remote."+w.Domain, client, "CN=Public CA", "CN=remote."+w.Domain, true)
 	if r := w.Reach(world.At(gateway), world.At(victim.Home), 3389); !r.OK() {

@@ -22,7 +22,7 @@ type State struct {
 	Address   int      // the one in use
 	Domains   []Domain // command-and-control names
 	Domain    int
-	Hello     world.TLSFingerprint // TLS client of their tools
+	Hello     *world.TLSClient // TLS client of their tools
 	// PublicCertificate tells that their servers show a certificate of a public authority.
 	PublicCertificate bool
 

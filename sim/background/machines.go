@@ -207,7 +207,7 @@ func (b *Background) poll(a *actor, now time.Duration, s *sim.Stream) outcome {
 		to,
 		443,
 		a.site.name,
-		world.SchannelHello,
+		world.SchannelTLS,
 		"CN=Public CA",
 		"CN="+a.site.name,
 		true,

@@ -107,7 +107,7 @@ func (b *Background) browse(a *actor, now time.Duration, s *sim.Stream) outcome 
 			Duration: s.Between(time.Second, time.Minute),
 		},
 	)
-	w.TLS(now, a.as, world.At(a.host), to, 443, where.name, world.BrowserHello, "", "", true)
+	w.TLS(now, a.as, world.At(a.host), to, 443, where.name, world.EdgeTLS, "", "", true)
 	w.ProxyRequest(
 		now,
 		a.as,
@@ -168,7 +168,7 @@ func (b *Background) loadParts(a *actor, now time.Duration, s *sim.Stream, brows
 					Duration: 3 * time.Second,
 				},
 			)
-			w.TLS(now+time.Second, a.as, world.At(a.host), to, 443, part.name, world.BrowserHello, "", "", true)
+			w.TLS(now+time.Second, a.as, world.At(a.host), to, 443, part.name, world.EdgeTLS, "", "", true)
 		}
 	}
 }
@@ -497,7 +497,7 @@ func (b *Background) workFromHome(a *actor, now time.Duration, s *sim.Stream) ou
 		world.At(gateway),
 		443,
 		"remote."+w.Domain,
-		world.SchannelHello,
+		world.SchannelTLS,
 		"CN=Public CA",
 		"CN=remote."+w.Domain,
 		true,

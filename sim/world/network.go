@@ -270,45 +270,6 @@ func queryCode(name string) string {
 	return "0"
 }
 
-// TLSFingerprint is what a TLS client offers, as Zeek's ssl log and JA4 see it.
-type TLSFingerprint struct {
-	Version    string // TLSv13 or TLSv12
-	Cipher     string
-	Curve      string
-	Ciphers    string // offered cipher suites, comma-joined lower-case hexadecimal
-	Extensions string
-	NextProto  string
-}
-
-// The client profiles: a browser, the operating system's library, and the tool
-// kits that attackers use.
-var (
-	BrowserHello = TLSFingerprint{
-		"TLSv13",
-		"TLS_AES_128_GCM_SHA256",
-		"x25519",
-		"1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035",
-		"001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015",
-		"h2",
-	}
-	SchannelHello = TLSFingerprint{
-		"TLSv12",
-		"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-		"x25519",
-		"c02c,c02b,c030,c02f,c024,c023,c028,c027,c00a,c009,c014,c013,009d,009c,003d,003c,0035,002f",
-		"0000,0005,000a,000b,000d,0023,0010,0017,ff01",
-		"h2",
-	}
-	GoHello = TLSFingerprint{
-		"TLSv13",
-		"TLS_CHACHA20_POLY1305_SHA256",
-		"x25519",
-		"c02b,c02f,c02c,c030,cca9,cca8,c009,c013,c00a,c014,1301,1302,1303",
-		"0000,0005,000a,000b,000d,ff01,0012,002b,0033",
-		"",
-	}
-)
-
 // TLS records a TLS connection's handshake (Zeek ssl). Issuer and subject are
 // empty for TLS 1.3, which hides them.
 func (w *World) TLS(
@@ -317,22 +278,22 @@ func (w *World) TLS(
 	from, to Endpoint,
 	port int,
 	server string,
-	hello TLSFingerprint,
+	client *TLSClient,
 	issuer, subject string,
 	valid bool,
 ) {
-	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 24)
+	e := w.begin(now, &event.ZeekSSL, watcher(from, to), a, 29)
 	if e == nil {
 		return
 	}
 	w.flow(e, now, a, from, to, port, "")
-	e.Set(event.TLSVersion, hello.Version)
-	e.Set(event.Cipher, hello.Cipher)
-	e.Set(event.Curve, hello.Curve)
+	e.Set(event.TLSVersion, client.version)
+	e.Set(event.Cipher, client.cipher)
+	e.Set(event.Curve, client.curve)
 	e.Set(event.ServerName, server)
 	e.Set(event.Resumed, "false")
 	e.Set(event.Established, "true")
-	if hello.Version != "TLSv13" {
+	if client.version != "TLSv13" {
 		e.Set(event.Subject, subject)
 		e.Set(event.Issuer, issuer)
 		status := "ok"
@@ -345,9 +306,18 @@ func (w *World) TLS(
 		e.Set(event.ClientCertChainFuids, "")
 		e.Set(event.SSLHistory, "CsxknGIi")
 	}
-	e.Set(event.NextProtocol, hello.NextProto)
-	e.Set(event.ClientCiphers, hello.Ciphers)
-	e.Set(event.ClientExtensions, hello.Extensions)
+	e.Set(event.NextProtocol, client.nextProtocol)
+	e.Set(event.ClientCiphers, client.ciphers)
+	e.Set(event.ClientExtensions, client.extensions)
+	e.Set(event.JA3, client.ja3)
+	answer := &client.answers[0]
+	if !valid {
+		answer = &client.answers[1]
+	}
+	e.Set(event.JA3S, answer.ja3s)
+	e.Set(event.JA4, client.ja4)
+	e.Set(event.JA4S, answer.ja4s)
+	e.Set(event.JA4OriginalRaw, client.ja4Raw)
 	w.finish(e, a)
 }
 
