@@ -162,7 +162,7 @@ func always() []sentinel.Member {
 // embedded are the detectors with the embedded rules; they take no time.
 func embedded(t testing.TB) []sentinel.Member {
 	t.Helper()
-	members, err := sentinel.Build(sentinel.AllKinds(), detect.Env{Inventory: estate(), Rules: rules(t)})
+	members, err := sentinel.Build(sentinel.DefaultKinds(), detect.Env{Inventory: estate(), Rules: rules(t)})
 	require.NoError(t, err)
 	for i := range members {
 		members[i].Service = queue.Config{}

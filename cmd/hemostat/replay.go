@@ -174,7 +174,7 @@ func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if members, err = sentinel.Build(sentinel.AllKinds(), detect.Env{Rules: engine}); err != nil {
+	if members, err = sentinel.Build(sentinel.DefaultKinds(), detect.Env{Rules: engine}); err != nil {
 		return nil, nil, exit{exitInternal, err}
 	}
 	return members, func() error { return nil }, nil

@@ -90,6 +90,16 @@ type Finding struct {
 	Reaction *Reaction
 }
 
+// Score is how suspicious something is to a detector, also below the bar at which it
+// reports. What it says is used to draw curves of bars; no decision depends on it.
+type Score struct {
+	Entity   string // who and what it is about, in the detector's own words
+	Of       string // which of the detector's questions it answers
+	Value    float64
+	Evidence uint64        // the event at which it stood
+	Time     time.Duration // when that happened
+}
+
 // Reaction is an action that a detector is certain enough to ask for at once.
 type Reaction struct {
 	Request action.Request
@@ -109,6 +119,10 @@ type Env struct {
 	Rules *sigma.Engine
 	// InUse tells whether a rule is in use, by its key; nil when all are.
 	InUse func(rule string) bool
+	// Learning tells that what is shown is ordinary and to be learned from.
+	Learning bool
+	// Score takes scores, also those below the bar; nil when nobody wants them.
+	Score func(Score)
 	// Certain tells whether an indicator is certainly hostile, as far as is known at a
 	// time; nil when nothing is.
 	Certain func(now time.Duration, indicator string) bool
@@ -119,6 +133,8 @@ type Kind struct {
 	Name    string
 	Version string // that results carry; it changes when findings may change
 	Doc     string
+	// Optional tells that the detector runs only where a variant names it.
+	Optional bool
 	// Service is the detector's own queue: how long an event takes it, how many it
 	// works on at once, how many may wait. The zero value takes no time.
 	Service queue.Config

@@ -41,11 +41,11 @@ func (d *Direct) End(completed bool) error {
 		for _, m := range d.Members {
 			if ending, ok := m.Detector.(detect.Ending); ok {
 				if err := ending.End(d.now, d.Report); err != nil {
-					_ = closeAll(d.Members, false) // the error before it says why
+					_ = CloseAll(d.Members, false) // the error before it says why
 					return fmt.Errorf("detector %s: %w", m.Name, err)
 				}
 			}
 		}
 	}
-	return closeAll(d.Members, completed)
+	return CloseAll(d.Members, completed)
 }

@@ -8,6 +8,7 @@ import (
 
 	"hemostat/defenders/detect"
 	"hemostat/defenders/reflex"
+	"hemostat/defenders/sentinel/encrypted"
 	"hemostat/defenders/sentinel/ruledetector"
 )
 
@@ -16,6 +17,7 @@ import (
 var kinds = []detect.Kind{
 	reflex.Kind,
 	ruledetector.Kind,
+	encrypted.Kind,
 }
 
 // Kinds lists the kinds of detector.
@@ -45,10 +47,13 @@ type Chosen struct {
 	Options any // nil for the defaults
 }
 
-// AllKinds chooses every kind with its defaults.
-func AllKinds() []Chosen {
+// DefaultKinds chooses every kind that runs without being named, with its defaults.
+func DefaultKinds() []Chosen {
 	var out []Chosen
 	for _, k := range kinds {
+		if k.Optional {
+			continue
+		}
 		out = append(out, Chosen{Kind: k})
 	}
 	return out
@@ -65,7 +70,7 @@ func Build(chosen []Chosen, env detect.Env) ([]Member, error) {
 		}
 		d, err := k.New(env, options)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("detector %s: %w", k.Name, err), closeAll(members, false))
+			return nil, errors.Join(fmt.Errorf("detector %s: %w", k.Name, err), CloseAll(members, false))
 		}
 		if v, ok := d.(detect.Versioned); ok {
 			k.Version = v.Version()
@@ -88,8 +93,8 @@ func inOrder(chosen []Chosen) []Chosen {
 	return chosen
 }
 
-// closeAll ends detectors that hold something; completed tells that their work was done.
-func closeAll(members []Member, completed bool) error {
+// CloseAll ends detectors that hold something; completed tells that their work was done.
+func CloseAll(members []Member, completed bool) error {
 	var faults []error
 	for _, m := range members {
 		if c, ok := m.Detector.(detect.Closing); ok {

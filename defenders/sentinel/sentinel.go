@@ -287,5 +287,5 @@ func (s *Sentinel) Close(completed bool) error {
 	for _, m := range s.members {
 		members = append(members, m.Member)
 	}
-	return closeAll(members, completed)
+	return CloseAll(members, completed)
 }

@@ -174,7 +174,7 @@ func TestKindsAreFoundByNameAndBuiltInOrder(t *testing.T) {
 		require.False(t, names[k.Name], k.Name)
 		names[k.Name] = true
 	}
-	chosen := AllKinds()
+	chosen := DefaultKinds()
 	chosen[0], chosen[1] = chosen[1], chosen[0]
 	_, err = Build(chosen, detect.Env{})
 	require.ErrorContains(t, err, "detector sigma: the detector sigma needs rules")

@@ -3,6 +3,7 @@ package defence
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,7 +89,7 @@ func (detectorFile) JSONSchema() map[string]any {
 
 // chooseDetectors finds the kinds that the variant names.
 func (v *Variant) chooseDetectors() error {
-	v.detectors = sentinel.AllKinds()
+	v.detectors = sentinel.DefaultKinds()
 	if len(v.file.Detectors) > 0 {
 		v.detectors = nil
 	}
@@ -130,8 +131,24 @@ func (v *Variant) adjustDetectors() {
 	}
 }
 
-// BuildDetectors makes the detectors of a trial.
+// Watching is the variant with its sensors alone: nothing is detected and nothing done.
+func (v *Variant) Watching() *Variant {
+	watching := *v
+	watching.detectors, watching.playbooks, watching.pools, watching.baseline = nil, nil, nil, nil
+	watching.file.Cascade.Off, watching.file.Restoration.Off = true, true
+	watching.Name = v.Name + ", sensors alone"
+	return &watching
+}
+
+// BuildDetectors makes the detectors of a trial, with what the baseline has of each.
 func (v *Variant) BuildDetectors(env detect.Env) ([]sentinel.Member, error) {
 	env.Rules = v.rules
-	return sentinel.Build(v.detectors, env)
+	members, err := sentinel.Build(v.detectors, env)
+	if err != nil || v.baseline == nil {
+		return members, err
+	}
+	if err := v.baseline.load(members); err != nil {
+		return nil, errors.Join(err, sentinel.CloseAll(members, false))
+	}
+	return members, nil
 }

@@ -46,8 +46,9 @@ type variantFile struct {
 	Pipelines   []string       `yaml:"pipelines" doc:"files that adapt the rules to the names and values of a site, relative to this file"`
 	Playbooks   string         `yaml:"playbooks" doc:"folder of playbooks, relative to this file; embedded (the default) or none"`
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
-	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; all when absent"`
+	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; reflex and sigma when absent"`
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
+	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
 	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    responseFile   `yaml:"response" doc:"policy of the response"`
 	Cascade     cascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
@@ -163,6 +164,7 @@ type Variant struct {
 	feeds     []intel.Config
 	services  defenders.Services
 	detectors []sentinel.Chosen
+	baseline  *Baseline            // nil for none
 	pools     []*plugin.Pool       // of its plug-ins
 	embedded  bool                 // the variant comes with the program
 	own       []*response.Playbook // those that do not come with the program
@@ -229,6 +231,7 @@ var variantKeys = []string{
 	"playbooks_over",
 	"detectors",
 	"plugins",
+	"baseline",
 	"hotl",
 	"response",
 	"cascade",
@@ -276,7 +279,7 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over}, v.pluginSources(filepath.Dir(file)))
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline}, v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -352,7 +355,11 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
-	return v.seal(ruleText, playbookText, pluginText)
+	baselineText, err := v.prepareBaseline(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(ruleText, playbookText, pluginText, baselineText)
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -526,16 +533,17 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 // seal computes what the variant's identity is: its file with defaults, its
 // rules, its playbooks and its plug-ins, and what it sets in scenarios; its
 // description does not count.
-func (v *Variant) seal(rules, playbooks, plugins string) error {
+func (v *Variant) seal(rules, playbooks, plugins, baseline string) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
 		File             variantFile
 		Rules, Playbooks string
 		Plugins          string `json:",omitempty"`
+		Baseline         string `json:",omitempty"`
 		HOTL             string
 		Scenario         []scenarios.Setting
-	}{file, rules, playbooks, plugins, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	}{file, rules, playbooks, plugins, baseline, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)

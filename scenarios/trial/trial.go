@@ -18,6 +18,7 @@ import (
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/incident"
+	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
 	"hemostat/scenarios"
 	"hemostat/scenarios/defence"
@@ -37,6 +38,8 @@ import (
 type Options struct {
 	Seed       uint64
 	KeepEvents bool
+	// Watch is called with each event as it arrives; nil for nobody.
+	Watch func(*event.Event)
 	// Metrics adds up what the trials count; nil counts nothing.
 	Metrics *batch.MetricSum
 }
@@ -83,13 +86,21 @@ func Run(
 	if err != nil {
 		return nil, err
 	}
-	t.engine.Interrupted = func() bool { return t.pipeline.Err() != nil || interrupted != nil && interrupted() }
-	err = t.RunUntil(s.Horizon)
+	err = t.RunWhile(interrupted)
 	if err = errors.Join(err, t.Close()); err != nil {
 		return nil, err
 	}
 	return t.Rows()
 }
+
+// RunWhile runs the trial to its horizon, unless it is told to stop.
+func (t *Trial) RunWhile(interrupted func() bool) error {
+	t.engine.Interrupted = func() bool { return t.pipeline.Err() != nil || interrupted != nil && interrupted() }
+	return t.RunUntil(t.scenario.Horizon)
+}
+
+// Inventory is what the defence knows of the estate.
+func (t *Trial) Inventory() *inventory.Inventory { return InventoryOf(t.world) }
 
 // Close lets go of what detectors hold. An error is one that a detector notices only at the
 // end; the trial's result does not count then.
@@ -350,6 +361,9 @@ func (a *arrival) Handle(now time.Duration, slot uint64) {
 	e := t.inFlight[slot]
 	t.inFlight[slot] = nil
 	t.freeSlot = append(t.freeSlot, int(slot))
+	if t.options.Watch != nil {
+		t.options.Watch(e)
+	}
 	t.pipeline.Event(now, e)
 	t.wake()
 }

@@ -67,8 +67,9 @@ type actor struct {
 	ordinal uint64
 	trait   float64 // per-actor propensity, such as mistyping
 	site    site
-	worth   time.Duration // of one flow of a service or customer, in work of a person
-	known   int           // generation of the account's credential that its owner knows
+	client  *world.TLSClient // of a poller; nil for that of its operating system
+	worth   time.Duration    // of one flow of a service or customer, in work of a person
+	known   int              // generation of the account's credential that its owner knows
 }
 
 // outcome is what came of an activity: refused by the defence, and how much of

@@ -59,6 +59,7 @@ func (b *Background) addMachines() {
 				fmt.Sprintf("poller %s %d", h.Name, n),
 			)
 		}
+		b.addAgent(h)
 	}
 	for _, h := range b.webs {
 		b.add(actor{act: (*Background).visit, host: h, gap: visitorGap, worth: visitWorth}, "visitors of "+h.Name)
@@ -178,6 +179,35 @@ func (b *Background) linuxRoutine(a *actor, now time.Duration, s *sim.Stream) ou
 	return outcome{}
 }
 
+// agentShare is the share of hosts with an agent that hardly another host has, such as
+// the client of some service that one department uses: an assumption.
+const agentShare = 0.15
+
+// agentServices is how many such services there are.
+const agentServices = 40
+
+// addAgent gives a host, or not, an agent that calls a service of its own in quick and even
+// intervals, which is what beacons look like.
+func (b *Background) addAgent(h *world.Host) {
+	s := b.world.Streams().Stream("agents", "setup").At(uint64(h.Index))
+	if !s.Bool(agentShare) {
+		return
+	}
+	n := s.IntN(agentServices)
+	where := site{fmt.Sprintf("api.service%02d.example", n), fmt.Sprintf("192.1.%d.%d", n/8, 10+n%8*11)}
+	every := sim.Pick(&s, []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute})
+	client := world.SchannelTLS
+	if !h.Windows() {
+		client = sim.Pick(&s, []*world.TLSClient{world.CurlTLS, world.PythonTLS, world.JavaTLS})
+	} else if s.Bool(0.3) {
+		client = world.JavaTLS
+	}
+	b.add(actor{
+		act: (*Background).poll, host: h, every: time.Duration(float64(every) / b.rate), jitter: 0.1 * s.Float64(), site: where,
+		client: client,
+	}, "agent "+h.Name)
+}
+
 // poll is an update check or sync client: regular, to one place, little data.
 func (b *Background) poll(a *actor, now time.Duration, s *sim.Stream) outcome {
 	to := world.Endpoint{Address: a.site.address, Domain: a.site.name}
@@ -207,12 +237,23 @@ func (b *Background) poll(a *actor, now time.Duration, s *sim.Stream) outcome {
 		to,
 		443,
 		a.site.name,
-		world.SchannelTLS,
+		a.tlsClient(),
 		"CN=Public CA",
 		"CN="+a.site.name,
 		true,
 	)
 	return outcome{}
+}
+
+// tlsClient is the TLS library of what polls: its own, or that of the operating system.
+func (a *actor) tlsClient() *world.TLSClient {
+	switch {
+	case a.client != nil:
+		return a.client
+	case a.host.Windows():
+		return world.SchannelTLS
+	}
+	return world.CurlTLS
 }
 
 var pages = []string{

@@ -1,0 +1,177 @@
+package encrypted
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"hemostat/defenders/alert"
+	"hemostat/defenders/detect"
+	"hemostat/defenders/sentinel/sketch"
+	"hemostat/sim/event"
+	"hemostat/sim/severity"
+)
+
+// beacons remembers when each pair of a host and a place spoke.
+type beacons struct{ pairs *sketch.Map[uint64, pair] }
+
+func newBeacons(pairs int) beacons { return beacons{sketch.NewMap[uint64, pair](pairs)} }
+
+const (
+	// kept is how many calls of a pair are remembered.
+	kept = 33
+	// enough is how many calls say something about their rhythm.
+	enough = 14
+	// together is within which time calls count as one.
+	together = 2 * time.Second
+	// quiet is how long a beacon that was found is not found again.
+	quiet = 12 * time.Hour
+)
+
+// pair is a host and a place outside.
+type pair struct {
+	at       [kept]time.Duration // the last calls, the oldest first
+	sent     [kept]float32
+	n        int
+	since    time.Duration
+	reported time.Duration
+	found    bool
+}
+
+// call notes a call and judges the rhythm of its pair.
+func (d *Detector) call(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
+	key := sketch.Hash(from, to)
+	p := d.beacons.pairs.Get(key)
+	if p == nil {
+		p = &pair{since: at}
+		d.beacons.pairs.Put(key, p)
+	}
+	if !p.add(at, float32(sent)) || p.n < enough || p.found && (at-p.reported).Abs() < quiet {
+		return
+	}
+	place := d.places.at(to)
+	if place.callers.n >= maxCallers {
+		return // everybody calls there
+	}
+	timing := p.timing()
+	if timing < 0.6 && d.score == nil {
+		return
+	}
+	size := p.sizes()
+	context, hints := d.places.context(from, to)
+	score := 0.45*timing + 0.25*size + 0.3*context
+	if d.score != nil {
+		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Evidence: e.ID, Time: at})
+	}
+	if score < d.options.Beacon {
+		return
+	}
+	p.found, p.reported = true, at
+	interval := p.median()
+	reasons := []alert.Reason{
+		reason("interval", fmt.Sprintf("%s between %d calls", interval.Round(time.Second), p.n), "calls of people come irregularly"),
+		reason("regularity", fmt.Sprintf("%.2f", timing), "1 minus skew and dispersion of the intervals; 0.5 for people"),
+		reason("size", fmt.Sprintf("%.2f", size), "the same for the bytes sent"),
+	}
+	for _, h := range hints {
+		reasons = append(reasons, reason(h.what, h.seen, h.usual))
+	}
+	level, confidence := severity.Medium, 0.6
+	if score > 0.93 {
+		level, confidence = severity.High, 0.8
+	}
+	report(detect.Finding{
+		RuleID: "encrypted/beacon", Title: "Regular Calls To A Place That Hardly Anyone Calls", Techniques: []string{"T1071.001", "T1573"},
+		Severity: level, Confidence: confidence, Evidence: []uint64{e.ID}, Reasons: reasons,
+	})
+}
+
+// add notes a call in the order of time, and tells whether it is one of its own.
+func (p *pair) add(at time.Duration, sent float32) bool {
+	i := p.n
+	for i > 0 && p.at[i-1] > at { // logs of connections may come late
+		i--
+	}
+	for _, near := range []int{i - 1, i} {
+		if near >= 0 && near < p.n && (p.at[near]-at).Abs() < together {
+			p.sent[near] += sent
+			return false
+		}
+	}
+	if p.n == kept {
+		if i == 0 {
+			return false // older than all that is known
+		}
+		copy(p.at[:], p.at[1:])
+		copy(p.sent[:], p.sent[1:])
+		p.n--
+		i--
+	}
+	copy(p.at[i+1:p.n+1], p.at[i:p.n])
+	copy(p.sent[i+1:p.n+1], p.sent[i:p.n])
+	p.at[i], p.sent[i] = at, sent
+	p.n++
+	return true
+}
+
+// timing is how regular the intervals are, from 0 to 1: the mean of 1 - |Bowley's skew| and
+// 1 - MAD / median, both robust against gaps (the statistics of RITA's beacon score).
+func (p *pair) timing() float64 {
+	var buffer [kept]float64
+	x := buffer[:0]
+	for i := 1; i < p.n; i++ {
+		x = append(x, (p.at[i] - p.at[i-1]).Seconds())
+	}
+	return regularity(x, 1)
+}
+
+// sizes is how even the bytes sent are.
+func (p *pair) sizes() float64 {
+	var buffer [kept]float64
+	x := buffer[:0]
+	for i := range p.n {
+		x = append(x, float64(p.sent[i]))
+	}
+	return regularity(x, 32)
+}
+
+// median is the median interval.
+func (p *pair) median() time.Duration {
+	var x []time.Duration
+	for i := 1; i < p.n; i++ {
+		x = append(x, p.at[i]-p.at[i-1])
+	}
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// regularity is from 1 for equal values to 0; differences up to grain count as none, and so
+// does skew up to its standard error in so few values.
+func regularity(x []float64, grain float64) float64 {
+	if len(x) < 3 {
+		return 0
+	}
+	slices.Sort(x)
+	q1, q2, q3 := quantile(x, 0.25), quantile(x, 0.5), quantile(x, 0.75)
+	skew := 0.0
+	if q3-q1 > grain && q2 != q1 && q2 != q3 {
+		skew = max(0, math.Abs((q1+q3-2*q2)/(q3-q1))-1/math.Sqrt(float64(len(x))))
+	}
+	for i := range x {
+		x[i] = math.Abs(x[i] - q2)
+	}
+	slices.Sort(x)
+	dispersion := 1 - max(0, quantile(x, 0.5)-grain/2)/max(q2, grain)
+	return (1 - skew + max(0, dispersion)) / 2
+}
+
+// quantile is of sorted values, with linear interpolation.
+func quantile(x []float64, q float64) float64 {
+	at := q * float64(len(x)-1)
+	low := int(at)
+	if low+1 >= len(x) {
+		return x[len(x)-1]
+	}
+	return x[low] + (at-float64(low))*(x[low+1]-x[low])
+}

@@ -1,0 +1,172 @@
+// Package encrypted is the detector of what stays visible of encrypted traffic: who calls
+// whom in which rhythm with how much, what a TLS client says of itself, which certificates
+// are shown, which names are asked for. It reads the logs of connections, TLS, certificates,
+// DNS, and the connections that hosts report with the program that made them; simulated,
+// recorded by Zeek and made of captures alike.
+//
+// beacon.go finds regular calls, tunnel.go names that carry data, volume.go uploads against
+// a host's own history, client.go TLS clients that are not what the program says;
+// places.go is what is known of places outside and of clients. docs/detectors.md has the
+// methods, their sources and what they miss.
+package encrypted
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"hemostat/defenders/alert"
+	"hemostat/defenders/detect"
+	"hemostat/defenders/inventory"
+	"hemostat/defenders/queue"
+	"hemostat/sim/event"
+)
+
+// Kind is the detector as variants name it.
+var Kind = detect.Kind{
+	Name: "encrypted", Version: "1", Optional: true,
+	Doc:     "finds beacons, tunnels, uploads and contradictory TLS clients in what stays visible of encrypted traffic",
+	Service: queue.Config{Mean: 50 * time.Microsecond, Servers: 2, Waiting: 50_000},
+	Options: func() any { return &Options{} },
+	New: func(env detect.Env, options any) (detect.Detector, error) {
+		return New(*options.(*Options), env), nil
+	},
+}
+
+// Options are the bars; zero values take the defaults named. A bar above 1 turns its
+// finding off.
+type Options struct {
+	Beacon  float64 `yaml:"beacon" doc:"score from 0 to 1 at which regular calls are a beacon; 0.88 when absent"`
+	Tunnel  float64 `yaml:"tunnel" doc:"score from 0 to 1 at which names below a domain carry data; 0.7 when absent"`
+	Volume  float64 `yaml:"volume" doc:"score from 0 to 1 at which an upload is unusual for its host; 0.65 when absent"`
+	Client  float64 `yaml:"client" doc:"score from 0 to 1 at which a TLS client contradicts its program; 0.7 when absent"`
+	Pairs   int     `yaml:"pairs" doc:"pairs of a host and a place outside that are remembered; 100000 when absent"`
+	MinSent float64 `yaml:"min_sent_mb" doc:"megabytes within an hour below which no upload is unusual; 100 when absent"`
+}
+
+func (o Options) withDefaults() Options {
+	for _, x := range []struct {
+		to        *float64
+		otherwise float64
+	}{{&o.Beacon, 0.88}, {&o.Tunnel, 0.7}, {&o.Volume, 0.65}, {&o.Client, 0.7}, {&o.MinSent, 100}} {
+		if *x.to == 0 {
+			*x.to = x.otherwise
+		}
+	}
+	if o.Pairs == 0 {
+		o.Pairs = 100_000
+	}
+	return o
+}
+
+// Detector is the detector.
+type Detector struct {
+	options   Options
+	inventory *inventory.Inventory
+	score     func(detect.Score)
+
+	places  places
+	beacons beacons
+	tunnels tunnels
+	volumes volumes
+	clients clients
+}
+
+// New puts the detector together.
+func New(o Options, env detect.Env) *Detector {
+	o = o.withDefaults()
+	return &Detector{
+		options: o, inventory: env.Inventory, score: env.Score,
+		places: newPlaces(), beacons: newBeacons(o.Pairs), tunnels: newTunnels(), volumes: newVolumes(), clients: newClients(),
+	}
+}
+
+// Inspect looks at one event.
+func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
+	switch e.Source.Service {
+	case "conn":
+		d.connection(e, report)
+	case "ssl":
+		d.handshake(e, report)
+	case "x509":
+		d.places.certificate(e)
+	case "dns":
+		d.question(e, report)
+	case "sysmon":
+		if e.Source.Category == "network_connection" {
+			d.clients.started(e)
+		}
+	}
+	return nil
+}
+
+// connection looks at a connection that is over, or at its report.
+func (d *Detector) connection(e *event.Event, report detect.Report) {
+	from, to := e.Value(event.IDOrigHost), e.Value(event.IDRespHost)
+	if !d.leaves(from, to) {
+		return
+	}
+	if state := e.Value(event.ConnState); state == "S0" || state == "REJ" || state == "RSTOS0" || state == "SH" {
+		return // nobody answered
+	}
+	sent := number(e.Value(event.OrigBytes))
+	at := e.Time
+	d.places.contact(from, to)
+	d.upload(at, from, to, sent, e, report)
+	d.call(at, from, to, sent, e, report)
+}
+
+// handshake looks at a TLS handshake.
+func (d *Detector) handshake(e *event.Event, report detect.Report) {
+	from, to := e.Value(event.IDOrigHost), e.Value(event.IDRespHost)
+	if !d.leaves(from, to) {
+		return
+	}
+	d.places.handshake(e, from, to)
+	d.contradiction(e, from, to, report)
+}
+
+// leaves tells a connection from the estate to the outside.
+func (d *Detector) leaves(from, to string) bool {
+	return from != "" && to != "" && d.inside(from) && !d.inside(to)
+}
+
+// inside tells an address of the estate: one of the inventory, or where there is none a
+// private one (RFC 1918, RFC 4193) or one of no use outside.
+func (d *Detector) inside(address string) bool {
+	if d.inventory.Host(address) != nil {
+		return true
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return true // no address: nothing to say
+	}
+	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() ||
+		ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// number reads a count; what is none is 0.
+func number(text string) float64 {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0) || n > 1e18 {
+		return 0
+	}
+	return n
+}
+
+// reason is one part of why something was found: what was seen against what is usual.
+func reason(feature, seen, expected string) alert.Reason {
+	return alert.Reason{Part: feature, Value: seen, Test: expected}
+}
+
+// combine joins independent hints, each a probability: that at least one is right.
+func combine(hints ...float64) float64 {
+	none := 1.0
+	for _, h := range hints {
+		none *= 1 - h
+	}
+	return 1 - none
+}
+
+func clone(s string) string { return strings.Clone(s) }
