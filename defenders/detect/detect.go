@@ -110,10 +110,12 @@ type Reaction struct {
 type Env struct {
 	// Scenario, Seed, Index and Trial name the trial to detectors from outside; empty in a
 	// replay.
-	Scenario  string
-	Seed      uint64
-	Index     int
-	Trial     string
+	Scenario string
+	Seed     uint64
+	Index    int
+	Trial    string
+	// Epoch is the time at which the events\' times count from 0.
+	Epoch     time.Time
 	Inventory *inventory.Inventory
 	// Rules are the variant's Sigma rules, compiled; they may be shared.
 	Rules *sigma.Engine

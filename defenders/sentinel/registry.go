@@ -8,6 +8,7 @@ import (
 
 	"hemostat/defenders/detect"
 	"hemostat/defenders/reflex"
+	"hemostat/defenders/sentinel/behavior"
 	"hemostat/defenders/sentinel/encrypted"
 	"hemostat/defenders/sentinel/ruledetector"
 )
@@ -18,6 +19,7 @@ var kinds = []detect.Kind{
 	reflex.Kind,
 	ruledetector.Kind,
 	encrypted.Kind,
+	behavior.Kind,
 }
 
 // Kinds lists the kinds of detector.

@@ -67,7 +67,7 @@ func Scenario(ctx context.Context, v *defence.Variant, s *scenarios.Scenario, o 
 			return nil, err
 		}
 		if l.direct.Members == nil {
-			if l.direct.Members, err = v.BuildDetectors(detect.Env{Inventory: t.Inventory(), Learning: true}); err != nil {
+			if l.direct.Members, err = v.BuildDetectors(detect.Env{Epoch: s.Epoch, Inventory: t.Inventory(), Learning: true}); err != nil {
 				return nil, err
 			}
 		}
@@ -93,7 +93,7 @@ func Scenario(ctx context.Context, v *defence.Variant, s *scenarios.Scenario, o 
 func Logs(ctx context.Context, v *defence.Variant, files []string) (*defence.Baseline, ingest.Summary, error) {
 	l := learning{direct: sentinel.Direct{Report: func(detect.Finding) {}}}
 	var err error
-	if l.direct.Members, err = v.BuildDetectors(detect.Env{Learning: true}); err != nil {
+	if l.direct.Members, err = v.BuildDetectors(detect.Env{Epoch: time.Unix(0, 0).UTC(), Learning: true}); err != nil {
 		return nil, ingest.Summary{}, err
 	}
 	summary, err := ingest.Read(ctx, files, ingest.Options{}, func(e *event.Event) error {

@@ -230,8 +230,8 @@ func (t *Trial) defend(indicators []string) error {
 	estate := InventoryOf(t.world)
 	env := detect.Env{
 		Scenario: t.scenario.Name, Seed: t.options.Seed, Index: t.index,
-		Trial:     record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
-		Inventory: estate, InUse: t.variant.InUse(t.streams),
+		Trial: record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
+		Epoch: t.scenario.Epoch, Inventory: estate, InUse: t.variant.InUse(t.streams),
 	}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {

@@ -65,7 +65,7 @@ func (t *traffic) ordinary(hosts int, length time.Duration) {
 	r := t.random
 	for i := range hosts {
 		set := rand.New(rand.NewPCG(uint64(i), 9)) // what is installed does not change from day to day
-		for range int(length.Hours() * 20) { // browsing
+		for range int(length.Hours() * 20) {       // browsing
 			site := r.IntN(60)
 			t.call(time.Duration(r.Float64()*float64(length)), host(i), fmt.Sprintf("192.0.2.%d", site), fmt.Sprintf("www.site%d.com", site),
 				browserJA4, 300+int(r.ExpFloat64()*4000))

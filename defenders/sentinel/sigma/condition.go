@@ -2,10 +2,11 @@ package sigma
 
 import (
 	"fmt"
-	"hemostat/sim/suggest"
 	"path"
 	"slices"
 	"strings"
+
+	"hemostat/sim/suggest"
 )
 
 // The condition grammar (specification, "Condition"): or binds weakest, then

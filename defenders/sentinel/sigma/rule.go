@@ -2,11 +2,12 @@ package sigma
 
 import (
 	"fmt"
-	"hemostat/sim/attack"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"hemostat/sim/attack"
 
 	"hemostat/sim/event"
 )
