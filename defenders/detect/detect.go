@@ -96,6 +96,7 @@ type Score struct {
 	Entity   string // who and what it is about, in the detector's own words
 	Of       string // which of the detector's questions it answers
 	Value    float64
+	Reported bool          // the value is above the bar
 	Evidence uint64        // the event at which it stood
 	Time     time.Duration // when that happened
 }
@@ -125,6 +126,8 @@ type Env struct {
 	Learning bool
 	// Score takes scores, also those below the bar; nil when nobody wants them.
 	Score func(Score)
+	// Scores is Score for any detector by its name, from which Score is made.
+	Scores func(detector string, s Score)
 	// Certain tells whether an indicator is certainly hostile, as far as is known at a
 	// time; nil when nothing is.
 	Certain func(now time.Duration, indicator string) bool

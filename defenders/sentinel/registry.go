@@ -70,6 +70,9 @@ func Build(chosen []Chosen, env detect.Env) ([]Member, error) {
 		if options == nil && k.Options != nil {
 			options = k.Options()
 		}
+		if env.Scores != nil {
+			env.Score = func(s detect.Score) { env.Scores(k.Name, s) }
+		}
 		d, err := k.New(env, options)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("detector %s: %w", k.Name, err), CloseAll(members, false))

@@ -198,6 +198,7 @@ var ownTables = []string{
 	"stages",
 	"audit",
 	"cost",
+	"scores",
 	"events",
 }
 

@@ -53,6 +53,8 @@ var detailTables = []table{
 
 var costTable = tableOf("cost", "rowid", "", func(t *record.Trial) *[]record.Cost { return &t.Cost })
 
+var scoreTable = tableOf("scores", "rowid", "", func(t *record.Trial) *[]record.Score { return &t.Scores })
+
 func (r *rowsOf[T]) title() string             { return r.name }
 func (r *rowsOf[T]) columns() []record.Column  { return r.fields }
 func (r *rowsOf[T]) count(t *record.Trial) int { return len(*r.list(t)) }
@@ -121,7 +123,7 @@ type described struct {
 }
 
 func expected() []described {
-	all := []described{{"trials", record.TrialColumns}, {costTable.title(), costTable.columns()}}
+	all := []described{{"trials", record.TrialColumns}, {costTable.title(), costTable.columns()}, {scoreTable.title(), scoreTable.columns()}}
 	for _, t := range detailTables {
 		all = append(all, described{t.title(), t.columns()})
 	}

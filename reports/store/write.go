@@ -115,7 +115,7 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		for _, table := range append(detailTables[:len(detailTables):len(detailTables)], costTable) {
+		for _, table := range append(detailTables[:len(detailTables):len(detailTables)], costTable, scoreTable) {
 			prefix, columns := insertInto(table)
 			err := insertRows(
 				tx,

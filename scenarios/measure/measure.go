@@ -6,12 +6,14 @@ package measure
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
 	"hemostat/attackers"
 	"hemostat/defenders"
+	"hemostat/defenders/detect"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
@@ -57,7 +59,14 @@ type Day struct {
 	Incidents int // how many there were
 	Dropped   int // items that full queues refused
 	Costs     []sentinel.Cost
+	Scores    []NamedScore
 	Kept      []record.StoredEvent
+}
+
+// NamedScore is a score with its detector.
+type NamedScore struct {
+	Detector string
+	detect.Score
 }
 
 // Rows turns what happened into rows, sealed with their digest.
@@ -87,7 +96,50 @@ func (d *Day) Rows() (*record.Trial, error) {
 			record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()},
 		)
 	}
+	d.scores(r)
 	return r, r.Seal()
+}
+
+// scoreSample is of how many scores that no attack caused one is kept.
+const scoreSample = 20
+
+// scores writes down the highest score of each entity in each quarter of an hour, and asks
+// the ledger what it was about.
+func (d *Day) scores(r *record.Trial) {
+	type unit struct {
+		detector, question, entity string
+		quarter                    time.Duration
+		hostile                    bool
+	}
+	at := map[unit]int{}
+	var all []record.Score
+	for i := range d.Scores {
+		s := &d.Scores[i]
+		label := d.Ledger.Label(s.Evidence)
+		u := unit{s.Detector, s.Of, s.Entity, s.Time / (15 * time.Minute), label.Malicious()}
+		x := record.Score{
+			Detector: s.Detector, Question: s.Of, Entity: s.Entity, Time: int64(s.Time), Event: int64(s.Evidence), Score: s.Value,
+			Reported: s.Reported, Weight: 1,
+		}
+		if label.Malicious() {
+			x.Attack, x.Step = int(label.Attack), int(label.Step)
+		}
+		if known, ok := at[u]; !ok {
+			at[u] = len(all)
+			all = append(all, x)
+		} else if x.Score > all[known].Score {
+			all[known] = x
+		}
+	}
+	for i := range all {
+		if all[i].Attack == 0 && !all[i].Reported {
+			if i%scoreSample != 0 {
+				continue
+			}
+			all[i].Weight = scoreSample
+		}
+		r.Scores = append(r.Scores, all[i])
+	}
 }
 
 // alerts writes the alerts down and asks the ledger which are true.
@@ -109,10 +161,21 @@ func (d *Day) alerts(r *record.Trial) {
 			Evidence:   a.Evidence,
 			Incident:   a.Incident,
 		}
+		for _, reason := range a.Reasons {
+			x.Reasons = append(x.Reasons, record.Reason(reason))
+		}
 		for _, id := range a.Evidence {
-			if label := d.Ledger.Label(id); label.Malicious() {
-				x.Attack, x.Step = int(label.Attack), int(label.Step)
+			label := d.Ledger.Label(id)
+			if !label.Malicious() {
+				continue
 			}
+			x.Attack, x.Step = int(label.Attack), int(label.Step)
+			if ref := (record.StepRef{Attack: x.Attack, Step: x.Step}); !slices.Contains(x.Steps, ref) {
+				x.Steps = append(x.Steps, ref)
+			}
+		}
+		if len(x.Steps) < 2 {
+			x.Steps = nil // the step says it
 		}
 		r.AlertsTotal++
 		if x.Attack == 0 {
@@ -322,8 +385,8 @@ func (d *Day) steps(r *record.Trial) {
 	seen := map[[2]int]record.Time{}
 	for i := range r.Alerts {
 		a := &r.Alerts[i]
-		if a.Attack != 0 {
-			key := [2]int{a.Attack, a.Step}
+		for _, ref := range a.AllSteps() {
+			key := [2]int{ref.Attack, ref.Step}
 			seen[key] = record.Earliest(seen[key], &a.Time)
 		}
 	}

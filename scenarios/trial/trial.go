@@ -157,7 +157,7 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		Alerts: t.done.alerts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
-		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Kept: t.kept,
+		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
 	}
 	return day.Rows()
 }
@@ -231,7 +231,7 @@ func (t *Trial) defend(indicators []string) error {
 	env := detect.Env{
 		Scenario: t.scenario.Name, Seed: t.options.Seed, Index: t.index,
 		Trial: record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
-		Epoch: t.scenario.Epoch, Inventory: estate, InUse: t.variant.InUse(t.streams),
+		Epoch: t.scenario.Epoch, Inventory: estate, InUse: t.variant.InUse(t.streams), Scores: t.done.addScore,
 	}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {
@@ -410,6 +410,11 @@ type responses struct {
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
 	audit     []response.AuditEntry
+	scores    []measure.NamedScore
+}
+
+func (r *responses) addScore(detector string, s detect.Score) {
+	r.scores = append(r.scores, measure.NamedScore{Detector: detector, Score: s})
 }
 
 func (r *responses) addStage(s *incident.StageTime) { r.stages = append(r.stages, s) }

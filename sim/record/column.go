@@ -30,7 +30,8 @@ var units = []Unit{NoUnit, Nanoseconds, Seconds, Count, Share, Hours, Bytes, Poi
 // comparisons and documents know of a column stands in the tags of its field:
 //
 //	json    name; "-" with a tag sql for what is no part of the digest
-//	sql     name in the database where it differs from json's, "-" for no column
+//	sql     name in the database where it differs from json's, "-" for no column; a list of
+//	        structs with it is a column of JSON text, without it another table
 //	unit    what is counted
 //	doc     what the value means
 //	better  more or less: the column is a metric that variants are compared by
@@ -74,7 +75,8 @@ func ColumnsOf[T any]() []Column {
 
 func columnOf(f reflect.StructField) (Column, bool, error) {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	if own, ok := f.Tag.Lookup("sql"); ok {
+	own, named := f.Tag.Lookup("sql")
+	if named {
 		name = own
 	}
 	if name == "" || name == "-" {
@@ -92,8 +94,10 @@ func columnOf(f reflect.StructField) (Column, bool, error) {
 		c.Type = "REAL"
 	case t == reflect.TypeFor[[]uint64]():
 		c.Type, c.asJSON = "TEXT", true
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && !named:
+		return Column{}, false, nil // rows of another table
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
-		return Column{}, false, nil
+		c.Type, c.asJSON = "TEXT", true
 	default:
 		return Column{}, false, fmt.Errorf("values of %s have no form in the database", t)
 	}
@@ -185,6 +189,9 @@ type jsonTarget struct{ into any }
 func (j *jsonTarget) Scan(src any) error {
 	switch text := src.(type) {
 	case string:
+		if text == "" { // of a row from before the column was there
+			return nil
+		}
 		return json.Unmarshal([]byte(text), j.into)
 	case []byte:
 		return json.Unmarshal(text, j.into)

@@ -94,6 +94,7 @@ type Trial struct {
 	Stages    []Stage       `json:"stages"`
 	Audit     []AuditEntry  `json:"audit"`
 	Cost      []Cost        `json:"-"`
+	Scores    []Score       `json:"-"`
 	Events    []StoredEvent `json:"-"`
 }
 
@@ -156,6 +157,51 @@ type Alert struct {
 	Incident   int      `json:"incident"`
 	Attack     int      `json:"attack"` // in truth; 0 is a false alarm
 	Step       int      `json:"step"`
+	// Reasons are those that the detector gave, where it explains.
+	Reasons []Reason `json:"reasons,omitempty" sql:"reasons"`
+	// Steps are all steps of attacks in the evidence, in truth, where there are several.
+	Steps []StepRef `json:"steps,omitempty" sql:"steps"`
+}
+
+// AllSteps are the steps of attacks that the alert is about; none for a false alarm.
+func (a *Alert) AllSteps() []StepRef {
+	switch {
+	case len(a.Steps) > 0:
+		return a.Steps
+	case a.Attack != 0:
+		return []StepRef{{a.Attack, a.Step}}
+	}
+	return nil
+}
+
+// Reason is one part of why an alert was raised.
+type Reason struct {
+	Part  string `json:"selection,omitempty"`
+	Field string `json:"field,omitempty"`
+	Value string `json:"value"`
+	Test  string `json:"test"`
+}
+
+// StepRef names a step of an attack.
+type StepRef struct {
+	Attack int `json:"attack"`
+	Step   int `json:"step"`
+}
+
+// Score is how suspicious something was to a detector at its highest within a quarter of an
+// hour, reported or not. Of what no attack caused only a sample is kept; each stands for as
+// many as its weight says. Scores are in no digest: they say nothing that alerts do not.
+type Score struct {
+	Detector string  `json:"-" sql:"detector"`
+	Question string  `json:"-" sql:"question"`
+	Entity   string  `json:"-" sql:"entity"`
+	Time     int64   `json:"-" sql:"time"`
+	Event    int64   `json:"-" sql:"event_id"`
+	Score    float64 `json:"-" sql:"score"`
+	Reported bool    `json:"-" sql:"reported"`
+	Weight   float64 `json:"-" sql:"weight"`
+	Attack   int     `json:"-" sql:"attack"` // in truth; 0 is what no attack caused
+	Step     int     `json:"-" sql:"step"`
 }
 
 // Approval is one question to a person.

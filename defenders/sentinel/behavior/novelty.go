@@ -15,11 +15,16 @@ type novelty struct {
 	habits *sketch.Map[uint64, habit]         // by relation and entity, and by group and of all
 }
 
-// spread is how many entities did something.
-type spread struct{ Entities float64 }
+// spread is how many entities did something, and how many began to within the last hours.
+type spread struct {
+	Entities float64
+	fresh    float64
+	at       time.Duration
+}
 
-// habit is how often an entity brings something new. Members counts the entities of a group.
-type habit struct{ Seen, New, Members float64 }
+// habit is how often an entity brings something new. Members counts the entities of a group,
+// Unique what was new to all.
+type habit struct{ Seen, New, Members, Unique float64 }
 
 func newNovelty(memory int) novelty {
 	return novelty{
@@ -32,8 +37,15 @@ func newNovelty(memory int) novelty {
 const (
 	// trust is how many observations of its own outweigh what is known of the peers.
 	trust = 30
+	// newcomer is after how many observations an entity is half known.
+	newcomer = 3
 	// mostBits bounds the surprise of one observation.
 	mostBits = 16
+	// spreadHalf is how fast it is forgotten that others have begun to do something, and
+	// fewBegin how many may begin to before it counts as something that spreads, such as an
+	// update.
+	spreadHalf = 3 * time.Hour
+	fewBegin   = 3
 	// stale is after how long something counts as not seen.
 	stale = 60 * 24 * time.Hour
 )
@@ -76,8 +88,16 @@ func (n *novelty) surprise(now time.Duration, r *relation, e entity, value uint6
 	rateOfAll := (all.New + 1) / (all.Seen + 2)
 	rateOfPeers := (peers.New + trust*rateOfAll) / (peers.Seen + trust)
 	rate := (own.New + trust*rateOfPeers) / (own.Seen + trust)
+	rate = max(rate, newcomer/(newcomer+own.Seen-1)) // to one that nobody knows all is new
 	share := max((byPeers.Entities+0.25)/(peers.Members+1), (byAll.Entities+0.25)/(all.Members+1)/2)
+	if byAll.Entities == 0 { // of what is new, how much is new to all (Good and Turing)
+		share = max(share, (all.Unique+0.5)/(all.New+2))
+		all.Unique++
+	}
 	bits := -math.Log2(min(1, rate)) - math.Log2(min(1, share))
+	if begun := byAll.begin(now); begun > fewBegin {
+		bits *= fewBegin / begun
+	}
 
 	own.New++
 	peers.New++
@@ -88,6 +108,14 @@ func (n *novelty) surprise(now time.Duration, r *relation, e entity, value uint6
 		return 0
 	}
 	return min(mostBits, bits)
+}
+
+// begin notes that one more entity has begun to do something, and returns how many have
+// lately.
+func (s *spread) begin(now time.Duration) float64 {
+	s.fresh = s.fresh*math.Exp2(-max(0, (now-s.at).Hours())/spreadHalf.Hours()) + 1
+	s.at = max(s.at, now)
+	return s.fresh
 }
 
 func (n *novelty) habit(k uint64) *habit {

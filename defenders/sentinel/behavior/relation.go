@@ -106,7 +106,7 @@ var table = func() map[kindOf][]*relation {
 	}, kindOf{"security", "4648"})
 	say(relation{name: "refused logons", entity: accounts, count: true, technique: "T1110"}, kindOf{"security", "4625"})
 	say(relation{
-		name: "address of a remote session", entity: accounts, fields: refs("SourceIp", "action"), forms: []form{plain, plain}, technique: "T1021.004",
+		name: "address of a remote session", entity: accounts, fields: refs("SourceIp", "action"), forms: []form{plain, plain}, technique: "T1021.004", only: accepted,
 	}, kindOf{"sshd", ""})
 
 	say(relation{
@@ -160,7 +160,7 @@ var table = func() map[kindOf][]*relation {
 		technique: "T1078.004",
 	}, cloud...)
 	say(relation{
-		name: "place in the cloud", entity: accounts, fields: refs("Location", "SourceIp"), forms: []form{plain, plain}, technique: "T1078.004",
+		name: "place in the cloud", entity: accounts, fields: refs("Location"), forms: []form{plain}, technique: "T1078.004",
 	}, cloud...)
 	say(relation{name: "request", entity: hosts, fields: refs("cs-method", "cs-uri-stem"), forms: []form{plain, path}, technique: "T1505.003"},
 		kindOf{"webserver", "webserver"})
@@ -203,6 +203,8 @@ func overNetwork(e *event.Event) bool {
 func overNetworkName(e *event.Event) bool {
 	return !strings.HasSuffix(e.Value(event.SubjectUserName), "$")
 }
+
+func accepted(e *event.Event) bool { return strings.HasPrefix(e.Value(event.Action), "accepted") }
 
 func missingName(e *event.Event) bool { return e.Value(event.RcodeName) == "NXDOMAIN" }
 

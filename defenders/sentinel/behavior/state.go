@@ -67,7 +67,7 @@ func (d *Detector) Save(w io.Writer) error {
 	s := saved{Steps: d.chains.total, Forest: d.forest, Groups: map[uint64]tail{}, Class: d.windows.byClass[:]}
 	s.Seen = pack(d.novelty.seen, func(v *time.Duration) []float64 { return []float64{(d.now - *v).Hours()} })
 	s.Values = pack(d.novelty.values, func(v *spread) []float64 { return []float64{v.Entities} })
-	s.Habits = pack(d.novelty.habits, func(v *habit) []float64 { return []float64{v.Seen, v.New, v.Members} })
+	s.Habits = pack(d.novelty.habits, func(v *habit) []float64 { return []float64{v.Seen, v.New, v.Members, v.Unique} })
 	s.Rates = pack(d.rates.levels, func(v *sketch.Level) []float64 { return []float64{v.Weight, v.Mean, v.Spread} })
 	s.Hours = pack(d.hours.accounts, func(v *clock) []float64 { return append(v.Hours[:], v.Total) })
 	s.Chains = pack(d.chains.pairs, func(v *followers) []float64 { return []float64{v.Count} })
@@ -100,8 +100,8 @@ func (d *Detector) Load(r io.Reader) error {
 	}
 	for _, err := range []error{
 		unpack(s.Seen, 1, d.novelty.seen, func(n []float64) time.Duration { return -time.Duration(n[0] * float64(time.Hour)) }),
-		unpack(s.Values, 1, d.novelty.values, func(n []float64) spread { return spread{n[0]} }),
-		unpack(s.Habits, 3, d.novelty.habits, func(n []float64) habit { return habit{n[0], n[1], n[2]} }),
+		unpack(s.Values, 1, d.novelty.values, func(n []float64) spread { return spread{Entities: n[0]} }),
+		unpack(s.Habits, 4, d.novelty.habits, func(n []float64) habit { return habit{n[0], n[1], n[2], n[3]} }),
 		unpack(s.Rates, 3, d.rates.levels, func(n []float64) sketch.Level { return sketch.Level{Weight: n[0], Mean: n[1], Spread: n[2]} }),
 		unpack(s.Hours, 25, d.hours.accounts, func(n []float64) clock { return clock{Hours: [24]float64(n[:24]), Total: n[24]} }),
 		unpack(s.Chains, 1, d.chains.pairs, func(n []float64) followers { return followers{n[0]} }),

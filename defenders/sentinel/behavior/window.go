@@ -178,8 +178,8 @@ func (d *Detector) explain(p part, w *window, e *event.Event) part {
 		return p
 	}
 	byPeers, peers, byAll, rate := d.novelty.about(p.relation, w.entity, p.value)
-	p.expected = fmt.Sprintf("never before by %s, whose every %.0fth is new; by %.0f of %.0f of its peers, %.0f in all",
-		w.entity.name, 1/max(rate, 1e-4), max(0, byPeers-1), peers, max(0, byAll-1))
+	p.expected = fmt.Sprintf("never before by %s, of which %.2g %% is new; by %.0f of %.0f of its peers, %.0f in all",
+		w.entity.name, 100*rate, max(0, byPeers-1), peers, max(0, byAll-1))
 	return p
 }
 
@@ -205,7 +205,8 @@ func (d *Detector) judge(w *window, id uint64, at time.Duration, _ *event.Event,
 	}
 	if d.score != nil {
 		d.score(detect.Score{
-			Entity: w.entity.name, Of: "window", Value: math.Round(-1000*math.Log10(max(p, 1e-12))) / 1000, Evidence: id, Time: at,
+			Entity: w.entity.name, Of: "window", Value: math.Round(-1000*math.Log10(max(p, 1e-12))) / 1000,
+			Reported: p*windowsADay <= d.options.FalseAlarms, Evidence: id, Time: at,
 		})
 	}
 	if p*windowsADay > d.options.FalseAlarms {

@@ -61,8 +61,8 @@ func (d *Detector) call(at time.Duration, from, to string, sent float64, e *even
 	size := p.sizes()
 	context, hints := d.places.context(from, to)
 	score := 0.45*timing + 0.25*size + 0.3*context
-	if d.score != nil {
-		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Evidence: e.ID, Time: at})
+	if d.score != nil && score >= scoreFloor {
+		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon, Evidence: e.ID, Time: at})
 	}
 	if score < d.options.Beacon {
 		return

@@ -122,8 +122,8 @@ func (d *Detector) contradiction(e *event.Event, from, to string, report detect.
 	}
 	context, hints := d.places.context(from, to)
 	score = combine(score, 0.5*context)
-	if d.score != nil {
-		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Evidence: e.ID, Time: e.Time})
+	if d.score != nil && score >= scoreFloor {
+		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Reported: score >= d.options.Client, Evidence: e.ID, Time: e.Time})
 	}
 	key := sketch.Hash(from, program, to)
 	if said := d.clients.said.Get(key); score < d.options.Client || said != nil && (e.Time-*said).Abs() < quiet {

@@ -146,6 +146,9 @@ func (d *Detector) inside(address string) bool {
 		ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
+// scoreFloor is the score below which nobody needs to know it.
+const scoreFloor = 0.4
+
 // number reads a count; what is none is 0.
 func number(text string) float64 {
 	n, err := strconv.ParseFloat(text, 64)

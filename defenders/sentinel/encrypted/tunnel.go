@@ -74,8 +74,8 @@ func (d *Detector) question(e *event.Event, report detect.Report) {
 	if d.places.knows(domain) {
 		score *= 0.5
 	}
-	if d.score != nil {
-		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Evidence: e.ID, Time: e.Time})
+	if d.score != nil && score >= scoreFloor {
+		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Reported: score >= d.options.Tunnel, Evidence: e.ID, Time: e.Time})
 	}
 	if score < d.options.Tunnel {
 		return

@@ -73,8 +73,8 @@ func (d *Detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	// volume is beyond all that was ever seen.
 	context, hints := d.places.context(from, to)
 	score := logistic(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic(deviation-9))
-	if d.score != nil {
-		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Evidence: e.ID, Time: at})
+	if d.score != nil && score >= scoreFloor {
+		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID, Time: at})
 	}
 	if score < d.options.Volume {
 		return
