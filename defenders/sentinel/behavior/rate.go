@@ -33,6 +33,15 @@ func (d *Detector) countUp(w *window, r *relation, e *event.Event) {
 	if r.only != nil && !r.only(e) {
 		return
 	}
+	if r.distinct {
+		value, ok := r.read(e)
+		at := key(uint64(r.number), w.entity.key, value, uint64(w.began), 14)
+		if !ok || d.novelty.seen.Get(at) != nil {
+			return
+		}
+		began := w.began
+		d.novelty.seen.Put(at, &began)
+	}
 	w.features[r.number]++
 	n := float64(w.features[r.number])
 	if n < 4 || n != math.Trunc(n) || int(n)&(int(n)-1) != 0 && int(n)%64 != 0 { // at 4, 8, 16, …
@@ -51,7 +60,7 @@ func (x *rates) surprise(e entity, r *relation, time uint64, value float64) floa
 	if own.Weight < 12 {
 		own = x.level(key(uint64(r.number), e.group, time, 7))
 	}
-	z := own.Score(value, 0.5, 12)
+	z := own.Score(value, 0.3, 12)
 	if z < 2 {
 		return 0
 	}

@@ -11,9 +11,11 @@ import (
 type class uint8
 
 const (
-	hosts    class = iota // the host that the event is about
-	accounts              // the account that acts
-	sources               // the host of the estate that a connection comes from
+	hosts     class = iota // the host that the event is about
+	accounts               // the account that acts
+	sources                // the host of the estate that a connection comes from
+	addresses              // an address outside that reaches in
+	estate                 // all together
 	classCount
 )
 
@@ -27,6 +29,7 @@ type relation struct {
 	forms     []form // of each
 	technique string // of a finding that this is the largest part of
 	count     bool
+	distinct  bool // of a count: each value counts once
 	chain     bool // the values follow each other in a way
 	only      func(e *event.Event) bool
 }
@@ -109,6 +112,9 @@ var table = func() map[kindOf][]*relation {
 		name: "address of a remote session", entity: accounts, fields: refs("SourceIp", "action"), forms: []form{plain, plain}, technique: "T1021.004", only: accepted,
 	}, kindOf{"sshd", ""})
 
+	say(relation{name: "refused remote sessions", entity: hosts, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
+	say(relation{name: "refused remote sessions", entity: addresses, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
+	say(relation{name: "refused remote sessions", entity: estate, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
 	say(relation{
 		name: "service of a host", entity: sources, fields: refs("id.resp_h", "id.resp_p"), forms: []form{plain, plain},
 		technique: "T1021", only: internal,
@@ -162,6 +168,20 @@ var table = func() map[kindOf][]*relation {
 	say(relation{
 		name: "place in the cloud", entity: accounts, fields: refs("Location"), forms: []form{plain}, technique: "T1078.004",
 	}, cloud...)
+	signIn := kindOf{"signinlogs", ""}
+	say(relation{
+		name: "client in the cloud", entity: accounts, fields: refs("AppDisplayName", "userAgent", "DeviceDetail.trusttype"), forms: []form{plain, path, plain},
+		technique: "T1078.004",
+	}, signIn)
+	say(relation{
+		name: "accounts that it tried", entity: addresses, fields: refs("User"), forms: []form{plain}, count: true, distinct: true, technique: "T1110.003",
+	}, signIn)
+	say(relation{name: "refused sign-ins", entity: addresses, count: true, technique: "T1110.003", only: refusedSignIn}, signIn)
+	say(relation{name: "refused sign-ins", entity: estate, count: true, technique: "T1110.003", only: refusedSignIn}, signIn)
+	say(relation{name: "refused sign-ins", entity: accounts, count: true, technique: "T1621", only: refusedSignIn}, signIn)
+	say(relation{
+		name: "client of the web", entity: hosts, fields: refs("c-useragent"), forms: []form{path}, technique: "T1071.001",
+	}, kindOf{"proxy", "proxy"})
 	say(relation{name: "request", entity: hosts, fields: refs("cs-method", "cs-uri-stem"), forms: []form{plain, path}, technique: "T1505.003"},
 		kindOf{"webserver", "webserver"})
 	return t
@@ -205,6 +225,16 @@ func overNetworkName(e *event.Event) bool {
 }
 
 func accepted(e *event.Event) bool { return strings.HasPrefix(e.Value(event.Action), "accepted") }
+
+func refused(e *event.Event) bool {
+	action := e.Value(event.Action)
+	return strings.HasPrefix(action, "failed") || strings.HasPrefix(action, "invalid")
+}
+
+func refusedSignIn(e *event.Event) bool {
+	code, ok := e.Extra("ResultType")
+	return ok && code != "0"
+}
 
 func missingName(e *event.Event) bool { return e.Value(event.RcodeName) == "NXDOMAIN" }
 
@@ -367,6 +397,16 @@ func (x *observations) find(c class) entity {
 		return x.host(c, x.event.Host)
 	case sources:
 		return x.host(hosts, x.event.Value(event.IDOrigHost))
+	}
+	if c == estate {
+		return entity{sketch.Hash("estate"), estate, sketch.Hash("estate", "group"), "the estate"}
+	}
+	if c == addresses {
+		address := x.event.Value(event.SourceIp)
+		if address == "" || isInside(address) {
+			return entity{}
+		}
+		return entity{sketch.Hash("address", address), addresses, sketch.Hash("addresses"), address}
 	}
 	name := x.actor()
 	switch name {

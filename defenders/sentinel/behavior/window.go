@@ -196,7 +196,7 @@ func (w *window) surprise() float64 {
 // has grown by half.
 func (d *Detector) judge(w *window, id uint64, at time.Duration, _ *event.Event, report detect.Report) {
 	sum := w.surprise()
-	if sum < 8 || sum < 1.5*w.told {
+	if sum < 5 || sum < 1.5*w.told {
 		return
 	}
 	p, known := d.windows.probability(w.entity, sum, d.options.WarmUp)
@@ -230,8 +230,8 @@ func (w *window) finding(p, sum float64, d *Detector) detect.Finding {
 		return a.relation.number - b.relation.number
 	})
 	f := detect.Finding{
-		RuleID: "behavior/" + [...]string{"host", "account", "host"}[w.entity.class], Severity: severity.Medium,
-		Title:      [...]string{"Host Does What It And Its Peers Do Not", "Account Does What It And Its Peers Do Not", "Host Does What It And Its Peers Do Not"}[w.entity.class],
+		RuleID: "behavior/" + [...]string{"host", "account", "host", "address", "estate"}[w.entity.class], Severity: severity.Medium,
+		Title:      [...]string{"Host Does What It And Its Peers Do Not", "Account Does What It And Its Peers Do Not", "Host Does What It And Its Peers Do Not", "Address Does What Others Do Not", "More Is Refused Than Usual"}[w.entity.class],
 		Confidence: 0.5 + 0.35*min(1, sum/60), EventTime: parts[0].time,
 	}
 	if p*windowsADay < d.options.FalseAlarms/50 {
@@ -254,11 +254,11 @@ func (w *window) finding(p, sum float64, d *Detector) detect.Finding {
 		Part: "window", Value: fmt.Sprintf("%.0f bits", sum), Test: fmt.Sprintf("an ordinary one of %s reaches this with probability %.1g", w.entity.name, p),
 	})
 	entities := parts[0].entities
-	if w.entity.class != accounts {
+	if w.entity.class == hosts {
 		if h := d.inventory.Host(w.entity.name); h != nil {
 			entities.Host, entities.Zone = h.Name, h.Zone
 		}
-	} else {
+	} else if w.entity.class == accounts {
 		entities.User = w.entity.name
 	}
 	f.Entities = &entities
@@ -324,16 +324,18 @@ func (x *windows) tail(group uint64) *tail {
 	return t
 }
 
-// probability is that of an ordinary window of the entity's kind; it is not known before
-// enough were seen. That of its peers counts once they are many.
+// manyPeers is from how many times the windows of the warm-up on peers speak for themselves.
+const manyPeers = 4
+
+// probability is that of an ordinary window of the entity's peers, or of its kind as long as
+// the peers have too few; it is not known before enough were seen.
 func (x *windows) probability(e entity, bits float64, enough int) (p float64, known bool) {
 	all := &x.byClass[e.class]
 	if all.Total < float64(enough) {
 		return 1, false
 	}
-	p = all.exceeded(bits)
-	if peers := x.byGroup[e.group]; peers != nil && peers.Total >= float64(enough) {
-		p = max(p*0.1, peers.exceeded(bits))
+	if peers := x.byGroup[e.group]; peers != nil && peers.Total >= manyPeers*float64(enough) {
+		return peers.exceeded(bits), true
 	}
-	return p, true
+	return all.exceeded(bits), true
 }

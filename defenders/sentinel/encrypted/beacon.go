@@ -58,7 +58,7 @@ func (d *Detector) call(at time.Duration, from, to string, sent float64, e *even
 	if timing < 0.6 && d.score == nil {
 		return
 	}
-	size := p.sizes()
+	size := p.sizes(timing)
 	context, hints := d.places.context(from, to)
 	score := 0.45*timing + 0.25*size + 0.3*context
 	if d.score != nil && score >= scoreFloor {
@@ -126,8 +126,16 @@ func (p *pair) timing() float64 {
 	return regularity(x, 1)
 }
 
-// sizes is how even the bytes sent are.
-func (p *pair) sizes() float64 {
+// sizes is how even the bytes sent are; unknown when no sensor says them, as is otherwise
+// then.
+func (p *pair) sizes(otherwise float64) float64 {
+	known := false
+	for i := range p.n {
+		known = known || p.sent[i] > 0
+	}
+	if !known {
+		return otherwise
+	}
 	var buffer [kept]float64
 	x := buffer[:0]
 	for i := range p.n {

@@ -20,6 +20,7 @@ import (
 	"hemostat/defenders/detect"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/queue"
+	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/event"
 )
 
@@ -76,10 +77,14 @@ type Detector struct {
 // New puts the detector together.
 func New(o Options, env detect.Env) *Detector {
 	o = o.withDefaults()
-	return &Detector{
+	d := &Detector{
 		options: o, inventory: env.Inventory, score: env.Score,
 		places: newPlaces(), beacons: newBeacons(o.Pairs), tunnels: newTunnels(), volumes: newVolumes(), clients: newClients(),
 	}
+	if env.Inventory != nil {
+		d.places.all = len(env.Inventory.Hosts)
+	}
+	return d
 }
 
 // Inspect looks at one event.
@@ -93,9 +98,15 @@ func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 		d.places.certificate(e)
 	case "dns":
 		d.question(e, report)
+	case "proxy":
+		d.proxied(e, report)
 	case "sysmon":
-		if e.Source.Category == "network_connection" {
+		switch e.Source.Category {
+		case "network_connection":
 			d.clients.started(e)
+			d.program(e, report)
+		case "dns_query":
+			d.asked(e, e.Host, e.Value(event.QueryName), "", report)
 		}
 	}
 	return nil
@@ -113,8 +124,44 @@ func (d *Detector) connection(e *event.Event, report detect.Report) {
 	sent := number(e.Value(event.OrigBytes))
 	at := e.Time
 	d.places.contact(from, to)
+	d.volumes.see(from, at)
 	d.upload(at, from, to, sent, e, report)
 	d.call(at, from, to, sent, e, report)
+}
+
+// proxied looks at a request through a proxy. Where a sensor of the network sees the host's
+// connections too, the bytes are those of that sensor.
+func (d *Detector) proxied(e *event.Event, report detect.Report) {
+	from, to := e.Value(event.ClientIP), e.Value(event.DstIP)
+	if !d.leaves(from, to) {
+		return
+	}
+	sent := number(e.Value(event.ClientServerBytes))
+	x := d.places.contact(from, to)
+	if name := e.Value(event.ClientServerHost); x.name == "" && name != "" {
+		x.name = clone(name)
+	}
+	if known := d.places.domain(x.name); known != nil {
+		d.places.called(known, sketch.Hash(from))
+	}
+	if d.volumes.seen(from) {
+		sent = 0
+	} else {
+		d.upload(e.Time, from, to, sent, e, report)
+	}
+	d.call(e.Time, from, to, sent, e, report)
+}
+
+// program looks at a connection that a host reports with its program. It says nothing of
+// bytes; where a sensor of the network reports the same connection the two count as one.
+func (d *Detector) program(e *event.Event, report detect.Report) {
+	from, to := e.Value(event.SourceIp), e.Value(event.DestinationIp)
+	if e.Value(event.Initiated) == "false" || !d.leaves(from, to) {
+		return
+	}
+	d.places.contact(from, to)
+	d.places.program(from, to, e.Value(event.Image), e.Value(event.DestinationHostname))
+	d.call(e.Time, from, to, 0, e, report)
 }
 
 // handshake looks at a TLS handshake.

@@ -19,7 +19,12 @@ type places struct {
 	domains      *sketch.Map[uint64, domain]
 	clients      *sketch.Map[uint64, clientUse]
 	certificates *sketch.Map[uint64, certificate] // by the id of the file
-	hosts        sketch.Distinct                  // of the estate that call outside
+	programs     *sketch.Map[uint64, programUse]
+	hosts        sketch.Distinct // of the estate that call outside
+	all          int             // hosts of the estate as far as known, 0 for not known
+	// novel and familiar count the domains that few hosts have called since a baseline was
+	// loaded, and that are not and are in it.
+	novel, familiar float64
 	// trainedDomains is how many domains a baseline brought.
 	trainedDomains int
 }
@@ -31,6 +36,7 @@ type place struct {
 	ja4        string // of the last handshake, by the host that made it
 	caller     uint64
 	unnamed    bool
+	program    string // that called last, where a host says so
 	selfSigned bool
 	young      bool // its certificate was made a short time ago
 }
@@ -40,6 +46,13 @@ type domain struct {
 	Name    string
 	callers callers
 	Known   bool // from the time of training
+}
+
+// programUse is how many hosts have a program that calls outside.
+type programUse struct {
+	Name  string
+	users callers
+	Known int // users in the time of training
 }
 
 // clientUse is how many hosts use a TLS client.
@@ -76,6 +89,7 @@ func newPlaces() places {
 	return places{
 		byAddress: sketch.NewMap[uint64, place](100_000), domains: sketch.NewMap[uint64, domain](100_000),
 		clients: sketch.NewMap[uint64, clientUse](10_000), certificates: sketch.NewMap[uint64, certificate](20_000),
+		programs: sketch.NewMap[uint64, programUse](20_000),
 	}
 }
 
@@ -121,10 +135,65 @@ func registered(name string) string {
 }
 
 // contact notes a call from a host of the estate.
-func (p *places) contact(from, to string) {
+func (p *places) contact(from, to string) *place {
 	host := sketch.Hash(from)
 	p.hosts.Add(host)
-	p.at(to).callers.add(host)
+	x := p.at(to)
+	x.callers.add(host)
+	return x
+}
+
+// program notes which program called.
+func (p *places) program(from, to, image, name string) {
+	x, host := p.at(to), sketch.Hash(from)
+	base := image[strings.LastIndexAny(image, `\/`)+1:]
+	if base == "" {
+		return
+	}
+	if x.program != base {
+		x.program = clone(base)
+	}
+	key := sketch.Hash(strings.ToLower(base))
+	use := p.programs.Get(key)
+	if use == nil {
+		use = &programUse{Name: strings.ToLower(x.program)}
+		p.programs.Put(key, use)
+	}
+	use.users.add(host)
+	if x.name == "" && name != "" && name != "-" {
+		x.name = clone(name)
+	}
+	if d := p.domain(x.name); d != nil {
+		p.called(d, host)
+	}
+}
+
+// fewCallers is up to how many hosts few call a place.
+const fewCallers = 3
+
+// called notes a host that called a domain.
+func (p *places) called(d *domain, host uint64) {
+	before := d.callers.n
+	d.callers.add(host)
+	change := 0.0
+	switch {
+	case before == 0:
+		change = 1
+	case before == fewCallers && d.callers.n > before:
+		change = -1
+	}
+	if d.Known {
+		p.familiar += change
+	} else {
+		p.novel += change
+	}
+}
+
+// novelty is what it says that a domain is not in the baseline: much where the baseline
+// knows nearly all that few hosts call, nothing where sensors saw too little while it was made.
+func (p *places) novelty() float64 {
+	unknown := (p.novel + 0.5) / (p.novel + p.familiar + 5)
+	return 0.6 * max(0, 1-3*unknown)
 }
 
 // handshake notes what a TLS handshake tells of its place.
@@ -135,7 +204,7 @@ func (p *places) handshake(e *event.Event, from, to string) {
 	}
 	x.unnamed, x.caller = x.name == "", host
 	if d := p.domain(x.name); d != nil {
-		d.callers.add(host)
+		p.called(d, host)
 	}
 	if ja4 := e.Value(event.JA4); ja4 != "" {
 		if x.ja4 != ja4 {
@@ -194,15 +263,16 @@ func (p *places) context(from, to string) (score float64, reasons []hint) {
 	if d != nil {
 		callers = max(callers, d.callers.n)
 	}
+	seen := p.coverage()
 	switch {
 	case callers == 1:
-		add(0.5, "callers", "1 host", "most places have more")
+		add(0.5*seen, "callers", "1 host", "most places have more")
 	case callers <= 3:
-		add(0.3, "callers", fmt.Sprint(callers, " hosts"), "most places have more")
+		add(0.3*seen, "callers", fmt.Sprint(callers, " hosts"), "most places have more")
 	}
 	trained := p.trained()
 	if trained && (d == nil || !d.Known) {
-		add(0.6, "place", nameOr(x.name, to), "it was never called while the baseline was made")
+		add(p.novelty(), "place", nameOr(x.name, to), "it was never called while the baseline was made")
 	}
 	if trained && d != nil && d.Known {
 		return 0, nil // it was called while the baseline was made
@@ -215,6 +285,13 @@ func (p *places) context(from, to string) (score float64, reasons []hint) {
 			}
 		}
 	}
+	if x.program != "" {
+		if use := p.programs.Get(sketch.Hash(strings.ToLower(x.program))); use != nil {
+			if users, hosts := max(use.users.n, use.Known), p.hosts.Count(); users <= 2 && hosts >= 10 {
+				add(0.5, "program", x.program, fmt.Sprintf("%d of about %.0f hosts have it call outside", users, hosts))
+			}
+		}
+	}
 	if x.selfSigned {
 		add(0.5, "certificate", "self-signed", "signed by an authority")
 	}
@@ -222,6 +299,8 @@ func (p *places) context(from, to string) (score float64, reasons []hint) {
 		add(0.3, "certificate", "made less than a week ago", "older")
 	}
 	switch {
+	case x.caller == 0 && x.program != "":
+		// the host's report says nothing of handshakes
 	case x.caller == 0:
 		add(0.5, "TLS handshake", "none was seen", "encrypted traffic begins with one")
 	case x.unnamed:
@@ -245,6 +324,15 @@ func clientWeight(ja4 string) float64 {
 		return 0.5
 	}
 	return 0.15
+}
+
+// coverage is how much it says that few hosts call a place: less where sensors see few of the
+// estate's hosts.
+func (p *places) coverage() float64 {
+	if p.all == 0 {
+		return 1
+	}
+	return min(1, 1.5*p.hosts.Count()/float64(p.all))
 }
 
 // hint is a part of the context.

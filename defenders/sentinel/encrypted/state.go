@@ -12,10 +12,11 @@ import (
 
 // saved is what a baseline holds of the detector.
 type saved struct {
-	Domains []string       `json:"domains"` // registered domains that were called
-	Clients map[string]int `json:"clients"` // hosts by JA4
-	Hosts   []savedHost    `json:"hosts"`
-	All     sketch.Level   `json:"all"`
+	Domains  []string       `json:"domains"`  // registered domains that were called
+	Programs map[string]int `json:"programs"` // hosts by program
+	Clients  map[string]int `json:"clients"`  // hosts by JA4
+	Hosts    []savedHost    `json:"hosts"`
+	All      sketch.Level   `json:"all"`
 }
 
 type savedHost struct {
@@ -32,6 +33,8 @@ func (d *Detector) Save(w io.Writer) error {
 		}
 	})
 	d.places.clients.Each(func(_ uint64, x *clientUse) { s.Clients[x.JA4] = max(x.users.n, x.Known) })
+	s.Programs = map[string]int{}
+	d.places.programs.Each(func(_ uint64, x *programUse) { s.Programs[x.Name] = max(x.users.n, x.Known) })
 	d.volumes.hosts.Each(func(_ uint64, x *sending) { s.Hosts = append(s.Hosts, savedHost{x.Host, x.Usual}) })
 	return json.NewEncoder(w).Encode(s)
 }
@@ -50,6 +53,9 @@ func (d *Detector) Load(r io.Reader) error {
 	}
 	for _, ja4 := range slices.Sorted(maps.Keys(s.Clients)) {
 		d.places.clients.Put(sketch.Hash(ja4), &clientUse{JA4: ja4, Known: s.Clients[ja4]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Programs)) {
+		d.places.programs.Put(sketch.Hash(name), &programUse{Name: name, Known: s.Programs[name]})
 	}
 	for _, h := range s.Hosts {
 		d.volumes.hosts.Put(sketch.Hash(h.Host), &sending{Host: h.Host, Usual: h.Usual})

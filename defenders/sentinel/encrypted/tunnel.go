@@ -39,7 +39,14 @@ type asking struct {
 
 // question looks at a DNS question.
 func (d *Detector) question(e *event.Event, report detect.Report) {
-	name, from := e.Value(event.DNSQuery), e.Value(event.IDOrigHost)
+	d.asked(e, e.Value(event.IDOrigHost), e.Value(event.DNSQuery), e.Value(event.QtypeName), report)
+}
+
+// asked looks at a name that a host asked for.
+func (d *Detector) asked(e *event.Event, from, name, kind string, report detect.Report) {
+	if h := d.inventory.Host(from); h != nil {
+		from = h.Name // a sensor of the network names the address, one of the host the name
+	}
 	domain := registered(name)
 	if domain == "" || from == "" || len(name) <= len(domain)+1 || strings.HasSuffix(name, ".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa") {
 		return
@@ -57,7 +64,7 @@ func (d *Detector) question(e *event.Event, report detect.Report) {
 		*a = asking{window: a.window, found: found, reported: reported}
 	}
 	a.asked++
-	switch e.Value(event.QtypeName) {
+	switch kind {
 	case "TXT", "NULL", "CNAME", "MX", "SRV", "PRIVATE":
 		a.odd++
 	}

@@ -38,17 +38,33 @@ type sending struct {
 	places   [4]struct{ place, bytes float64 }
 	found    bool
 	reported time.Duration
+	// counted tells that a sensor of the network reports the host's connections.
+	counted bool
+}
+
+// see notes that a sensor of the network reports a host's connections.
+func (v *volumes) see(from string, at time.Duration) { v.host(from, at).counted = true }
+
+// seen tells whether one does.
+func (v *volumes) seen(from string) bool {
+	s := v.hosts.Get(sketch.Hash(from))
+	return s != nil && s.counted
+}
+
+func (v *volumes) host(from string, at time.Duration) *sending {
+	key := sketch.Hash(from)
+	s := v.hosts.Get(key)
+	if s == nil {
+		s = &sending{Host: clone(from)}
+		s.window.Passed(at, volumeWindow)
+		v.hosts.Put(key, s)
+	}
+	return s
 }
 
 // upload adds what a connection carried out, and judges the hour against the host's own.
 func (d *Detector) upload(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
-	key := sketch.Hash(from)
-	s := d.volumes.hosts.Get(key)
-	if s == nil {
-		s = &sending{Host: clone(from)}
-		s.window.Passed(at, volumeWindow)
-		d.volumes.hosts.Put(key, s)
-	}
+	s := d.volumes.host(from, at)
 	hour := s.window.Began
 	if s.window.Passed(at, volumeWindow) {
 		d.volumes.close(s)
