@@ -18,7 +18,7 @@ import (
 )
 
 func compareCommand() *cobra.Command {
-	var db, against, baseline, candidate, run, format, method, adjustment string
+	var db, against, baseline, candidate, run, format, method, adjustment, byDetector string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "compare",
@@ -28,10 +28,14 @@ and index, which faced the same day. Differences are taken within pairs, with
 intervals and p-values adjusted for the number of rows. What never happened is
 censored at the horizon, neither dropped nor infinite. Further tables tell which
 technique is detected better or worse, and which detector raised the alerts.
+With --by-detector one variant's detectors are held against each other: what each
+finds, alone and beside the others, at how many false alarms and what cost, and what
+is lost without it (run --leave-one-out).
 docs/statistics.md explains the methods.`,
 		Example: `  hemostat compare --baseline default --candidate night-shift
   hemostat compare --baseline default --candidate default --db old.db --against new.db --format markdown
-  hemostat compare --candidate night-shift --format html > night.html`,
+  hemostat compare --candidate night-shift --format html > night.html
+  hemostat compare --by-detector all_detectors`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if asJSON {
@@ -39,6 +43,15 @@ docs/statistics.md explains the methods.`,
 			}
 			if !slices.Contains([]string{"text", "markdown", "json", "html"}, format) {
 				return fmt.Errorf("--format: text, markdown, json or html is accepted, not %q", format)
+			}
+			if byDetector != "" {
+				if candidate != "" || c.Flags().Changed("baseline") || against != "" || format == "html" {
+					return errors.New("--by-detector is about one variant of one database, as text, markdown or json; leave --baseline, --candidate, --against and html out")
+				}
+				return compareDetectors(c, db, store.Filter{Variant: byDetector, Run: run}, format)
+			}
+			if candidate == "" {
+				return errors.New("--candidate VARIANT or --by-detector VARIANT is needed")
 			}
 			if against == "" {
 				against = db
@@ -84,6 +97,7 @@ docs/statistics.md explains the methods.`,
 	f.StringVar(&against, "against", "", "database `FILE` of the candidate, when it is another one")
 	f.StringVar(&baseline, "baseline", "default", "variant to compare with")
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
+	f.StringVar(&byDetector, "by-detector", "", "tell what each detector of this `VARIANT` adds, instead of comparing two variants")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
 	f.StringVar(&format, "format", "text", "text, markdown, json or html")
 	f.StringVar(
@@ -99,9 +113,6 @@ docs/statistics.md explains the methods.`,
 		"holm or benjamini-hochberg: how p-values hold for the whole table",
 	)
 	f.BoolVar(&asJSON, "json", false, "the same as --format json")
-	if err := c.MarkFlagRequired("candidate"); err != nil {
-		panic(err)
-	}
 	return c
 }
 

@@ -21,7 +21,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	c := &cobra.Command{Use: "export", Short: "Write trials or events of a database for other programs"}
-	c.AddCommand(exportTrials(), exportEvents())
+	c.AddCommand(exportTrials(), exportEvents(), exportDetectors(), exportScores())
 	return c
 }
 
@@ -44,6 +44,86 @@ func checkFormat(format string, accepted ...string) error {
 		return fmt.Errorf("--format: %s is accepted, not %q", strings.Join(accepted, ", "), format)
 	}
 	return nil
+}
+
+// exportDetectors writes what each detector of a variant did.
+func exportDetectors() *cobra.Command {
+	var db, format, output, variant, run string
+	c := &cobra.Command{
+		Use: "detectors", Short: "Write what each detector of a variant did, a row each", Args: cobra.NoArgs,
+		Long:    "Writes a row a detector: alerts, precision, what it found and found alone, false alarms a day, time to detect, cost; as json with curves and techniques.",
+		Example: "  hemostat export detectors --variant all_detectors --format csv -o detectors.csv",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkFormat(format, "csv", "json"); err != nil {
+				return err
+			}
+			result, err := analyseDetectors(c.Context(), db, store.Filter{Variant: variant, Run: run})
+			if err != nil {
+				return err
+			}
+			return exportTo(c, output, func(w io.Writer) error {
+				if format == "csv" {
+					return result.CSV(w)
+				}
+				text, err := result.JSON()
+				return errors.Join(err, writeLine(w, text))
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVar(&format, "format", "csv", "csv or json")
+	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
+	f.StringVar(&variant, "variant", "default", "whose detectors: `VARIANT`")
+	f.StringVar(&run, "run", "", "only trials of this run `ID`")
+	return c
+}
+
+// exportScores writes the scores of detectors, reported and not.
+func exportScores() *cobra.Command {
+	var db, output, variant, run string
+	c := &cobra.Command{
+		Use: "scores", Short: "Write the scores of detectors, reported and not", Args: cobra.NoArgs,
+		Long: `Writes the highest score of each entity in each quarter of an hour as CSV. Of what no
+attack caused and was not reported one in twenty is kept, with a weight of 20.`,
+		Example: "  hemostat export scores --variant all_detectors -o scores.csv",
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := store.Open(c.Context(), db)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			return exportTo(c, output, func(w io.Writer) error {
+				out := csv.NewWriter(w)
+				head := []string{"scenario", "variant", "seed", "trial_index", "detector", "question", "entity", "time", "score", "reported", "weight", "attack", "step"}
+				if err := out.Write(head); err != nil {
+					return err
+				}
+				err := d.Whole(store.Filter{Variant: variant, Run: run}, func(o *store.Outcome) error {
+					for i := range o.Scores {
+						s := &o.Scores[i]
+						err := out.Write([]string{
+							render.CSVCell(o.Scenario), render.CSVCell(o.Variant), strconv.FormatUint(o.Seed, 10), strconv.Itoa(o.Index), render.CSVCell(s.Detector),
+							s.Question, render.CSVCell(s.Entity), strconv.FormatInt(s.Time, 10), strconv.FormatFloat(s.Score, 'g', -1, 64),
+							strconv.FormatBool(s.Reported), strconv.FormatFloat(s.Weight, 'g', -1, 64), strconv.Itoa(s.Attack), strconv.Itoa(s.Step),
+						})
+						if err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				out.Flush()
+				return errors.Join(err, out.Error())
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
+	f.StringVar(&variant, "variant", "", "only trials of this `VARIANT`")
+	f.StringVar(&run, "run", "", "only trials of this run `ID`")
+	return c
 }
 
 func exportTrials() *cobra.Command {

@@ -29,18 +29,19 @@ import (
 )
 
 type runOptions struct {
-	trials     int
-	seed       uint64
-	variants   []string
-	plan       string
-	set, sweep []string
-	db         string
-	parallel   int
-	shard      string
-	keepEvents bool
-	resume     bool
-	json       bool
-	metrics    string
+	leaveOneOut bool
+	trials      int
+	seed        uint64
+	variants    []string
+	plan        string
+	set, sweep  []string
+	db          string
+	parallel    int
+	shard       string
+	keepEvents  bool
+	resume      bool
+	json        bool
+	metrics     string
 }
 
 func runCommand() *cobra.Command {
@@ -90,6 +91,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 		nil,
 		"variant `FILE`, or one that comes with the program: default, noop, isolate_all, oracle, capture_and_cut; may be repeated",
 	)
+	f.BoolVar(&o.leaveOneOut, "leave-one-out", false, "also run each variant without each of its detectors in turn, for compare --by-detector")
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")
 	f.StringArrayVar(&o.sweep, "sweep", nil, "go through values: `PATH=A,B,C`; may be repeated")
@@ -124,6 +126,7 @@ func (o *runOptions) planOf(c *cobra.Command, args []string) (*plan.Plan, error)
 	if len(o.variants) > 0 {
 		p.Variants = o.variants
 	}
+	p.LeaveOneOut = p.LeaveOneOut || o.leaveOneOut
 	if p.Trials == 0 || c.Flags().Changed("trials") {
 		p.Trials = o.trials
 	}

@@ -14,16 +14,7 @@ import (
 )
 
 // number is a JSON number, or null where nothing can be said.
-type number float64
-
-// MarshalJSON writes NaN and infinities as null.
-func (n number) MarshalJSON() ([]byte, error) {
-	v := float64(n)
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return []byte("null"), nil
-	}
-	return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
-}
+type number = render.Number
 
 type jsonSide struct {
 	Value number `json:"value"`

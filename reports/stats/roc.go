@@ -12,7 +12,7 @@ type Point struct{ X, Y float64 }
 // hits (Y) as the threshold falls. It is empty without both kinds.
 func ROC(hostile []bool, score []float64) []Point {
 	var out []Point
-	sweep(hostile, score, func(hits, alarms, positives, negatives float64) {
+	sweep(hostile, score, nil, func(hits, alarms, positives, negatives float64) {
 		out = append(out, Point{alarms / negatives, hits / positives})
 	})
 	return out
@@ -22,7 +22,7 @@ func ROC(hostile []bool, score []float64) []Point {
 // tells more than ROC where hostile cases are rare (Saito and Rehmsmeier 2015).
 func PR(hostile []bool, score []float64) []Point {
 	var out []Point
-	sweep(hostile, score, func(hits, alarms, positives, _ float64) {
+	sweep(hostile, score, nil, func(hits, alarms, positives, _ float64) {
 		if hits+alarms > 0 {
 			out = append(out, Point{hits / positives, hits / (hits + alarms)})
 		}
@@ -30,16 +30,23 @@ func PR(hostile []bool, score []float64) []Point {
 	return out
 }
 
-// sweep lowers the threshold from above all scores to below them.
-func sweep(hostile []bool, score []float64, at func(hits, alarms, positives, negatives float64)) {
+// sweep lowers the threshold from above all scores to below them. A case counts as many
+// times as its weight says, once without weights.
+func sweep(hostile []bool, score, weight []float64, at func(hits, alarms, positives, negatives float64)) {
 	positives, negatives := 0.0, 0.0
+	of := func(i int) float64 {
+		if weight == nil {
+			return 1
+		}
+		return weight[i]
+	}
 	order := make([]int, len(score))
 	for i := range order {
 		order[i] = i
 		if hostile[i] {
-			positives++
+			positives += of(i)
 		} else {
-			negatives++
+			negatives += of(i)
 		}
 	}
 	if positives == 0 || negatives == 0 {
@@ -58,9 +65,9 @@ func sweep(hostile []bool, score []float64, at func(hits, alarms, positives, neg
 	at(0, 0, positives, negatives)
 	for i, o := range order {
 		if hostile[o] {
-			hits++
+			hits += of(o)
 		} else {
-			alarms++
+			alarms += of(o)
 		}
 		if i+1 == len(order) || score[order[i+1]] != score[o] {
 			at(hits, alarms, positives, negatives)

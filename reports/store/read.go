@@ -106,6 +106,36 @@ func (db *DB) Outcomes(filter Filter, f func(*Outcome) error) error {
 	return db.explain(rows.Err())
 }
 
+// Whole calls f for each trial with all its rows, its costs and scores, in the order of
+// Outcomes.
+func (db *DB) Whole(filter Filter, f func(*Outcome) error) error {
+	var all []Outcome
+	err := db.Outcomes(filter, func(o *Outcome) error {
+		if o.Status == "ok" {
+			all = append(all, *o)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if err := db.details(&all[i].Trial); err != nil {
+			return err
+		}
+		for _, table := range []table{costTable, scoreTable} {
+			if err := db.readTable(table, &all[i].Trial); err != nil {
+				return err
+			}
+		}
+		if err := f(&all[i]); err != nil {
+			return err
+		}
+		all[i] = Outcome{}
+	}
+	return nil
+}
+
 // Count is the number of trials that fit.
 func (db *DB) Count(filter Filter) (int, error) {
 	where, args := filter.where()

@@ -2,9 +2,12 @@ package defence
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -130,6 +133,28 @@ func (v *Variant) adjustDetectors() {
 		}
 	}
 }
+
+// DetectorNames lists the variant's detectors with its plug-ins.
+func (v *Variant) DetectorNames() []string {
+	var names []string
+	for _, c := range v.detectors {
+		names = append(names, c.Kind.Name)
+	}
+	return names
+}
+
+// Without is the variant without one of its detectors.
+func (v *Variant) Without(detector string) *Variant {
+	changed := *v
+	changed.detectors = slices.DeleteFunc(slices.Clone(v.detectors), func(c sentinel.Chosen) bool { return c.Kind.Name == detector })
+	sum := sha256.Sum256([]byte(v.Digest + " without " + detector))
+	changed.Digest = hex.EncodeToString(sum[:])
+	changed.Name = NameWithout(v.Name, detector)
+	return &changed
+}
+
+// NameWithout is the name of a variant without one of its detectors.
+func NameWithout(variant, detector string) string { return variant + " without " + detector }
 
 // Watching is the variant with its sensors alone: nothing is detected and nothing done.
 func (v *Variant) Watching() *Variant {

@@ -30,6 +30,9 @@ type Plan struct {
 	Set       map[string]string   `yaml:"set" doc:"values to set, by path, in scenarios or variants"`
 	Sweep     map[string][]string `yaml:"sweep" doc:"values to go through, by path; each makes a variant"`
 
+	// LeaveOneOut adds each variant without each of its detectors in turn.
+	LeaveOneOut bool `yaml:"leave_one_out" doc:"also run each variant without each of its detectors in turn"`
+
 	// Settings and sweeps from the command line, in order.
 	Settings []scenarios.Setting `yaml:"-"`
 	Sweeps   []Sweep             `yaml:"-"`
@@ -167,6 +170,10 @@ func (p *Plan) Build() (*Matrix, error) {
 				faults = append(faults, fmt.Errorf("two variants are named %q; give one another name", v.Name))
 			}
 			variants[v.Name] = v
+			own := []*defence.Variant{v}
+			if p.LeaveOneOut {
+				own = append(own, withoutEach(v)...)
+			}
 			for _, name := range names {
 				s, err := scenarios.Load(name, v.Scenario)
 				if err != nil {
@@ -176,7 +183,9 @@ func (p *Plan) Build() (*Matrix, error) {
 				if err := v.Fits(s); err != nil {
 					faults = append(faults, err)
 				}
-				m.Cells = append(m.Cells, Combination{s, v})
+				for _, x := range own {
+					m.Cells = append(m.Cells, Combination{s, x})
+				}
 			}
 		}
 	}
@@ -192,6 +201,19 @@ func (p *Plan) Build() (*Matrix, error) {
 		)
 	}
 	return m, nil
+}
+
+// withoutEach is a variant without each of its detectors in turn, as long as one is left.
+func withoutEach(v *defence.Variant) []*defence.Variant {
+	names := v.DetectorNames()
+	if len(names) < 2 {
+		return nil
+	}
+	var out []*defence.Variant
+	for _, name := range names {
+		out = append(out, v.Without(name))
+	}
+	return out
 }
 
 // Close ends the plug-ins of the variants.
