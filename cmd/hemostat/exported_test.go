@@ -56,9 +56,11 @@ var usedOtherwise = map[string]string{
 	"sim/strictyaml.NodeReader":      "types of other packages fulfil it",
 	"sim/strictyaml.Positioned":      "types of other packages fulfil it",
 	"sim/strictyaml.Schemer":         "types of other packages fulfil it",
-	"defenders/detect.Stateful":      "detectors fulfil it that keep what they learned",
-	"scenarios/trial.New":            "a trial that its caller steps",
-	"scenarios/trial.Trial":          "a trial that its caller steps",
+	"scenarios/trial.Trial.Alerts":   "a trial that its caller steps",
+	"scenarios/trial.Trial.Horizon":  "a trial that its caller steps",
+	"scenarios/trial.Trial.Now":      "a trial that its caller steps",
+	"scenarios/trial.Trial.Rows":     "a trial that its caller steps",
+	"scenarios/trial.Trial.RunUntil": "a trial that its caller steps",
 }
 
 // usage is what packages use of each other.

@@ -35,7 +35,7 @@ archive as for replay.`,
 		Example: `  hemostat train quiet-day --days 14 -o baseline.json.gz
   hemostat train logs-of-two-weeks -o baseline.json.gz`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
+		RunE: o.run,
 	}
 	f := c.Flags()
 	f.StringVarP(&o.output, "output", "o", "baseline.json.gz", "write to `FILE`")

@@ -151,7 +151,7 @@ func (r *Result) gather(t Trial, all map[string]*gathered, techniques map[string
 	}
 	steps := succeeded(t.Trial)
 	r.Steps += len(steps)
-	countTechniques(t.Trial, steps, found, techniques)
+	countTechniques(steps, found, techniques)
 	for name, a := range all {
 		for len(a.perTrial) < index {
 			a.perTrial = append(a.perTrial, counts{})
@@ -203,7 +203,7 @@ func succeeded(t *record.Trial) []*record.Step {
 	return out
 }
 
-func countTechniques(t *record.Trial, steps []*record.Step, found map[string]*foundBy, techniques map[string]*Technique) {
+func countTechniques(steps []*record.Step, found map[string]*foundBy, techniques map[string]*Technique) {
 	for _, s := range steps {
 		x := techniques[s.Technique]
 		if x == nil {

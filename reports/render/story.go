@@ -208,11 +208,26 @@ func alerts(t *record.Trial) []line {
 					strings.TrimSpace(about),
 					spoken(time.Duration(a.Time-a.EventTime)),
 					a.Incident,
-				),
+				) + because(a),
 			},
 		)
 	}
 	return out
+}
+
+// mostReasons bounds the reasons of an alert that the story tells.
+const mostReasons = 3
+
+// because tells the first reasons of an alert, where its detector gave some.
+func because(a *record.Alert) string {
+	var parts []string
+	for _, r := range a.Reasons[:min(len(a.Reasons), mostReasons)] {
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", r.Field, r.Value, r.Test))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "; because: " + strings.Join(parts, "; ")
 }
 
 func approval(a *record.Approval) []line {

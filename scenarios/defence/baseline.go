@@ -68,8 +68,8 @@ func (b *Baseline) Write(w io.Writer) error {
 	return errors.Join(json.NewEncoder(z).Encode(b), z.Close())
 }
 
-// ReadBaseline reads a baseline.
-func ReadBaseline(data []byte) (*Baseline, error) {
+// readBaseline reads a baseline.
+func readBaseline(data []byte) (*Baseline, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("it is no baseline, which is compressed by gzip: %w", err)
@@ -122,7 +122,7 @@ func (v *Variant) prepareBaseline(base string) (digest string, err error) {
 	}
 	data, err := boundedfile.Read(name)
 	if err == nil {
-		v.baseline, err = ReadBaseline(data)
+		v.baseline, err = readBaseline(data)
 	}
 	if err == nil {
 		err = v.fitsDetectors()

@@ -90,8 +90,8 @@ var (
 	openSSLGroups     = hexNumbers("001d,0017,001e,0019,0018,0100,0101,0102,0103,0104")
 )
 
-// TLSClients are all clients.
-func TLSClients() []*TLSClient {
+// tlsClients are all clients.
+func tlsClients() []*TLSClient {
 	return []*TLSClient{
 		EdgeTLS, FirefoxTLS, SchannelTLS, WinHTTPTLS, CobaltStrikeTLS, GoTLS, SliverTLS, PythonTLS, CurlTLS, JavaTLS,
 	}
@@ -99,7 +99,7 @@ func TLSClients() []*TLSClient {
 
 // TLSClientByName finds a client; nil for none.
 func TLSClientByName(name string) *TLSClient {
-	all := TLSClients()
+	all := tlsClients()
 	if at := slices.IndexFunc(all, func(c *TLSClient) bool { return c.Name == name }); at >= 0 {
 		return all[at]
 	}

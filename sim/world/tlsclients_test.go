@@ -23,5 +23,5 @@ func TestClientsHaveTheirPublishedFingerprints(t *testing.T) {
 	require.Equal(t, "0149f47eabf9a20d0893e2a44e5a6323", CurlTLS.ja3)
 	require.Equal(t, "0a0d72200639a7a39887b9d81a247310", JavaTLS.ja3)
 	require.Nil(t, TLSClientByName("none"))
-	require.Len(t, TLSClients(), 10)
+	require.Len(t, tlsClients(), 10)
 }

@@ -27,21 +27,21 @@ var Kind = detect.Kind{
 	Name: "behavior", Version: "1", Optional: true,
 	Doc:     "learns what accounts and hosts ordinarily do and tells what is unlike them",
 	Service: queue.Config{Mean: 100 * time.Microsecond, Servers: 2, Waiting: 50_000},
-	Options: func() any { return &Options{} },
-	New: func(env detect.Env, options any) (detect.Detector, error) {
-		return New(*options.(*Options), env)
+	Options: func() any { return &options{} },
+	New: func(env detect.Env, chosen any) (detect.Detector, error) {
+		return newDetector(*chosen.(*options), env)
 	},
 }
 
-// Options say how much is remembered and when to speak; zero values take the defaults named.
-type Options struct {
+// options say how much is remembered and when to speak; zero values take the defaults named.
+type options struct {
 	FalseAlarms float64       `yaml:"false_alarms" doc:"false alarms that are accepted of an entity in a day; 0.005 when absent"`
 	WarmUp      int           `yaml:"warm_up" doc:"ordinary windows of a quarter of an hour that must be known of a kind of entity before anything is said; 400 when absent"`
 	HalfLife    time.Duration `yaml:"half_life" doc:"how fast what was usual is forgotten; 720h when absent"`
 	Memory      int           `yaml:"memory" doc:"observations that are remembered; 500000 when absent"`
 }
 
-func (o *Options) check() error {
+func (o *options) check() error {
 	if o.FalseAlarms < 0 || o.FalseAlarms > 96 || o.WarmUp < 0 || o.HalfLife < 0 || o.Memory < 0 {
 		return fmt.Errorf("false_alarms is 0 to 96 a day, warm_up, half_life and memory are not negative")
 	}
@@ -60,9 +60,9 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Detector is the detector.
-type Detector struct {
-	options   Options
+// detector is the detector.
+type detector struct {
+	options   options
 	inventory *inventory.Inventory
 	epoch     time.Time
 	learning  bool
@@ -78,19 +78,19 @@ type Detector struct {
 	observed observations  // of the event in hand
 }
 
-// New puts the detector together.
-func New(o Options, env detect.Env) (*Detector, error) {
+// newDetector puts the detector together.
+func newDetector(o options, env detect.Env) (*detector, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Detector{
+	return &detector{
 		options: o, inventory: env.Inventory, epoch: env.Epoch, learning: env.Learning, score: env.Score,
 		novelty: newNovelty(o.Memory), rates: newRates(), hours: newHours(), chains: newChains(), forest: newForest(), windows: newWindows(),
 	}, nil
 }
 
 // Inspect looks at one event.
-func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
+func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
 	of := relationsOf(e)
 	if len(of) == 0 {
 		return nil
@@ -128,16 +128,16 @@ func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 }
 
 // NextWake implements detect.Timed: the next window that is over.
-func (d *Detector) NextWake() (time.Duration, bool) { return d.windows.nextEnd() }
+func (d *detector) NextWake() (time.Duration, bool) { return d.windows.nextEnd() }
 
 // Advance implements detect.Timed.
-func (d *Detector) Advance(now time.Duration, report detect.Report) error {
+func (d *detector) Advance(now time.Duration, report detect.Report) error {
 	d.closeUntil(now, report)
 	return nil
 }
 
 // End implements detect.Ending: the windows that are open are over.
-func (d *Detector) End(time.Duration, detect.Report) error {
+func (d *detector) End(time.Duration, detect.Report) error {
 	d.closeAll()
 	return nil
 }

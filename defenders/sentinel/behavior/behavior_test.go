@@ -20,7 +20,7 @@ import (
 // office is an estate whose people and machines do the same from day to day.
 type office struct {
 	random *rand.Rand
-	d      *Detector
+	d      *detector
 	found  []detect.Finding
 	now    time.Duration
 	id     uint64
@@ -38,8 +38,8 @@ func estateOf(hosts int) *inventory.Inventory {
 	return inventory.New(list, people)
 }
 
-func newOffice(t testing.TB, o Options, learning bool) *office {
-	d, err := New(o, detect.Env{Inventory: estateOf(60), Epoch: monday, Learning: learning})
+func newOffice(t testing.TB, o options, learning bool) *office {
+	d, err := newDetector(o, detect.Env{Inventory: estateOf(60), Epoch: monday, Learning: learning})
 	require.NoError(t, err)
 	return &office{random: rand.New(rand.NewPCG(1, 2)), d: d}
 }
@@ -84,7 +84,7 @@ func (x *office) days(n int) {
 }
 
 func TestWhatIsUnlikeItselfAndItsPeersIsFoundAndExplained(t *testing.T) {
-	x := newOffice(t, Options{}, false)
+	x := newOffice(t, options{}, false)
 	x.days(10)
 	before := len(x.found)
 	require.LessOrEqual(t, before, 3, "600 ordinary entity days")
@@ -107,7 +107,7 @@ func TestWhatIsUnlikeItselfAndItsPeersIsFoundAndExplained(t *testing.T) {
 }
 
 func TestWhatSpreadsIsNoSurpriseForLong(t *testing.T) {
-	x := newOffice(t, Options{}, false)
+	x := newOffice(t, options{}, false)
 	x.days(10)
 	before := 0
 	for who := range 60 { // an update on every host within the hour
@@ -120,7 +120,7 @@ func TestWhatSpreadsIsNoSurpriseForLong(t *testing.T) {
 }
 
 func TestAnEntityThatIsAlwaysNewSurprisesNobody(t *testing.T) {
-	x := newOffice(t, Options{}, false)
+	x := newOffice(t, options{}, false)
 	x.days(10)
 	scan := func(day int) {
 		for i := range 400 {
@@ -138,22 +138,22 @@ func TestAnEntityThatIsAlwaysNewSurprisesNobody(t *testing.T) {
 }
 
 func TestNothingIsSaidBeforeTheWarmUpAndWhileLearning(t *testing.T) {
-	x := newOffice(t, Options{}, false)
+	x := newOffice(t, options{}, false)
 	x.process(time.Hour, 1, `C:\a.exe`, `C:\b.exe`, "a")
 	require.Empty(t, x.found)
-	x = newOffice(t, Options{}, true)
+	x = newOffice(t, options{}, true)
 	x.days(10)
 	x.process(x.now+time.Hour, 1, `C:\a.exe`, `C:\b.exe`, "a -x")
 	require.Empty(t, x.found)
 }
 
 func TestStateIsSavedAndRestored(t *testing.T) {
-	x := newOffice(t, Options{}, true)
+	x := newOffice(t, options{}, true)
 	x.days(10)
 	var state bytes.Buffer
 	require.NoError(t, x.d.Save(&state))
 
-	y := newOffice(t, Options{}, false)
+	y := newOffice(t, options{}, false)
 	require.NoError(t, y.d.Load(bytes.NewReader(state.Bytes())))
 	y.days(1)
 	require.LessOrEqual(t, len(y.found), 1)
@@ -163,21 +163,21 @@ func TestStateIsSavedAndRestored(t *testing.T) {
 	require.NotEmpty(t, y.found)
 
 	var once, twice bytes.Buffer
-	z := newOffice(t, Options{}, true)
+	z := newOffice(t, options{}, true)
 	require.NoError(t, z.d.Load(bytes.NewReader(state.Bytes())))
 	require.NoError(t, z.d.Save(&once))
-	z = newOffice(t, Options{}, true)
+	z = newOffice(t, options{}, true)
 	require.NoError(t, z.d.Load(bytes.NewReader(once.Bytes())))
 	require.NoError(t, z.d.Save(&twice))
 	require.Equal(t, once.String(), twice.String())
 
 	for _, bad := range []string{"", "{}", `{"class":[{},{},{},{},{}],"forest":{"trees":[]}}`, strings.Replace(state.String(), `"seen":"`, `"seen":"AAAA`, 1)} {
-		require.Error(t, newOffice(t, Options{}, false).d.Load(strings.NewReader(bad)))
+		require.Error(t, newOffice(t, options{}, false).d.Load(strings.NewReader(bad)))
 	}
 }
 
 func TestHostileInputIsBounded(t *testing.T) {
-	x := newOffice(t, Options{Memory: 5000}, false)
+	x := newOffice(t, options{Memory: 5000}, false)
 	for i := range 60_000 { // a million names, a clock that runs to and fro, a month's gap
 		at := time.Duration(i)*time.Second - time.Duration(i%5)*time.Hour
 		if i > 50_000 {
@@ -189,7 +189,7 @@ func TestHostileInputIsBounded(t *testing.T) {
 	require.LessOrEqual(t, len(x.d.windows.open), maxOpen)
 	x.show(0, sysmon, "", "Image", "")
 	x.show(0, event.LogSource{}, "h")
-	_, err := New(Options{FalseAlarms: -1}, detect.Env{})
+	_, err := newDetector(options{FalseAlarms: -1}, detect.Env{})
 	require.ErrorContains(t, err, "false_alarms")
 }
 
@@ -215,7 +215,7 @@ func TestTheTailFollowsWhatWasSeen(t *testing.T) {
 }
 
 // month is a month's events of 10,000 entities, endlessly.
-func month(b testing.TB, hosts int) func(i int) *event.Event {
+func month(hosts int) func(i int) *event.Event {
 	random := rand.New(rand.NewPCG(5, 6))
 	const kinds = 20_000
 	events := make([]*event.Event, kinds)
@@ -246,9 +246,9 @@ func TestMemoryDoesNotGrowOverAMonth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two million events")
 	}
-	d, err := New(Options{}, detect.Env{Epoch: monday})
+	d, err := newDetector(options{}, detect.Env{Epoch: monday})
 	require.NoError(t, err)
-	next := month(t, 5000)
+	next := month(5000)
 	none := func(detect.Finding) {}
 	used := func() uint64 {
 		var m runtime.MemStats
@@ -273,9 +273,9 @@ func TestMemoryDoesNotGrowOverAMonth(t *testing.T) {
 
 // BenchmarkEvents is events of 10,000 entities.
 func BenchmarkEvents(b *testing.B) {
-	d, err := New(Options{}, detect.Env{Epoch: monday})
+	d, err := newDetector(options{}, detect.Env{Epoch: monday})
 	require.NoError(b, err)
-	next := month(b, 5000)
+	next := month(5000)
 	none := func(detect.Finding) {}
 	b.ReportAllocs()
 	n := 0

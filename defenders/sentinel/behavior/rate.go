@@ -20,7 +20,7 @@ func newRates() rates { return rates{sketch.NewMap[uint64, sketch.Level](100_000
 const rateHalf = 500
 
 // atWork tells the hours of work from the others, for which other rates are usual.
-func (d *Detector) atWork(at time.Duration) uint64 {
+func (d *detector) atWork(at time.Duration) uint64 {
 	t := d.epoch.Add(at)
 	if t.Weekday() == time.Saturday || t.Weekday() == time.Sunday || t.Hour() < 7 || t.Hour() >= 19 {
 		return 1
@@ -29,7 +29,7 @@ func (d *Detector) atWork(at time.Duration) uint64 {
 }
 
 // countUp notes that something was done once more, and what that makes of the window's count.
-func (d *Detector) countUp(w *window, r *relation, e *event.Event) {
+func (d *detector) countUp(w *window, r *relation, e *event.Event) {
 	if r.only != nil && !r.only(e) {
 		return
 	}
@@ -68,10 +68,11 @@ func (x *rates) surprise(e entity, r *relation, time uint64, value float64) floa
 }
 
 // learn takes the counts of a window that is over in.
-func (d *Detector) learnCounts(w *window) {
+func (d *detector) learnCounts(w *window) {
 	time := d.atWork(w.began)
 	for _, r := range counted {
-		if r.entity != w.entity.class && !(r.entity == sources && w.entity.class == hosts) {
+		isOf := r.entity == w.entity.class || r.entity == sources && w.entity.class == hosts
+		if !isOf {
 			continue
 		}
 		x := math.Log2(1 + float64(w.features[r.number]))

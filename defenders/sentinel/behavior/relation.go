@@ -375,10 +375,10 @@ type observations struct {
 	entities [classCount]entity
 	done     [classCount]bool
 	event    *event.Event
-	d        *Detector
+	d        *detector
 }
 
-func (x *observations) read(d *Detector, e *event.Event) {
+func (x *observations) read(d *detector, e *event.Event) {
 	x.d, x.event = d, e
 	x.done = [classCount]bool{}
 }

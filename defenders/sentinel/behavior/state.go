@@ -62,7 +62,7 @@ func unpack[V any](data []byte, count int, m *sketch.Map[uint64, V], make func(n
 }
 
 // Save implements detect.Stateful.
-func (d *Detector) Save(w io.Writer) error {
+func (d *detector) Save(w io.Writer) error {
 	d.closeAll()
 	s := saved{Steps: d.chains.total, Forest: d.forest, Groups: map[uint64]tail{}, Class: d.windows.byClass[:]}
 	s.Seen = pack(d.novelty.seen, func(v *time.Duration) []float64 { return []float64{(d.now - *v).Hours()} })
@@ -78,7 +78,7 @@ func (d *Detector) Save(w io.Writer) error {
 }
 
 // Load implements detect.Stateful. What was learned counts as learned up to now.
-func (d *Detector) Load(r io.Reader) error {
+func (d *detector) Load(r io.Reader) error {
 	s := saved{}
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
 		return fmt.Errorf("baseline of behavior: %w", err)

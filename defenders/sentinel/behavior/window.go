@@ -61,7 +61,7 @@ type windows struct {
 func newWindows() windows { return windows{open: map[uint64]*window{}, byGroup: map[uint64]*tail{}} }
 
 // window returns the open window of an entity; one that is over is closed before.
-func (d *Detector) window(at time.Duration, e entity, report detect.Report) *window {
+func (d *detector) window(at time.Duration, e entity, report detect.Report) *window {
 	d.closeUntil(at, report)
 	w := d.windows.open[e.key]
 	if w != nil {
@@ -89,20 +89,20 @@ func (x *windows) nextEnd() (time.Duration, bool) {
 const grace = time.Minute
 
 // closeUntil closes the windows that are over. A clock that jumps closes all.
-func (d *Detector) closeUntil(now time.Duration, report detect.Report) {
+func (d *detector) closeUntil(now time.Duration, report detect.Report) {
 	for len(d.windows.order) > 0 && now >= d.windows.order[0].began+windowLength+grace {
 		d.close(d.windows.order[0], report)
 	}
 }
 
-func (d *Detector) closeAll() {
+func (d *detector) closeAll() {
 	for len(d.windows.order) > 0 {
 		d.close(d.windows.order[0], func(detect.Finding) {})
 	}
 }
 
 // close ends the oldest window: it is judged as a whole and then learned.
-func (d *Detector) close(w *window, report detect.Report) {
+func (d *detector) close(w *window, report detect.Report) {
 	d.windows.order = d.windows.order[1:]
 	delete(d.windows.open, w.entity.key)
 	if len(w.parts) > 0 {
@@ -134,7 +134,7 @@ func (d *Detector) close(w *window, report detect.Report) {
 }
 
 // add keeps a surprise, the largest of each relation.
-func (w *window) add(p part, e *event.Event, d *Detector) {
+func (w *window) add(p part, e *event.Event, d *detector) {
 	w.last = e.ID
 	for i := range w.parts {
 		if w.parts[i].relation == p.relation {
@@ -163,7 +163,7 @@ func (w *window) add(p part, e *event.Event, d *Detector) {
 }
 
 // explain writes down what was seen, as long as the event is at hand.
-func (d *Detector) explain(p part, w *window, e *event.Event) part {
+func (d *detector) explain(p part, w *window, e *event.Event) part {
 	p.entities = alert.EntitiesOf(e, d.inventory).Detached()
 	p.time = e.Time
 	if p.amount > 0 {
@@ -194,7 +194,7 @@ func (w *window) surprise() float64 {
 
 // judge reports a window that ordinary ones reach too rarely, and again when its surprise
 // has grown by half.
-func (d *Detector) judge(w *window, id uint64, at time.Duration, _ *event.Event, report detect.Report) {
+func (d *detector) judge(w *window, id uint64, at time.Duration, _ *event.Event, report detect.Report) {
 	sum := w.surprise()
 	if sum < 5 || sum < 1.5*w.told {
 		return
@@ -218,7 +218,7 @@ func (d *Detector) judge(w *window, id uint64, at time.Duration, _ *event.Event,
 }
 
 // finding explains a window by its largest parts.
-func (w *window) finding(p, sum float64, d *Detector) detect.Finding {
+func (w *window) finding(p, sum float64, d *detector) detect.Finding {
 	parts := slices.Clone(w.parts)
 	slices.SortStableFunc(parts, func(a, b part) int {
 		switch {
@@ -251,14 +251,15 @@ func (w *window) finding(p, sum float64, d *Detector) detect.Finding {
 	}
 	slices.Reverse(f.Evidence) // the newest last, for the largest part
 	f.Reasons = append(f.Reasons, alert.Reason{
-		Part: "window", Value: fmt.Sprintf("%.0f bits", sum), Test: fmt.Sprintf("an ordinary one of %s reaches this with probability %.1g", w.entity.name, p),
+		Field: "window", Value: fmt.Sprintf("%.0f bits", sum), Test: fmt.Sprintf("an ordinary one of %s reaches this with probability %.1g", w.entity.name, p),
 	})
 	entities := parts[0].entities
-	if w.entity.class == hosts {
+	switch w.entity.class {
+	case hosts:
 		if h := d.inventory.Host(w.entity.name); h != nil {
 			entities.Host, entities.Zone = h.Name, h.Zone
 		}
-	} else if w.entity.class == accounts {
+	case accounts:
 		entities.User = w.entity.name
 	}
 	f.Entities = &entities

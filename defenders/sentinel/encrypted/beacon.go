@@ -40,7 +40,7 @@ type pair struct {
 }
 
 // call notes a call and judges the rhythm of its pair.
-func (d *Detector) call(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
+func (d *detector) call(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
 	key := sketch.Hash(from, to)
 	p := d.beacons.pairs.Get(key)
 	if p == nil {

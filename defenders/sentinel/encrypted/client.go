@@ -92,7 +92,7 @@ var families = map[string][]family{
 }
 
 // contradiction compares the TLS client with the program that opened the connection.
-func (d *Detector) contradiction(e *event.Event, from, to string, report detect.Report) {
+func (d *detector) contradiction(e *event.Event, from, to string, report detect.Report) {
 	ja4 := e.Value(event.JA4)
 	is := familyOf(ja4)
 	if is == nobodies {

@@ -11,7 +11,9 @@
 package encrypted
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,24 +31,25 @@ var Kind = detect.Kind{
 	Name: "encrypted", Version: "1", Optional: true,
 	Doc:     "finds beacons, tunnels, uploads and contradictory TLS clients in what stays visible of encrypted traffic",
 	Service: queue.Config{Mean: 50 * time.Microsecond, Servers: 2, Waiting: 50_000},
-	Options: func() any { return &Options{} },
-	New: func(env detect.Env, options any) (detect.Detector, error) {
-		return New(*options.(*Options), env), nil
+	Options: func() any { return &options{} },
+	New: func(env detect.Env, chosen any) (detect.Detector, error) {
+		return newDetector(*chosen.(*options), env)
 	},
 }
 
-// Options are the bars; zero values take the defaults named. A bar above 1 turns its
+// options are the bars; zero values take the defaults named. A bar above 1 turns its
 // finding off.
-type Options struct {
-	Beacon  float64 `yaml:"beacon" doc:"score from 0 to 1 at which regular calls are a beacon; 0.88 when absent"`
-	Tunnel  float64 `yaml:"tunnel" doc:"score from 0 to 1 at which names below a domain carry data; 0.7 when absent"`
-	Volume  float64 `yaml:"volume" doc:"score from 0 to 1 at which an upload is unusual for its host; 0.65 when absent"`
-	Client  float64 `yaml:"client" doc:"score from 0 to 1 at which a TLS client contradicts its program; 0.7 when absent"`
-	Pairs   int     `yaml:"pairs" doc:"pairs of a host and a place outside that are remembered; 100000 when absent"`
-	MinSent float64 `yaml:"min_sent_mb" doc:"megabytes within an hour below which no upload is unusual; 100 when absent"`
+type options struct {
+	Beacon  float64  `yaml:"beacon" doc:"score from 0 to 1 at which regular calls are a beacon; 0.88 when absent"`
+	Tunnel  float64  `yaml:"tunnel" doc:"score from 0 to 1 at which names below a domain carry data; 0.7 when absent"`
+	Volume  float64  `yaml:"volume" doc:"score from 0 to 1 at which an upload is unusual for its host; 0.65 when absent"`
+	Client  float64  `yaml:"client" doc:"score from 0 to 1 at which a TLS client contradicts its program; 0.7 when absent"`
+	Pairs   int      `yaml:"pairs" doc:"pairs of a host and a place outside that are remembered; 100000 when absent"`
+	Inside  []string `yaml:"inside" doc:"networks of the estate such as 10.0.0.0/8; when absent those of the inventory, and without one the private networks"`
+	MinSent float64  `yaml:"min_sent_mb" doc:"megabytes within an hour below which no upload is unusual; 100 when absent"`
 }
 
-func (o Options) withDefaults() Options {
+func (o options) withDefaults() options {
 	for _, x := range []struct {
 		to        *float64
 		otherwise float64
@@ -61,9 +64,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Detector is the detector.
-type Detector struct {
-	options   Options
+// detector is the detector.
+type detector struct {
+	options   options
+	networks  []netip.Prefix // of the estate, where they were named
 	inventory *inventory.Inventory
 	score     func(detect.Score)
 
@@ -74,21 +78,29 @@ type Detector struct {
 	clients clients
 }
 
-// New puts the detector together.
-func New(o Options, env detect.Env) *Detector {
+// newDetector puts the detector together.
+func newDetector(o options, env detect.Env) (*detector, error) {
 	o = o.withDefaults()
-	d := &Detector{
-		options: o, inventory: env.Inventory, score: env.Score,
+	var networks []netip.Prefix
+	for _, text := range o.Inside {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("inside: a network such as 10.0.0.0/8 is expected, not %q", text)
+		}
+		networks = append(networks, network)
+	}
+	d := &detector{
+		options: o, networks: networks, inventory: env.Inventory, score: env.Score,
 		places: newPlaces(), beacons: newBeacons(o.Pairs), tunnels: newTunnels(), volumes: newVolumes(), clients: newClients(),
 	}
 	if env.Inventory != nil {
 		d.places.all = len(env.Inventory.Hosts)
 	}
-	return d
+	return d, nil
 }
 
 // Inspect looks at one event.
-func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
+func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report) error {
 	switch e.Source.Service {
 	case "conn":
 		d.connection(e, report)
@@ -113,7 +125,7 @@ func (d *Detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 }
 
 // connection looks at a connection that is over, or at its report.
-func (d *Detector) connection(e *event.Event, report detect.Report) {
+func (d *detector) connection(e *event.Event, report detect.Report) {
 	from, to := e.Value(event.IDOrigHost), e.Value(event.IDRespHost)
 	if !d.leaves(from, to) {
 		return
@@ -131,7 +143,7 @@ func (d *Detector) connection(e *event.Event, report detect.Report) {
 
 // proxied looks at a request through a proxy. Where a sensor of the network sees the host's
 // connections too, the bytes are those of that sensor.
-func (d *Detector) proxied(e *event.Event, report detect.Report) {
+func (d *detector) proxied(e *event.Event, report detect.Report) {
 	from, to := e.Value(event.ClientIP), e.Value(event.DstIP)
 	if !d.leaves(from, to) {
 		return
@@ -154,7 +166,7 @@ func (d *Detector) proxied(e *event.Event, report detect.Report) {
 
 // program looks at a connection that a host reports with its program. It says nothing of
 // bytes; where a sensor of the network reports the same connection the two count as one.
-func (d *Detector) program(e *event.Event, report detect.Report) {
+func (d *detector) program(e *event.Event, report detect.Report) {
 	from, to := e.Value(event.SourceIp), e.Value(event.DestinationIp)
 	if e.Value(event.Initiated) == "false" || !d.leaves(from, to) {
 		return
@@ -165,7 +177,7 @@ func (d *Detector) program(e *event.Event, report detect.Report) {
 }
 
 // handshake looks at a TLS handshake.
-func (d *Detector) handshake(e *event.Event, report detect.Report) {
+func (d *detector) handshake(e *event.Event, report detect.Report) {
 	from, to := e.Value(event.IDOrigHost), e.Value(event.IDRespHost)
 	if !d.leaves(from, to) {
 		return
@@ -175,19 +187,22 @@ func (d *Detector) handshake(e *event.Event, report detect.Report) {
 }
 
 // leaves tells a connection from the estate to the outside.
-func (d *Detector) leaves(from, to string) bool {
+func (d *detector) leaves(from, to string) bool {
 	return from != "" && to != "" && d.inside(from) && !d.inside(to)
 }
 
 // inside tells an address of the estate: one of the inventory, or where there is none a
 // private one (RFC 1918, RFC 4193) or one of no use outside.
-func (d *Detector) inside(address string) bool {
-	if d.inventory.Host(address) != nil {
+func (d *detector) inside(address string) bool {
+	if len(d.networks) == 0 && d.inventory.Host(address) != nil {
 		return true
 	}
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return true // no address: nothing to say
+	}
+	if len(d.networks) > 0 {
+		return slices.ContainsFunc(d.networks, func(n netip.Prefix) bool { return n.Contains(ip.Unmap()) })
 	}
 	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() ||
 		ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -207,7 +222,7 @@ func number(text string) float64 {
 
 // reason is one part of why something was found: what was seen against what is usual.
 func reason(feature, seen, expected string) alert.Reason {
-	return alert.Reason{Part: feature, Value: seen, Test: expected}
+	return alert.Reason{Field: feature, Value: seen, Test: expected}
 }
 
 // combine joins independent hints, each a probability: that at least one is right.

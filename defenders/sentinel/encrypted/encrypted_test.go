@@ -46,7 +46,7 @@ func (t *traffic) call(at time.Duration, from, to, name, ja4 string, sent int, m
 }
 
 // show shows everything to a detector and returns the findings with their times.
-func (t *traffic) show(d *Detector) (found []detect.Finding) {
+func (t *traffic) show(d *detector) (found []detect.Finding) {
 	slices.SortStableFunc(t.events, func(a, b *event.Event) int { return int(a.Time - b.Time) })
 	for i, e := range t.events {
 		e.ID = uint64(i + 1)
@@ -55,6 +55,13 @@ func (t *traffic) show(d *Detector) (found []detect.Finding) {
 		}
 	}
 	return found
+}
+
+func must(d *detector, err error) *detector {
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 func host(i int) string { return fmt.Sprintf("10.0.%d.%d", i/200, 1+i%200) }
@@ -106,7 +113,7 @@ func TestABeaconAmongOrdinaryHosts(t *testing.T) {
 		calls := x.beacon(host(17), time.Minute, 0.3, 60, 9*time.Hour, goJA4, "validation_status", "self signed certificate")
 		var when []time.Duration
 		false_ := 0
-		for _, f := range x.show(New(Options{}, detect.Env{})) {
+		for _, f := range x.show(must(newDetector(options{}, detect.Env{}))) {
 			if f.RuleID != "encrypted/beacon" {
 				continue
 			}
@@ -127,7 +134,7 @@ func TestABeaconAmongOrdinaryHosts(t *testing.T) {
 func TestWhatABaselineAdds(t *testing.T) {
 	ordinary := newTraffic(1)
 	ordinary.ordinary(100, 48*time.Hour)
-	trained := New(Options{}, detect.Env{Learning: true})
+	trained := must(newDetector(options{}, detect.Env{Learning: true}))
 	ordinary.show(trained)
 	var state bytes.Buffer
 	require.NoError(t, trained.Save(&state))
@@ -146,13 +153,13 @@ func TestWhatABaselineAdds(t *testing.T) {
 		}
 		return n
 	}
-	require.Zero(t, count(day().show(New(Options{}, detect.Env{}))))
-	d := New(Options{}, detect.Env{})
+	require.Zero(t, count(day().show(must(newDetector(options{}, detect.Env{})))))
+	d := must(newDetector(options{}, detect.Env{}))
 	require.NoError(t, d.Load(bytes.NewReader(state.Bytes())))
 	require.Equal(t, 1, count(day().show(d)))
 
 	var again bytes.Buffer
-	d = New(Options{}, detect.Env{})
+	d = must(newDetector(options{}, detect.Env{}))
 	require.NoError(t, d.Load(bytes.NewReader(state.Bytes())))
 	require.NoError(t, d.Save(&again))
 	require.JSONEq(t, state.String(), again.String(), "what is saved, loaded and saved is the same")
@@ -173,7 +180,7 @@ func TestJitterAndSharedPlaces(t *testing.T) {
 					}
 				}
 			}
-			for _, f := range x.show(New(Options{}, detect.Env{})) {
+			for _, f := range x.show(must(newDetector(options{}, detect.Env{}))) {
 				if f.RuleID == "encrypted/beacon" {
 					n++
 					break
@@ -202,7 +209,7 @@ func TestUploadsAgainstTheHostsOwnHistory(t *testing.T) {
 	}
 	x.call(72*time.Hour+2*time.Minute, "10.0.0.1", "203.0.113.5", "drop.evil.net", goJA4, 2e9)
 	x.call(72*time.Hour+2*time.Minute, "10.0.0.2", "192.0.2.1", "www.site.com", browserJA4, 950e6)
-	found := x.show(New(Options{}, detect.Env{}))
+	found := x.show(must(newDetector(options{}, detect.Env{})))
 	require.Len(t, found, 1)
 	require.Equal(t, "encrypted/volume", found[0].RuleID)
 	require.Contains(t, found[0].Reasons[0].Value, "2.0 GB")
@@ -225,7 +232,7 @@ func TestNamesThatCarryData(t *testing.T) {
 		x.add(at, "dns", "id.orig_h", "10.0.0.3", "query", fmt.Sprintf("%d.0.0.10.in-addr.arpa", i), "qtype_name", "PTR")
 		x.add(at, "dns", "id.orig_h", "10.0.0.4", "query", "www.evil.net", "qtype_name", "A")
 	}
-	found := x.show(New(Options{}, detect.Env{}))
+	found := x.show(must(newDetector(options{}, detect.Env{})))
 	require.Len(t, found, 1)
 	require.Equal(t, "encrypted/tunnel", found[0].RuleID)
 	require.Contains(t, found[0].Reasons[0].Value, "below evil.net")
@@ -243,15 +250,27 @@ func TestAClientThatIsNotTheProgrammes(t *testing.T) {
 		e.Source.Category = "network_connection"
 		x.add(at+time.Millisecond, "ssl", "id.orig_h", "10.0.0.1", "id.orig_p", port, "id.resp_h", "203.0.113.5", "server_name", "a.evil.net", "ja4", c.ja4)
 	}
-	found := x.show(New(Options{}, detect.Env{}))
+	found := x.show(must(newDetector(options{}, detect.Env{})))
 	require.Len(t, found, 2)
 	require.Contains(t, found[0].Reasons[0].Value, "rundll32.exe")
 	require.Contains(t, found[1].Reasons[0].Value, "notepad.exe")
 }
 
+func TestTheEstateIsWhatIsSaid(t *testing.T) {
+	x := newTraffic(9)
+	x.beacon("10.0.0.1", time.Minute, 0.1, 40, time.Hour, goJA4)
+	for _, e := range x.events {
+		e.SetName("id.resp_h", "192.168.0.4") // a laboratory's outside
+	}
+	require.Empty(t, x.show(must(newDetector(options{}, detect.Env{}))))
+	require.Len(t, x.show(must(newDetector(options{Inside: []string{"10.0.0.0/8"}}, detect.Env{}))), 1)
+	_, err := newDetector(options{Inside: []string{"ten"}}, detect.Env{})
+	require.ErrorContains(t, err, `a network such as 10.0.0.0/8 is expected, not "ten"`)
+}
+
 func TestHostileInputIsBounded(t *testing.T) {
 	x := newTraffic(6)
-	d := New(Options{Pairs: 1000}, detect.Env{})
+	d := must(newDetector(options{Pairs: 1000}, detect.Env{}))
 	for i := range 50_000 { // a scanner that touches everything, back and forth in time
 		at := time.Duration(i%7)*time.Hour - time.Duration(i)*time.Second
 		x.add(at, "conn", "id.orig_h", "10.0.0.1", "id.resp_h", fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255), "orig_bytes", "NaN", "conn_state", "SF")
@@ -271,7 +290,7 @@ func TestHostileInputIsBounded(t *testing.T) {
 func TestInspectAllocatesNothingForKnownPairs(t *testing.T) {
 	x := newTraffic(7)
 	x.ordinary(20, time.Hour)
-	d := New(Options{}, detect.Env{})
+	d := must(newDetector(options{}, detect.Env{}))
 	x.show(d)
 	e := x.events[len(x.events)-2]
 	none := func(detect.Finding) {}
@@ -283,7 +302,7 @@ func BenchmarkFlows(b *testing.B) {
 	x := newTraffic(8)
 	x.ordinary(10_000, time.Hour)
 	slices.SortStableFunc(x.events, func(a, b *event.Event) int { return int(a.Time - b.Time) })
-	d := New(Options{}, detect.Env{})
+	d := must(newDetector(options{}, detect.Env{}))
 	none := func(detect.Finding) {}
 	b.ReportAllocs()
 	n := 0

@@ -25,7 +25,7 @@ type savedHost struct {
 }
 
 // Save implements detect.Stateful. Places are known by their domains, as addresses change.
-func (d *Detector) Save(w io.Writer) error {
+func (d *detector) Save(w io.Writer) error {
 	s := saved{Clients: map[string]int{}, All: d.volumes.all}
 	d.places.domains.Each(func(_ uint64, x *domain) {
 		if x.callers.n > 0 || x.Known {
@@ -40,7 +40,7 @@ func (d *Detector) Save(w io.Writer) error {
 }
 
 // Load implements detect.Stateful.
-func (d *Detector) Load(r io.Reader) error {
+func (d *detector) Load(r io.Reader) error {
 	var s saved
 	if err := json.NewDecoder(r).Decode(&s); err != nil {
 		return fmt.Errorf("baseline of encrypted: %w", err)

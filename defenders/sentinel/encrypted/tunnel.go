@@ -38,12 +38,12 @@ type asking struct {
 }
 
 // question looks at a DNS question.
-func (d *Detector) question(e *event.Event, report detect.Report) {
+func (d *detector) question(e *event.Event, report detect.Report) {
 	d.asked(e, e.Value(event.IDOrigHost), e.Value(event.DNSQuery), e.Value(event.QtypeName), report)
 }
 
 // asked looks at a name that a host asked for.
-func (d *Detector) asked(e *event.Event, from, name, kind string, report detect.Report) {
+func (d *detector) asked(e *event.Event, from, name, kind string, report detect.Report) {
 	if h := d.inventory.Host(from); h != nil {
 		from = h.Name // a sensor of the network names the address, one of the host the name
 	}

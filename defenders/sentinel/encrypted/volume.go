@@ -63,7 +63,7 @@ func (v *volumes) host(from string, at time.Duration) *sending {
 }
 
 // upload adds what a connection carried out, and judges the hour against the host's own.
-func (d *Detector) upload(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
+func (d *detector) upload(at time.Duration, from, to string, sent float64, e *event.Event, report detect.Report) {
 	s := d.volumes.host(from, at)
 	hour := s.window.Began
 	if s.window.Passed(at, volumeWindow) {
