@@ -146,6 +146,13 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err := o.summarize(out, found, total, ruleStats(members), alerts, p.Incidents().Count()); err != nil {
 		return err
 	}
+	for _, m := range members {
+		if n, ok := m.Detector.(detect.Noting); ok {
+			for _, note := range n.Notes() {
+				fmt.Fprintf(c.ErrOrStderr(), "note: %s\n", safe(note))
+			}
+		}
+	}
 	return unread
 }
 

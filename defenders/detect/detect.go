@@ -64,6 +64,10 @@ type Versioned interface{ Version() string }
 // what it took in wall-clock time.
 type Batching interface{ Spent() time.Duration }
 
+// Noting is a detector that has to say what its findings rest on, such as that it is still
+// warming up, or what a bound of memory made it forget.
+type Noting interface{ Notes() []string }
+
 // Explaining is a detector that adds reasons to its findings when asked to.
 type Explaining interface{ Explain() }
 

@@ -127,6 +127,24 @@ func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 	return nil
 }
 
+// Notes implements detect.Noting.
+func (d *detector) Notes() []string {
+	var notes []string
+	for c, name := range []string{"hosts", "accounts"} {
+		if n := d.windows.byClass[c].Total; n > 0 && n < float64(d.options.WarmUp) {
+			notes = append(notes, fmt.Sprintf("behavior says nothing of %s yet: %.0f of the %d quarters of an hour that it warms up for were seen; "+
+				"hemostat train makes a baseline", name, n, d.options.WarmUp))
+		}
+	}
+	if n := d.novelty.seen.Forgotten; n > 0 {
+		notes = append(notes, fmt.Sprintf("behavior forgot %d observations to stay within the bound of memory", n))
+	}
+	if n := d.windows.dropped; n > 0 {
+		notes = append(notes, fmt.Sprintf("behavior ended %d windows early to stay within the bound of memory", n))
+	}
+	return notes
+}
+
 // NextWake implements detect.Timed: the next window that is over.
 func (d *detector) NextWake() (time.Duration, bool) { return d.windows.nextEnd() }
 

@@ -55,11 +55,14 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 		return // everybody calls there
 	}
 	timing := p.timing()
+	if timing < 0.75 {
+		timing = max(timing, p.steady())
+	}
 	if timing < 0.6 && d.score == nil {
 		return
 	}
 	size := p.sizes(timing)
-	context, hints := d.places.context(from, to)
+	context := d.places.standsOut(from, to)
 	score := 0.45*timing + 0.25*size + 0.3*context
 	if d.score != nil && score >= scoreFloor {
 		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon, Evidence: e.ID, Time: at})
@@ -71,12 +74,10 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 	interval := p.median()
 	reasons := []alert.Reason{
 		reason("interval", fmt.Sprintf("%s between %d calls", interval.Round(time.Second), p.n), "calls of people come irregularly"),
-		reason("regularity", fmt.Sprintf("%.2f", timing), "1 minus skew and dispersion of the intervals; 0.5 for people"),
+		reason("regularity", fmt.Sprintf("%.2f", timing), "1 minus skew and dispersion of the intervals, or how well they keep a clock; 0.5 for people"),
 		reason("size", fmt.Sprintf("%.2f", size), "the same for the bytes sent"),
 	}
-	for _, h := range hints {
-		reasons = append(reasons, reason(h.what, h.seen, h.usual))
-	}
+	reasons = append(reasons, d.places.why(from, to)...)
 	level, confidence := severity.Medium, 0.6
 	if score > 0.93 {
 		level, confidence = severity.High, 0.8
@@ -146,12 +147,17 @@ func (p *pair) sizes(otherwise float64) float64 {
 
 // median is the median interval.
 func (p *pair) median() time.Duration {
-	var x []time.Duration
+	var x []float64
 	for i := 1; i < p.n; i++ {
-		x = append(x, p.at[i]-p.at[i-1])
+		x = append(x, (p.at[i] - p.at[i-1]).Seconds())
 	}
+	return time.Duration(medianOf(x) * float64(time.Second))
+}
+
+// medianOf sorts the values.
+func medianOf(x []float64) float64 {
 	slices.Sort(x)
-	return x[len(x)/2]
+	return quantile(x, 0.5)
 }
 
 // regularity is from 1 for equal values to 0; differences up to grain count as none, and so

@@ -120,7 +120,7 @@ func (d *detector) contradiction(e *event.Event, from, to string, report detect.
 	default:
 		return
 	}
-	context, hints := d.places.context(from, to)
+	context := d.places.standsOut(from, to)
 	score = combine(score, 0.5*context)
 	if d.score != nil && score >= scoreFloor {
 		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Reported: score >= d.options.Client, Evidence: e.ID, Time: e.Time})
@@ -136,9 +136,7 @@ func (d *detector) contradiction(e *event.Event, from, to string, report detect.
 		expected = "it uses " + string(allowed[0])
 	}
 	reasons := []alert.Reason{reason("program", o.image, expected), reason("TLS client", ja4, "it is "+string(is))}
-	for _, h := range hints {
-		reasons = append(reasons, reason(h.what, h.seen, h.usual))
-	}
+	reasons = append(reasons, d.places.why(from, to)...)
 	report(detect.Finding{
 		RuleID: "encrypted/client", Title: "TLS Client Is Not The Program's", Techniques: []string{"T1071.001", "T1036", "T1055"},
 		Severity: severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,

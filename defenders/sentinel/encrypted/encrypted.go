@@ -124,6 +124,18 @@ func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 	return nil
 }
 
+// Notes implements detect.Noting.
+func (d *detector) Notes() []string {
+	var notes []string
+	if n := d.beacons.pairs.Forgotten; n > 0 {
+		notes = append(notes, fmt.Sprintf("encrypted forgot %d pairs of hosts and places to stay within the bound of memory", n))
+	}
+	if n := d.tunnels.pairs.Forgotten; n > 0 {
+		notes = append(notes, fmt.Sprintf("encrypted forgot %d pairs of hosts and domains to stay within the bound of memory", n))
+	}
+	return notes
+}
+
 // connection looks at a connection that is over, or at its report.
 func (d *detector) connection(e *event.Event, report detect.Report) {
 	from, to := e.Value(event.IDOrigHost), e.Value(event.IDRespHost)
@@ -135,7 +147,12 @@ func (d *detector) connection(e *event.Event, report detect.Report) {
 	}
 	sent := number(e.Value(event.OrigBytes))
 	at := e.Time
-	d.places.contact(from, to)
+	x := d.places.contact(from, to)
+	x.sent, x.received = x.sent+sent, x.received+number(e.Value(event.RespBytes))
+	if sizes, ok := e.Extra("packet_sizes"); ok {
+		gaps, _ := e.Extra("packet_gaps")
+		x.talks = x.talks || isConversation(sizes, gaps)
+	}
 	d.volumes.see(from, at)
 	d.upload(at, from, to, sent, e, report)
 	d.call(at, from, to, sent, e, report)
@@ -151,9 +168,9 @@ func (d *detector) proxied(e *event.Event, report detect.Report) {
 	sent := number(e.Value(event.ClientServerBytes))
 	x := d.places.contact(from, to)
 	if name := e.Value(event.ClientServerHost); x.name == "" && name != "" {
-		x.name = clone(name)
+		x.setName(name)
 	}
-	if known := d.places.domain(x.name); known != nil {
+	if known := d.places.domainOf(x); known != nil {
 		d.places.called(known, sketch.Hash(from))
 	}
 	if d.volumes.seen(from) {
@@ -213,6 +230,9 @@ const scoreFloor = 0.4
 
 // number reads a count; what is none is 0.
 func number(text string) float64 {
+	if text == "" || text == "-" {
+		return 0
+	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n >= 0) || n > 1e18 {
 		return 0

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -268,6 +269,50 @@ func TestTheEstateIsWhatIsSaid(t *testing.T) {
 	require.ErrorContains(t, err, `a network such as 10.0.0.0/8 is expected, not "ten"`)
 }
 
+// TestAClockAmongOtherCalls: calls at full minutes, some left out and others between them,
+// keep a clock's time although their intervals do not.
+func TestAClockAmongOtherCalls(t *testing.T) {
+	p := &pair{}
+	x := rand.New(rand.NewPCG(1, 2))
+	for i := range 40 {
+		if x.Float64() < 0.25 {
+			continue
+		}
+		p.add(time.Duration(i)*time.Minute, 600)
+		if i%6 == 0 {
+			p.add(time.Duration(i)*time.Minute+time.Duration(5+x.IntN(50))*time.Second, 600)
+		}
+	}
+	require.Equal(t, kept, p.n)
+	require.Greater(t, p.steady(), 0.7)
+	people := &pair{}
+	at := time.Duration(0)
+	for range 60 {
+		at += time.Duration(x.ExpFloat64() * float64(time.Minute))
+		people.add(at, 600)
+	}
+	require.Less(t, people.steady(), 0.6)
+}
+
+func TestWhatAPlaceShows(t *testing.T) {
+	require.True(t, isRandom("xk3vq9zrt7bpl2.") && isRandom("qwrtzpsdfgkl"))
+	for _, name := range []string{"microsoftonline", "cdn-static-update", "example", "googleusercontent"} {
+		require.False(t, isRandom(name), name)
+	}
+	sizes, gaps := "", ""
+	for i := range 40 {
+		if i > 0 {
+			sizes, gaps = sizes+",", gaps+","
+		}
+		sizes += []string{"60", "-90"}[i%2]
+		gaps += []string{"400000", "30000"}[i%2]
+	}
+	require.True(t, isConversation(sizes, gaps), "somebody types")
+	require.False(t, isConversation(strings.ReplaceAll(sizes, "-90", "-1400"), gaps), "a download")
+	require.False(t, isConversation("x", "y"))
+	require.False(t, isConversation("", ""))
+}
+
 func TestHostileInputIsBounded(t *testing.T) {
 	x := newTraffic(6)
 	d := must(newDetector(options{Pairs: 1000}, detect.Env{}))
@@ -292,9 +337,10 @@ func TestInspectAllocatesNothingForKnownPairs(t *testing.T) {
 	x.ordinary(20, time.Hour)
 	d := must(newDetector(options{}, detect.Env{}))
 	x.show(d)
-	e := x.events[len(x.events)-2]
 	none := func(detect.Finding) {}
-	require.Zero(t, testing.AllocsPerRun(1000, func() { _ = d.Inspect(e.Time, e, none) }))
+	for _, e := range x.events[len(x.events)-20:] {
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = d.Inspect(e.Time, e, none) }), e.Source)
+	}
 }
 
 // BenchmarkFlows is connections with their handshakes, 10,000 hosts.

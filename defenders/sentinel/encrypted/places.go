@@ -1,7 +1,6 @@
 package encrypted
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ type places struct {
 	clients      *sketch.Map[uint64, clientUse]
 	certificates *sketch.Map[uint64, certificate] // by the id of the file
 	programs     *sketch.Map[uint64, programUse]
+	issuers      *sketch.Map[uint64, issuerUse]
 	hosts        sketch.Distinct // of the estate that call outside
 	all          int             // hosts of the estate as far as known, 0 for not known
 	// novel and familiar count the domains that few hosts have called since a baseline was
@@ -33,11 +33,19 @@ type places struct {
 type place struct {
 	callers    callers
 	name       string // that the last handshake asked for
+	domain     string // registered, of the name
+	domainKey  uint64
+	random     bool   // the domain looks drawn by lot
 	ja4        string // of the last handshake, by the host that made it
 	caller     uint64
 	unnamed    bool
+	programKey uint64
 	program    string // that called last, where a host says so
 	selfSigned bool
+	issuer     uint64  // of its certificate
+	sent       float64 // bytes that the estate sent there, and got
+	received   float64
+	talks      bool // its packets go to and fro like those of a person at a keyboard
 	young      bool // its certificate was made a short time ago
 }
 
@@ -60,6 +68,13 @@ type clientUse struct {
 	JA4   string
 	users callers
 	Known int // users in the time of training
+}
+
+// issuerUse is how many places show certificates of an issuer.
+type issuerUse struct {
+	Name   string
+	places callers
+	Known  int // places in the time of training
 }
 
 type certificate struct{ selfSigned, young bool }
@@ -89,7 +104,7 @@ func newPlaces() places {
 	return places{
 		byAddress: sketch.NewMap[uint64, place](100_000), domains: sketch.NewMap[uint64, domain](100_000),
 		clients: sketch.NewMap[uint64, clientUse](10_000), certificates: sketch.NewMap[uint64, certificate](20_000),
-		programs: sketch.NewMap[uint64, programUse](20_000),
+		programs: sketch.NewMap[uint64, programUse](20_000), issuers: sketch.NewMap[uint64, issuerUse](20_000),
 	}
 }
 
@@ -102,6 +117,28 @@ func (p *places) at(address string) *place {
 		p.byAddress.Put(key, x)
 	}
 	return x
+}
+
+// setName sets the name that a place is called by.
+func (x *place) setName(name string) {
+	if x.name == name {
+		return
+	}
+	x.name = clone(name)
+	x.domain = registered(x.name)
+	x.domainKey = sketch.Hash(x.domain)
+	x.random = isRandom(ownLabel(x.domain))
+}
+
+// domainOf is the registered domain of a place's name, nil without one.
+func (p *places) domainOf(x *place) *domain {
+	if x.domain == "" {
+		return nil
+	}
+	if d := p.domains.Get(x.domainKey); d != nil {
+		return d
+	}
+	return p.domain(x.name)
 }
 
 // domain returns a registered domain, made where it is new.
@@ -120,7 +157,7 @@ func (p *places) domain(name string) *domain {
 }
 
 // registered is the domain that somebody registered (the public suffix list); "" for an
-// address or no name. It does not allocate.
+// address or no name.
 func registered(name string) string {
 	name = strings.TrimSuffix(name, ".")
 	if name == "" || name[len(name)-1] >= '0' && name[len(name)-1] <= '9' || !strings.Contains(name, ".") {
@@ -152,8 +189,9 @@ func (p *places) program(from, to, image, name string) {
 	}
 	if x.program != base {
 		x.program = clone(base)
+		x.programKey = sketch.Hash(strings.ToLower(base))
 	}
-	key := sketch.Hash(strings.ToLower(base))
+	key := x.programKey
 	use := p.programs.Get(key)
 	if use == nil {
 		use = &programUse{Name: strings.ToLower(x.program)}
@@ -161,9 +199,9 @@ func (p *places) program(from, to, image, name string) {
 	}
 	use.users.add(host)
 	if x.name == "" && name != "" && name != "-" {
-		x.name = clone(name)
+		x.setName(name)
 	}
-	if d := p.domain(x.name); d != nil {
+	if d := p.domainOf(x); d != nil {
 		p.called(d, host)
 	}
 }
@@ -199,11 +237,9 @@ func (p *places) novelty() float64 {
 // handshake notes what a TLS handshake tells of its place.
 func (p *places) handshake(e *event.Event, from, to string) {
 	x, host := p.at(to), sketch.Hash(from)
-	if name := e.Value(event.ServerName); name != x.name {
-		x.name = clone(name)
-	}
+	x.setName(e.Value(event.ServerName))
 	x.unnamed, x.caller = x.name == "", host
-	if d := p.domain(x.name); d != nil {
+	if d := p.domainOf(x); d != nil {
 		p.called(d, host)
 	}
 	if ja4 := e.Value(event.JA4); ja4 != "" {
@@ -218,11 +254,28 @@ func (p *places) handshake(e *event.Event, from, to string) {
 		}
 		use.users.add(host)
 	}
-	x.selfSigned = strings.HasPrefix(e.Value(event.ValidationStatus), "self")
-	for _, id := range append(e.Members(event.CertChainFuids, ""), e.Value(event.CertChainFuids)) {
-		if c := p.certificates.Get(sketch.Hash(id)); c != nil && id != "" {
-			x.selfSigned, x.young = x.selfSigned || c.selfSigned, x.young || c.young
+	if issuer := e.Value(event.Issuer); issuer != "" && issuer != "-" {
+		x.issuer = sketch.Hash(issuer)
+		use := p.issuers.Get(x.issuer)
+		if use == nil {
+			use = &issuerUse{Name: clone(issuer)}
+			p.issuers.Put(x.issuer, use)
 		}
+		use.places.add(sketch.Hash(to))
+	}
+	x.selfSigned = strings.HasPrefix(e.Value(event.ValidationStatus), "self")
+	for _, id := range e.Members(event.CertChainFuids, "") {
+		p.shown(x, id)
+	}
+	if id := e.Value(event.CertChainFuids); id != "" {
+		p.shown(x, id)
+	}
+}
+
+// shown notes a certificate that a place showed, by the id of its file.
+func (p *places) shown(x *place, id string) {
+	if c := p.certificates.Get(sketch.Hash(id)); c != nil {
+		x.selfSigned, x.young = x.selfSigned || c.selfSigned, x.young || c.young
 	}
 }
 
@@ -247,72 +300,56 @@ func (p *places) certificate(e *event.Event) {
 	})
 }
 
-// context is how much a place stands out beside its rhythm, from 0 to 1, with the reasons.
-// Each hint is the share by which it is commoner with attackers' servers than elsewhere, an
-// assumption that docs/detectors.md explains.
-func (p *places) context(from, to string) (score float64, reasons []hint) {
-	x := p.at(to)
-	var hints []hint
-	add := func(weight float64, what, seen, usual string) {
-		if weight > 0 {
-			hints = append(hints, hint{weight, what, seen, usual})
+// isRandom tells a label of a name that looks drawn by lot: long, with many different letters
+// and digits.
+func isRandom(label string) bool {
+	label = strings.Trim(label, ".")
+	if len(label) < 12 || strings.Contains(label, "-") {
+		return false
+	}
+	vowels, digits := 0, 0
+	for i := range len(label) {
+		switch c := label[i] | 0x20; {
+		case c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u':
+			vowels++
+		case label[i] >= '0' && label[i] <= '9':
+			digits++
 		}
 	}
-	callers := x.callers.n
-	d := p.domain(x.name)
-	if d != nil {
-		callers = max(callers, d.callers.n)
-	}
-	seen := p.coverage()
-	switch {
-	case callers == 1:
-		add(0.5*seen, "callers", "1 host", "most places have more")
-	case callers <= 3:
-		add(0.3*seen, "callers", fmt.Sprint(callers, " hosts"), "most places have more")
-	}
-	trained := p.trained()
-	if trained && (d == nil || !d.Known) {
-		add(p.novelty(), "place", nameOr(x.name, to), "it was never called while the baseline was made")
-	}
-	if trained && d != nil && d.Known {
-		return 0, nil // it was called while the baseline was made
-	}
-	if x.caller == sketch.Hash(from) && x.ja4 != "" {
-		if use := p.clients.Get(sketch.Hash(x.ja4)); use != nil {
-			users, hosts := max(use.users.n, use.Known), p.hosts.Count()
-			if users <= 3 && float64(users) < 0.1*max(hosts, 20) {
-				add(clientWeight(x.ja4), "TLS client", x.ja4, fmt.Sprintf("%d of about %.0f hosts use it", users, max(hosts, 1)))
-			}
+	return entropy(label) > 3 && float64(vowels) < 0.25*float64(len(label)) && vowels+digits < len(label)
+}
+
+// ownLabel is the label of a registered domain that somebody chose when registering it.
+func ownLabel(domain string) string {
+	label, _, _ := strings.Cut(domain, ".")
+	return label
+}
+
+// isConversation tells a connection whose first packets go to and fro in small pieces with
+// pauses, from sizes in bytes (negative from the responder) and gaps in microseconds.
+func isConversation(sizes, gaps string) bool {
+	turns, small, pauses, n, before := 0, 0, 0, 0, 0
+	for len(sizes) > 0 {
+		var size, gap string
+		size, sizes, _ = strings.Cut(sizes, ",")
+		gap, gaps, _ = strings.Cut(gaps, ",")
+		bytes, err := strconv.Atoi(size)
+		wait, err2 := strconv.Atoi(gap)
+		if err != nil || err2 != nil {
+			return false
 		}
-	}
-	if x.program != "" {
-		if use := p.programs.Get(sketch.Hash(strings.ToLower(x.program))); use != nil {
-			if users, hosts := max(use.users.n, use.Known), p.hosts.Count(); users <= 2 && hosts >= 10 {
-				add(0.5, "program", x.program, fmt.Sprintf("%d of about %.0f hosts have it call outside", users, hosts))
-			}
+		if n++; n > 1 && (bytes < 0) != (before < 0) {
+			turns++
 		}
+		if bytes > -200 && bytes < 200 {
+			small++
+		}
+		if wait > 80_000 && wait < 10_000_000 {
+			pauses++
+		}
+		before = bytes
 	}
-	if x.selfSigned {
-		add(0.5, "certificate", "self-signed", "signed by an authority")
-	}
-	if x.young {
-		add(0.3, "certificate", "made less than a week ago", "older")
-	}
-	switch {
-	case x.caller == 0 && x.program != "":
-		// the host's report says nothing of handshakes
-	case x.caller == 0:
-		add(0.5, "TLS handshake", "none was seen", "encrypted traffic begins with one")
-	case x.unnamed:
-		add(0.3, "server name", "none", "a name")
-	case x.ja4 == "":
-		add(0.3, "TLS client", "the log does not say", "a known one")
-	}
-	none := 1.0
-	for _, h := range hints {
-		none *= 1 - h.weight
-	}
-	return 1 - none, hints
+	return n >= 32 && 2*turns >= n && 10*small >= 7*n && 4*pauses >= n
 }
 
 // clientWeight is what a rare TLS client says: little where it is a library that programs of
@@ -333,19 +370,6 @@ func (p *places) coverage() float64 {
 		return 1
 	}
 	return min(1, 1.5*p.hosts.Count()/float64(p.all))
-}
-
-// hint is a part of the context.
-type hint struct {
-	weight            float64
-	what, seen, usual string
-}
-
-func nameOr(name, otherwise string) string {
-	if name == "" {
-		return otherwise
-	}
-	return name
 }
 
 // knows tells a domain that was called while the baseline was made.

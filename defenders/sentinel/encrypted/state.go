@@ -14,6 +14,7 @@ import (
 type saved struct {
 	Domains  []string       `json:"domains"`  // registered domains that were called
 	Programs map[string]int `json:"programs"` // hosts by program
+	Issuers  map[string]int `json:"issuers"`  // places by issuer of their certificates
 	Clients  map[string]int `json:"clients"`  // hosts by JA4
 	Hosts    []savedHost    `json:"hosts"`
 	All      sketch.Level   `json:"all"`
@@ -33,7 +34,8 @@ func (d *detector) Save(w io.Writer) error {
 		}
 	})
 	d.places.clients.Each(func(_ uint64, x *clientUse) { s.Clients[x.JA4] = max(x.users.n, x.Known) })
-	s.Programs = map[string]int{}
+	s.Programs, s.Issuers = map[string]int{}, map[string]int{}
+	d.places.issuers.Each(func(_ uint64, x *issuerUse) { s.Issuers[x.Name] = max(x.places.n, x.Known) })
 	d.places.programs.Each(func(_ uint64, x *programUse) { s.Programs[x.Name] = max(x.users.n, x.Known) })
 	d.volumes.hosts.Each(func(_ uint64, x *sending) { s.Hosts = append(s.Hosts, savedHost{x.Host, x.Usual}) })
 	return json.NewEncoder(w).Encode(s)
@@ -56,6 +58,9 @@ func (d *detector) Load(r io.Reader) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Programs)) {
 		d.places.programs.Put(sketch.Hash(name), &programUse{Name: name, Known: s.Programs[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Issuers)) {
+		d.places.issuers.Put(sketch.Hash(name), &issuerUse{Name: name, Known: s.Issuers[name]})
 	}
 	for _, h := range s.Hosts {
 		d.volumes.hosts.Put(sketch.Hash(h.Host), &sending{Host: h.Host, Usual: h.Usual})

@@ -87,7 +87,7 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	}
 	// An upload to a place that all call is rarely theft; the place decides unless the
 	// volume is beyond all that was ever seen.
-	context, hints := d.places.context(from, to)
+	context := d.places.standsOut(from, to)
 	score := logistic(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic(deviation-9))
 	if d.score != nil && score >= scoreFloor {
 		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID, Time: at})
@@ -105,9 +105,7 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 		reason("deviation", fmt.Sprintf("%.1f standard deviations of the logarithm", deviation), "under 3"),
 		reason("to one place", fmt.Sprintf("%.0f %%", 100*s.top/max(1, s.sent)), nameOr(d.places.at(to).name, to)),
 	}
-	for _, h := range hints {
-		reasons = append(reasons, reason(h.what, h.seen, h.usual))
-	}
+	reasons = append(reasons, d.places.why(from, to)...)
 	report(detect.Finding{
 		RuleID: "encrypted/volume", Title: "Host Sends Out Far More Than Usual", Techniques: []string{"T1041", "T1567", "T1048"},
 		Severity: severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,
