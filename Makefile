@@ -26,10 +26,10 @@ run: build ## simulate the embedded scenarios into hemostat.db and print the tab
 	@$(BIN) run
 
 .PHONY: test
-test: ## run all tests with the race detector
+test: ## run all tests, with the race detector except for the longest
 	@$(GO) test -race -timeout 25m ./...
-	@echo "the reference policies, on every scenario (several minutes)"
-	@$(GO) test -timeout 40m -run 'ReferencePolicies|EveryCommandOfTheDocumentation' ./scenarios/trial ./cmd/hemostat
+	@echo "whole trials and commands without the race detector, with the reference policies on every scenario (several minutes)"
+	@$(GO) test -timeout 40m ./scenarios/trial ./cmd/hemostat
 
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md

@@ -50,6 +50,9 @@ func replayed(t *testing.T, dir string, args ...string) (alerts []shortAlert, re
 // TestCasesAfterPublicReports tries the small inputs after public reports of readers that
 // failed in silence.
 func TestCasesAfterPublicReports(t *testing.T) {
+	if raceEnabled {
+		t.Skip("run without the race detector, as make test does")
+	}
 	root, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "data", "cases"))
 	require.NoError(t, err)
 	if _, err := os.Stat(root); err != nil {

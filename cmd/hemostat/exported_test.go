@@ -19,6 +19,9 @@ import (
 // also when its type is, or another of its block, since a set of values is declared whole;
 // a method also when an interface asks for it.
 func TestExportedNamesAreUsed(t *testing.T) {
+	if raceEnabled {
+		t.Skip("run without the race detector, as make test does")
+	}
 	loaded, err := packages.Load(&packages.Config{
 		Dir:   "../..",
 		Tests: true,

@@ -30,10 +30,20 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// racingScripts are those whose commands do something at once on several goroutines.
+var racingScripts = []string{"run", "gate", "replay", "plugin", "detectors", "fingerprint", "usage"}
+
 // TestCommands runs the scripts of testdata against the command itself.
 func TestCommands(t *testing.T) {
+	scripts := testscript.Params{Dir: "testdata"}
+	if raceEnabled { // the others run without the race detector, as make test does
+		scripts.Dir = ""
+		for _, name := range racingScripts {
+			scripts.Files = append(scripts.Files, filepath.Join("testdata", name+".txt"))
+		}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: scripts.Dir, Files: scripts.Files,
 		Setup: func(env *testscript.Env) error {
 			rules, err := filepath.Abs("../../defenders/sentinel/rules")
 			env.Setenv("EMBEDDED_RULES", rules)

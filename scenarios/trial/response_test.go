@@ -92,6 +92,7 @@ func waits(trials []*record.Trial) (mean time.Duration, n int) {
 }
 
 func TestNightsAndFloodsDelayApprovals(t *testing.T) {
+	skipWithRaceDetector(t)
 	patient := []scenarios.Setting{{Path: "hotl.decision", Value: "30s"}}
 	day, n := waits(trialsOf(t, "lateral-movement-loud", "default", slices.Concat(patient, []scenarios.Setting{{Path: "background.start", Value: "Wed 13:00"}}), 5, 3))
 	require.Positive(t, n)
@@ -123,6 +124,7 @@ level: medium
 // A denied, a timed-out, an escalated and a wrongly approved request each leave a
 // row, a line of the audit and a count of their own.
 func TestEachOutcomeOfARequestLeavesItsTraces(t *testing.T) {
+	skipWithRaceDetector(t)
 	seen := map[string]bool{}
 	for index := range 8 {
 		registry := &batch.MetricSum{}
@@ -188,6 +190,7 @@ func counter(t *testing.T, r *batch.MetricSum, name, labels string) float64 {
 
 // The stake follows from world and scenario alone, and exists without an attack.
 func TestTheStakeDependsOnNoTrialAndNoVariant(t *testing.T) {
+	skipWithRaceDetector(t)
 	one := trialsOf(t, "ssh-brute-force-loud", "default", nil, 1, 2)
 	other := trialsOf(t, "ssh-brute-force-loud", "isolate_all", nil, 1, 2)
 	require.Equal(t, one[0].Stake, other[0].Stake)

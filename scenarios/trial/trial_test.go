@@ -32,6 +32,15 @@ func trialOf(t testing.TB, s *scenarios.Scenario, v *defence.Variant, seed uint6
 	return r
 }
 
+// skipWithRaceDetector leaves a test of many trials, each on one goroutine, to the run
+// without the race detector that make test makes too.
+func skipWithRaceDetector(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("many trials, each on one goroutine: run without the race detector, as make test does")
+	}
+}
+
 func TestEqualSeedsGiveEqualTrials(t *testing.T) {
 	for _, name := range scenarios.EmbeddedNames() {
 		quick := scenarios.Setting{Path: "background.rate", Value: "0.05"}
@@ -59,6 +68,7 @@ func TestTheDigestCoversTheRowsAndNotTheCost(t *testing.T) {
 // Two variants of one trial face the same day until the defence first does
 // something: the same attacker takes the same steps and the same alerts rise.
 func TestVariantsShareTheDayUntilTheyAct(t *testing.T) {
+	skipWithRaceDetector(t)
 	s, v := ready(t, "lateral-movement")
 	_, idle := ready(t, "lateral-movement", scenarios.Setting{Path: "playbooks", Value: "none"}, scenarios.Setting{Path: "cascade.off", Value: "true"}, scenarios.Setting{Path: "detectors", Value: "[sigma]"})
 	shared := 0
@@ -85,6 +95,7 @@ func TestVariantsShareTheDayUntilTheyAct(t *testing.T) {
 }
 
 func TestWithoutPlaybooksNothingIsContained(t *testing.T) {
+	skipWithRaceDetector(t)
 	s, v := ready(t, "ssh-brute-force")
 	_, idle := ready(t, "ssh-brute-force", scenarios.Setting{Path: "playbooks", Value: "none"}, scenarios.Setting{Path: "cascade.off", Value: "true"}, scenarios.Setting{Path: "detectors", Value: "[sigma]"})
 	contained, reached, idleReached := 0, 0, 0
@@ -107,6 +118,7 @@ func TestWithoutPlaybooksNothingIsContained(t *testing.T) {
 }
 
 func TestIsolatingEverythingScoresBelowTheShippedPlaybooks(t *testing.T) {
+	skipWithRaceDetector(t)
 	dir := t.TempDir()
 	write(t, dir, "books/all.yaml", `schema: hemostat.playbook/v1
 id: isolate_all
