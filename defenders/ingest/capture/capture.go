@@ -169,7 +169,11 @@ func (r *reader) packet(data []byte, info gopacket.CaptureInfo, link layers.Link
 func (r *reader) segment(at time.Duration, t *layers.TCP) {
 	from := netip.AddrPortFrom(r.decoder.source, uint16(t.SrcPort))
 	to := netip.AddrPortFrom(r.decoder.destination, uint16(t.DstPort))
-	c, side := r.table.find(at, from, to, false, t.SYN && !t.ACK)
+	var syn opening
+	if t.SYN && !t.ACK {
+		syn = &t.Seq
+	}
+	c, side := r.table.find(at, from, to, false, syn)
 	if c.Packets == [2]uint64{} && t.SYN && t.ACK { // the answer was captured and the question not
 		c.Ends[0], c.Ends[1] = to, from
 		side = 1
@@ -243,7 +247,7 @@ func (r *reader) report(c *Connection) {
 func (r *reader) datagram(at time.Duration, u *layers.UDP) {
 	from := netip.AddrPortFrom(r.decoder.source, uint16(u.SrcPort))
 	to := netip.AddrPortFrom(r.decoder.destination, uint16(u.DstPort))
-	c, side := r.table.find(at, from, to, true, false)
+	c, side := r.table.find(at, from, to, true, nil)
 	r.count(c, side, at, len(u.Payload))
 	switch {
 	case len(u.Payload) == 0 || c.reported:

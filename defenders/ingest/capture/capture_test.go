@@ -152,6 +152,15 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: layers.EthernetTypeERSPAN, SeqPresent: true},
 				&layers.ERSPANII{Version: 1}, payload(inner))
 		}},
+		"ERSPAN of type I": {layers.LinkTypeEthernet, func(f *file) {
+			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: layers.EthernetTypeERSPAN}, payload(inner))
+		}},
+		"ERSPAN of type III": {layers.LinkTypeEthernet, func(f *file) {
+			header := make([]byte, 20)
+			header[0], header[11] = 0x20, 1
+			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: typeERSPANIII}, payload(slices.Concat(header, inner)))
+		}},
+		"Cisco HDLC": {layers.LinkTypeC_HDLC, func(f *file) { f.raw(slices.Concat([]byte{0x0f, 0, 8, 0}, innerIP)) }},
 		"VXLAN": {layers.LinkTypeEthernet, func(f *file) {
 			f.packet(macs, ip4(layers.IPProtocolUDP), udp(4789), &layers.VXLAN{ValidIDFlag: true, VNI: 5}, payload(inner))
 		}},
@@ -204,6 +213,22 @@ func TestWhatIsNoTunnelBelowATunnelsPortIsADatagram(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	require.Equal(t, 1, summary.Connections)
+}
+
+// TestAPortThatIsUsedAgain: a SYN with another number is another connection.
+func TestAPortThatIsUsedAgain(t *testing.T) {
+	hello := clientHello(t)
+	f := newFile(t, layers.LinkTypeRaw)
+	for _, first := range []uint32{100, 70_000} {
+		syn := tcp(first)
+		syn.SYN, syn.ACK = true, false
+		f.packet(ip4(layers.IPProtocolTCP), syn)
+		f.packet(ip4(layers.IPProtocolTCP), syn) // sent again
+		f.packet(ip4(layers.IPProtocolTCP), tcp(first+1), payload(hello))
+	}
+	found, summary := f.read()
+	require.Len(t, found, 2)
+	require.Equal(t, 2, summary.Connections)
 }
 
 func TestFaultyCapturesAreCountedAndEnd(t *testing.T) {

@@ -37,6 +37,7 @@ type Connection struct {
 	questions  map[uint16]question
 
 	key            connectionKey
+	initial        uint32 // sequence number of the originator's SYN
 	closed         bool
 	reported       bool // as a TLS connection
 	previous, next *Connection
@@ -149,12 +150,16 @@ func newTable(limits Limits, closed func(*Connection)) *table {
 	return t
 }
 
+// opening is the sequence number of a SYN, nil for other packets.
+type opening *uint32
+
 // find returns the connection of a packet and the side that sent it; it is made when it is
-// new. A SYN after the end begins another connection.
-func (t *table) find(at time.Duration, from, to netip.AddrPort, udp, opening bool) (c *Connection, side int) {
+// new. A SYN after the end begins another connection, and so does one with another number
+// while the old one was not seen to end.
+func (t *table) find(at time.Duration, from, to netip.AddrPort, udp bool, syn opening) (c *Connection, side int) {
 	key, _ := keyOf(from, to, udp)
 	c = t.byKey[key]
-	if c != nil && opening && c.closed {
+	if c != nil && syn != nil && (c.closed || c.flags[0].syn && c.initial != *syn && c.Ends[0] == from) {
 		t.end(c)
 		c = nil
 	}
@@ -166,6 +171,9 @@ func (t *table) find(at time.Duration, from, to netip.AddrPort, udp, opening boo
 		c = &Connection{UDP: udp, Ends: [2]netip.AddrPort{from, to}, Start: at, key: key}
 		c.client[0].wanted, c.client[1].wanted = typeClientHello, typeClientHello
 		c.server.wanted = typeServerHello
+		if syn != nil {
+			c.initial = *syn
+		}
 		t.byKey[key] = c
 	} else {
 		c.unlink()

@@ -19,6 +19,7 @@ type decoder struct {
 	ip4       layers.IPv4
 	ip6       layers.IPv6
 	fragment6 layers.IPv6Fragment
+	gre       layers.GRE
 	tcp       layers.TCP
 	udp       layers.UDP
 
@@ -37,7 +38,7 @@ type decoder struct {
 func decodingLayers() []gopacket.DecodingLayer {
 	return []gopacket.DecodingLayer{
 		&layers.Ethernet{}, &layers.Dot1Q{}, &layers.Loopback{},
-		&layers.LinuxSLL{}, &layers.LinuxSLL2{}, &layers.GRE{}, &layers.ERSPANII{}, &layers.VXLAN{}, &layers.Geneve{},
+		&layers.LinuxSLL{}, &layers.LinuxSLL2{}, &layers.ERSPANII{}, &layers.VXLAN{}, &layers.Geneve{},
 		&layers.GTPv1U{}, &layers.IPv6ExtensionSkipper{}, &layers.RadioTap{}, &layers.PrismHeader{}, &layers.Dot11{},
 		&layers.Dot11Data{}, &layers.Dot11DataQOSData{}, &layers.LLC{}, &layers.SNAP{}, &layers.PFLog{},
 		&layers.EtherIP{},
@@ -47,7 +48,7 @@ func decodingLayers() []gopacket.DecodingLayer {
 func newDecoder() *decoder {
 	d := &decoder{decoders: map[gopacket.LayerType]gopacket.DecodingLayer{}}
 	d.forgetFragments()
-	for _, l := range append(decodingLayers(), &d.ip4, &d.ip6, &d.fragment6, &d.tcp, &d.udp) {
+	for _, l := range append(decodingLayers(), &d.ip4, &d.ip6, &d.fragment6, &d.gre, &d.tcp, &d.udp) {
 		for _, kind := range l.CanDecode().LayerTypes() {
 			d.decoders[kind] = l
 		}
@@ -68,6 +69,11 @@ func firstLayer(link layers.LinkType, data []byte) (gopacket.LayerType, error) {
 		return layers.LayerTypeLinuxSLL, nil
 	case layers.LinkTypeLinuxSLL2:
 		return layers.LayerTypeLinuxSLL2, nil
+	case layers.LinkTypeC_HDLC:
+		if len(data) > 4 && data[2] == 0x08 && data[3] == 0 || len(data) > 4 && data[2] == 0x86 && data[3] == 0xdd {
+			return layerTypeHDLC, nil
+		}
+		return gopacket.LayerTypeZero, errNoIP
 	case layers.LinkTypePPP, layers.LinkTypePPP_HDLC:
 		return layers.LayerTypePPP, nil
 	case layers.LinkTypeIEEE802_11:
@@ -81,6 +87,9 @@ func firstLayer(link layers.LinkType, data []byte) (gopacket.LayerType, error) {
 	}
 	return gopacket.LayerTypeZero, fmt.Errorf("packets of link type %d are not read", link)
 }
+
+// layerTypeHDLC stands for Cisco's framing, which is four bytes before IP.
+const layerTypeHDLC = gopacket.LayerType(-1)
 
 func ipLayer(data []byte) gopacket.LayerType {
 	if len(data) > 0 && data[0]>>4 == 6 {
@@ -158,6 +167,8 @@ func (d *decoder) descend(at time.Time, kind gopacket.LayerType, data []byte) (g
 			d.source, d.destination, d.wire = address(d.ip6.SrcIP), address(d.ip6.DstIP), len(d.ip6.Contents)+len(data)
 		case &d.fragment6:
 			data, kind, err = d.joinIPv6()
+		case &d.gre:
+			data, kind = d.mirrored(data, kind)
 		case &d.tcp:
 			d.isTCP = true
 			return kind, data, nil
@@ -172,6 +183,26 @@ func (d *decoder) descend(at time.Time, kind gopacket.LayerType, data []byte) (g
 	return kind, data, errPacket
 }
 
+// typeERSPANIII is the protocol of ERSPAN of type III within GRE.
+const typeERSPANIII = 0x22eb
+
+// mirrored passes over the headers of mirrored packets that gopacket does not know: ERSPAN of
+// type I has none, that of type III twelve bytes and maybe eight more
+// (draft-foschiano-erspan-03).
+func (d *decoder) mirrored(data []byte, kind gopacket.LayerType) ([]byte, gopacket.LayerType) {
+	switch {
+	case d.gre.Protocol == layers.EthernetTypeERSPAN && !d.gre.SeqPresent:
+		return data, layers.LayerTypeEthernet
+	case d.gre.Protocol == typeERSPANIII && len(data) > 20:
+		size := 12
+		if data[11]&1 != 0 {
+			size = 20
+		}
+		return data[size:], layers.LayerTypeEthernet
+	}
+	return data, kind
+}
+
 // skipHeader passes over the headers that gopacket decodes for whole packets only: MPLS
 // (RFC 3032), PPP over Ethernet (RFC 2516) and PPP (RFC 1661).
 func skipHeader(kind gopacket.LayerType, data []byte) (next gopacket.LayerType, rest []byte, ok bool) {
@@ -180,6 +211,8 @@ func skipHeader(kind gopacket.LayerType, data []byte) (next gopacket.LayerType, 
 		if data[2]&1 == 0 { // not the bottom of the stack
 			return kind, data[4:], true
 		}
+		return ipLayer(data[4:]), data[4:], true
+	case kind == layerTypeHDLC:
 		return ipLayer(data[4:]), data[4:], true
 	case kind == layers.LayerTypePPPoE && len(data) > 6:
 		return layers.LayerTypePPP, data[6:], true

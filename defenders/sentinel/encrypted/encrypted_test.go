@@ -108,7 +108,7 @@ func (t *traffic) beacon(from string, every time.Duration, jitter float64, calls
 // TestABeaconAmongOrdinaryHosts is the target: 60 s with 30 % jitter among 200 hosts with
 // their pollers is found within 25 intervals, with at most one false beacon a day.
 func TestABeaconAmongOrdinaryHosts(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(3) {
 		x := newTraffic(100 + seed)
 		x.ordinary(200, 24*time.Hour)
 		calls := x.beacon(host(17), time.Minute, 0.3, 60, 9*time.Hour, goJA4, "validation_status", "self signed certificate")
@@ -170,7 +170,7 @@ func TestWhatABaselineAdds(t *testing.T) {
 // TestJitterAndSharedPlaces measures what docs/detectors.md says of what is lost.
 func TestJitterAndSharedPlaces(t *testing.T) {
 	found := func(every time.Duration, jitter float64, shared bool) (n int) {
-		for seed := range uint64(20) {
+		for seed := range uint64(10) {
 			x := newTraffic(500 + seed)
 			x.ordinary(40, 4*time.Hour)
 			x.beacon(host(3), every, jitter, 200, time.Hour, goJA4, "validation_status", "self signed certificate")
@@ -190,10 +190,10 @@ func TestJitterAndSharedPlaces(t *testing.T) {
 		}
 		return n
 	}
-	require.Equal(t, 20, found(time.Minute, 0, false))
-	require.Equal(t, 20, found(time.Minute, 0.5, false))
+	require.Equal(t, 10, found(time.Minute, 0, false))
+	require.Equal(t, 10, found(time.Minute, 0.5, false))
 	wide := found(time.Minute, 0.9, false)
-	t.Logf("at 90 %% jitter %d of 20 are found", wide)
+	t.Logf("at 90 %% jitter %d of 10 are found", wide)
 	require.Zero(t, found(time.Minute, 0.3, true), "a place that everybody calls is never a beacon's")
 }
 
