@@ -117,9 +117,9 @@ func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 		if bits > 0 {
 			w.add(part{relation: r, bits: bits, event: e.ID, value: value}, e, d)
 		}
-		if r.chain {
+		if r.chain != nil {
 			if bits := d.chains.surprise(entity.key, value); bits > 0 {
-				w.add(part{relation: chainRelation, bits: bits, event: e.ID, value: value}, e, d)
+				w.add(part{relation: r.chain, bits: bits, event: e.ID, value: value}, e, d)
 			}
 		}
 		d.judge(w, e.ID, e.Time, e, report)

@@ -29,8 +29,8 @@ type relation struct {
 	forms     []form // of each
 	technique string // of a finding that this is the largest part of
 	count     bool
-	distinct  bool // of a count: each value counts once
-	chain     bool // the values follow each other in a way
+	distinct  bool      // of a count: each value counts once
+	chain     *relation // the values follow each other in a way, which is this part; nil for not
 	only      func(e *event.Event) bool
 }
 
@@ -83,7 +83,7 @@ var table = func() map[kindOf][]*relation {
 		}
 	}
 	process := []kindOf{{"sysmon", "process_creation"}, {"auditd", "process_creation"}}
-	say(relation{name: "program", entity: hosts, fields: refs("Image"), forms: []form{path}, technique: "T1204.002", chain: true}, process...)
+	say(relation{name: "program", entity: hosts, fields: refs("Image"), forms: []form{path}, technique: "T1204.002", chain: programChain}, process...)
 	say(relation{
 		name: "program and its parent", entity: hosts, fields: refs("ParentImage", "Image"), forms: []form{base, base}, technique: "T1059",
 	}, process...)
@@ -96,7 +96,7 @@ var table = func() map[kindOf][]*relation {
 	logon := kindOf{"security", "4624"}
 	say(relation{
 		name: "host logged on to", entity: accounts, fields: refs("Computer", "LogonType"), forms: []form{plain, plain},
-		technique: "T1078", only: byPerson,
+		technique: "T1078", only: byPerson, chain: logonChain,
 	}, logon)
 	say(relation{
 		name: "place that is logged on from", entity: hosts, fields: refs("IpAddress", "LogonType"), forms: []form{plain, plain},
@@ -194,9 +194,10 @@ func kindsOf(service string, ids ...string) (out []kindOf) {
 	return out
 }
 
-// chainRelation, hourRelation and wholeRelation are the parts that come of no event alone.
+// The parts that come of no event alone.
 var (
-	chainRelation = &relation{number: featureCount, name: "programs one after the other", technique: "T1059"}
+	programChain  = &relation{number: featureCount, name: "programs one after the other", technique: "T1059"}
+	logonChain    = &relation{number: featureCount + 3, name: "hosts logged on to one after the other", technique: "T1021"}
 	hourRelation  = &relation{number: featureCount + 1, name: "hour of the day", technique: "T1078"}
 	wholeRelation = &relation{number: featureCount + 2, name: "all that it does together", technique: "T1059"}
 )

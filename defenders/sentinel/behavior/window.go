@@ -172,9 +172,12 @@ func (d *detector) explain(p part, w *window, e *event.Event) part {
 		return p
 	}
 	p.text = strings.Clone(p.relation.text(e))
-	if p.relation == chainRelation {
+	if p.relation == programChain || p.relation == logonChain {
 		p.text = strings.Clone(e.Value(event.Image))
-		p.expected = "what ran before it is followed by others"
+		if p.relation == logonChain {
+			p.text = strings.Clone(e.Value(event.Computer))
+		}
+		p.expected = "what came before it is followed by others"
 		return p
 	}
 	byPeers, peers, byAll, rate := d.novelty.about(p.relation, w.entity, p.value)
