@@ -95,7 +95,8 @@ attack caused and was not reported one in twenty is kept, with a weight of 20.`,
 			defer d.Close()
 			return exportTo(c, output, func(w io.Writer) error {
 				out := csv.NewWriter(w)
-				head := []string{"scenario", "variant", "seed", "trial_index", "detector", "question", "entity", "time", "score", "reported", "weight", "attack", "step"}
+				head := []string{"scenario", "variant", "seed", "trial_index", "detector", "question", "entity", "time", "score",
+					"reported", "weight", "attack", "step"}
 				if err := out.Write(head); err != nil {
 					return err
 				}
@@ -103,9 +104,12 @@ attack caused and was not reported one in twenty is kept, with a weight of 20.`,
 					for i := range o.Scores {
 						s := &o.Scores[i]
 						err := out.Write([]string{
-							render.CSVCell(o.Scenario), render.CSVCell(o.Variant), strconv.FormatUint(o.Seed, 10), strconv.Itoa(o.Index), render.CSVCell(s.Detector),
-							s.Question, render.CSVCell(s.Entity), strconv.FormatInt(s.Time, 10), strconv.FormatFloat(s.Score, 'g', -1, 64),
-							strconv.FormatBool(s.Reported), strconv.FormatFloat(s.Weight, 'g', -1, 64), strconv.Itoa(s.Attack), strconv.Itoa(s.Step),
+							render.CSVCell(o.Scenario), render.CSVCell(o.Variant), strconv.FormatUint(o.Seed, 10), strconv.Itoa(o.Index),
+							render.CSVCell(s.Detector),
+							s.Question, render.CSVCell(s.Entity), strconv.FormatInt(s.Time, 10),
+							strconv.FormatFloat(s.Score, 'g', -1, 64),
+							strconv.FormatBool(s.Reported), strconv.FormatFloat(s.Weight, 'g', -1, 64), strconv.Itoa(s.Attack),
+							strconv.Itoa(s.Step),
 						})
 						if err != nil {
 							return err

@@ -43,7 +43,8 @@ which permits research and internal use.`,
 				}
 			}
 			if summary.Malformed > 0 {
-				fmt.Fprintf(errOut, "%s could not be read\n", plural(summary.Malformed, "handshake message", "handshake messages"))
+				fmt.Fprintf(errOut, "%s could not be read\n",
+					plural(summary.Malformed, "handshake message", "handshake messages"))
 			}
 			for _, name := range passedOver {
 				fmt.Fprintf(errOut, "passed over, as it is no capture: %s\n", safe(name))
@@ -81,8 +82,9 @@ func fingerprintLine(c *capture.Connection) any {
 		Time: time.Unix(0, int64(c.HelloAt)).UTC().Format(time.RFC3339Nano),
 		Src:  c.Client().Addr().String(), Dst: c.Server().Addr().String(),
 		SrcPort: strconv.Itoa(int(c.Client().Port())), DstPort: strconv.Itoa(int(c.Server().Port())),
-		Transport: map[fingerprint.Transport]string{fingerprint.TCP: "tcp", fingerprint.QUIC: "quic", fingerprint.DTLS: "dtls"}[h.Transport],
-		SNI:       h.ServerName, ALPN: orEmpty(h.ALPN), JA3: h.JA3(), JA3Text: h.JA3Text(), JA4: h.JA4(), JA4Raw: h.JA4Raw(),
+		Transport: map[fingerprint.Transport]string{fingerprint.TCP: "tcp", fingerprint.QUIC: "quic",
+			fingerprint.DTLS: "dtls"}[h.Transport],
+		SNI: h.ServerName, ALPN: orEmpty(h.ALPN), JA3: h.JA3(), JA3Text: h.JA3Text(), JA4: h.JA4(), JA4Raw: h.JA4Raw(),
 		JA4Orig: h.JA4Original(), JA4OrigRaw: h.JA4OriginalRaw(),
 	}
 	if s := c.ServerHello; s != nil {

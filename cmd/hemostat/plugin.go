@@ -64,7 +64,8 @@ word in quotes. Exit code 1 when a check fails.`,
 				}
 				t.Render()
 				if result.PerSecond > 0 {
-					fmt.Fprintf(out, "%s %s: %d events, %s, %.0f events a second\n", safe(result.Ready.Name), safe(result.Ready.Version),
+					fmt.Fprintf(out, "%s %s: %d events, %s, %.0f events a second\n", safe(result.Ready.Name),
+						safe(result.Ready.Version),
 						result.Events, plural(result.Alerts, "alert", "alerts"), result.PerSecond)
 				}
 			}
@@ -99,7 +100,8 @@ func sampleEvents() ([]*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := scenarios.Load("lateral-movement-loud", []scenarios.Setting{{Path: "background.rate", Value: "0.05"}, {Path: "horizon", Value: "2h"}})
+	s, err := scenarios.Load("lateral-movement-loud",
+		[]scenarios.Setting{{Path: "background.rate", Value: "0.05"}, {Path: "horizon", Value: "2h"}})
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,8 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 		nil,
 		"variant `FILE`, or one that comes with the program: default, noop, isolate_all, oracle, capture_and_cut; may be repeated",
 	)
-	f.BoolVar(&o.leaveOneOut, "leave-one-out", false, "also run each variant without each of its detectors in turn, for compare --by-detector")
+	f.BoolVar(&o.leaveOneOut, "leave-one-out", false,
+		"also run each variant without each of its detectors in turn, for compare --by-detector")
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")
 	f.StringArrayVar(&o.sweep, "sweep", nil, "go through values: `PATH=A,B,C`; may be repeated")

@@ -60,7 +60,8 @@ func readPCAP(ctx context.Context, name string, in *bufio.Reader, out *output) e
 
 // ReadCaptures reads captures without making events of them. Names are as for Read; what
 // is no capture is a fault where it was named itself, and passed over elsewhere.
-func ReadCaptures(ctx context.Context, names []string, h capture.Handler) (total capture.Summary, passedOver []string, err error) {
+func ReadCaptures(ctx context.Context, names []string, h capture.Handler) (total capture.Summary,
+	passedOver []string, err error) {
 	var f found
 	defer f.close()
 	for _, name := range names {
@@ -313,7 +314,8 @@ func parseLoosely(der []byte) (*x509.Certificate, error) {
 	}
 	s := &outer.Signed
 	x := &x509.Certificate{
-		Raw: der, Version: s.Version + 1, SerialNumber: s.Serial, NotBefore: s.Validity.NotBefore, NotAfter: s.Validity.NotAfter,
+		Raw: der, Version: s.Version + 1, SerialNumber: s.Serial, NotBefore: s.Validity.NotBefore,
+		NotAfter:  s.Validity.NotAfter,
 		RawIssuer: s.Issuer.FullBytes, RawSubject: s.Subject.FullBytes,
 	}
 	for _, name := range []struct {
@@ -330,7 +332,8 @@ func parseLoosely(der []byte) (*x509.Certificate, error) {
 }
 
 func isSelfSigned(x *x509.Certificate) bool {
-	return bytes.Equal(x.RawSubject, x.RawIssuer) && x.CheckSignature(x.SignatureAlgorithm, x.RawTBSCertificate, x.Signature) == nil
+	return bytes.Equal(x.RawSubject, x.RawIssuer) && x.CheckSignature(x.SignatureAlgorithm, x.RawTBSCertificate,
+		x.Signature) == nil
 }
 
 func fileIDs(c *capture.Connection) []string {

@@ -187,8 +187,9 @@ func (d *detector) finding(a *rawAlert) (detect.Finding, error) {
 		rule = a.Title
 	}
 	f := detect.Finding{
-		RuleID: d.pool.config.Name + "/" + rule, Title: a.Title, Techniques: a.techniques(), Severity: level, Confidence: *a.Confidence,
-		Evidence: append(append([]uint64{}, a.Events...), *a.EventID), Reasons: a.Reasons,
+		RuleID: d.pool.config.Name + "/" + rule, Title: a.Title, Techniques: a.techniques(), Severity: level,
+		Confidence: *a.Confidence,
+		Evidence:   append(append([]uint64{}, a.Events...), *a.EventID), Reasons: a.Reasons,
 	}
 	e := d.find(*a.EventID)
 	if e == nil && a.Host == "" && a.User == "" && a.SourceIP == "" {
@@ -206,7 +207,8 @@ func (d *detector) finding(a *rawAlert) (detect.Finding, error) {
 		to   *string
 		from string
 	}{
-		{&entities.Host, a.Host}, {&entities.User, a.User}, {&entities.SourceIP, a.SourceIP}, {&entities.Destination, a.Destination},
+		{&entities.Host, a.Host}, {&entities.User, a.User}, {&entities.SourceIP, a.SourceIP},
+		{&entities.Destination, a.Destination},
 		{&entities.Domain, a.Domain},
 	} {
 		if x.from != "" {

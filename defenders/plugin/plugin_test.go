@@ -149,7 +149,8 @@ func misbehave(how string, seq uint64) {
 
 // pool starts the test's binary as a plug-in.
 func pool(t *testing.T, how string) *Pool {
-	c := Config{Name: "tested", Command: []string{os.Args[0], "plug-in", how}, Start: 5 * time.Second, Answer: 5 * time.Second, Batch: Batch{Events: 2}}
+	c := Config{Name: "tested", Command: []string{os.Args[0], "plug-in", how}, Start: 5 * time.Second,
+		Answer: 5 * time.Second, Batch: Batch{Events: 2}}
 	switch how {
 	case "silent":
 		c.Start = 300 * time.Millisecond
@@ -171,7 +172,8 @@ func tell(p *Pool, events int) (found []detect.Finding, err error) {
 	}
 	report := func(f detect.Finding) { found = append(found, f) }
 	for i := range events {
-		e := &event.Event{ID: uint64(i + 1), Time: time.Duration(i) * time.Second, Host: "pc" + strconv.Itoa(i), Source: event.LogSource{Service: "sshd"}}
+		e := &event.Event{ID: uint64(i + 1), Time: time.Duration(i) * time.Second, Host: "pc" + strconv.Itoa(i),
+			Source: event.LogSource{Service: "sshd"}}
 		e.SetName("bad", "yes")
 		e.SetName("padding", strings.Repeat("x", 100_000))
 		if err := d.Inspect(e.Time, e, report); err != nil {
@@ -325,7 +327,8 @@ func TestConformance(t *testing.T) {
 	result := TryConformance(pool(t, "well").config, events)
 	require.True(t, result.OK(), "%+v", result)
 	require.Equal(t, 10, result.Alerts)
-	for how, want := range map[string]string{"remembering": "answers the same trial alike", "garbage": "answers each batch of a trial", "nameless": "answers hello with ready"} {
+	for how, want := range map[string]string{"remembering": "answers the same trial alike",
+		"garbage": "answers each batch of a trial", "nameless": "answers hello with ready"} {
 		result := TryConformance(pool(t, how).config, events)
 		last := result.Checks[len(result.Checks)-1]
 		require.Equal(t, want, last.Name)

@@ -205,8 +205,9 @@ func (s *Sentinel) End(now time.Duration) ([]Raised, error) {
 // raise makes an alert of a finding, unless it duplicates a recent one.
 func (s *Sentinel) raise(f detect.Finding) {
 	a := alert.Alert{
-		Raised: s.done + f.Delay, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title, Techniques: attack.CurrentAll(f.Techniques),
-		Severity: f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Reasons: f.Reasons,
+		Raised: s.done + f.Delay, EventTime: f.EventTime, Detector: s.current.Name, RuleID: f.RuleID, Title: f.Title,
+		Techniques: attack.CurrentAll(f.Techniques),
+		Severity:   f.Severity, Confidence: f.Confidence, Evidence: f.Evidence, Reasons: f.Reasons,
 	}
 	if f.Entities != nil {
 		a.Entities = *f.Entities

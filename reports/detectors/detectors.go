@@ -287,7 +287,8 @@ func (a *gathered) detector(name string, trials int) Detector {
 		return stats.Ratio(x, y, alpha)
 	}
 	d := Detector{
-		Name: name, Version: a.version, Alerts: a.alerts, False: a.false_, AttacksAlone: a.attacksAlone, StepsAlone: a.stepsAlone,
+		Name: name, Version: a.version, Alerts: a.alerts, False: a.false_, AttacksAlone: a.attacksAlone,
+		StepsAlone:   a.stepsAlone,
 		Precision:    share(func(c counts) float64 { return c.true_ }, func(c counts) float64 { return c.alerts }),
 		AttacksFound: share(func(c counts) float64 { return c.attacksFound }, func(c counts) float64 { return c.attacks }),
 		StepsFound:   share(func(c counts) float64 { return c.stepsFound }, func(c counts) float64 { return c.steps }),
@@ -330,7 +331,8 @@ func curvesOf(detector string, all []scored, r *Result) []Curve {
 		list := by[question]
 		slices.SortStableFunc(list, func(a, b scored) int { return -cmp.Compare(a.Score.Score, b.Score.Score) })
 		c := Curve{Detector: detector, Question: question}
-		hostile, scores, weights, clusters := make([]bool, len(list)), make([]float64, len(list)), make([]float64, len(list)), make([]int, len(list))
+		hostile, scores, weights, clusters := make([]bool, len(list)), make([]float64, len(list)), make([]float64,
+			len(list)), make([]int, len(list))
 		steps := map[dayStep]bool{}
 		for i, s := range list {
 			hostile[i], scores[i], weights[i], clusters[i] = s.Attack != 0, s.Score.Score, s.Weight, s.trial
@@ -341,7 +343,8 @@ func curvesOf(detector string, all []scored, r *Result) []Curve {
 				c.Quiet += s.Weight
 			}
 			if i+1 == len(list) || list[i+1].Score.Score != s.Score.Score {
-				c.Points = append(c.Points, CurvePoint{s.Score.Score, float64(len(steps)) / max(1, float64(r.Steps)), c.Quiet / max(r.Days, 1e-9)})
+				c.Points = append(c.Points, CurvePoint{s.Score.Score, float64(len(steps)) / max(1, float64(r.Steps)),
+					c.Quiet / max(r.Days, 1e-9)})
 			}
 		}
 		c.Points = thin(c.Points)

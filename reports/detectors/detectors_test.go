@@ -18,7 +18,8 @@ func at(d time.Duration) record.Time { return record.At(d) }
 // trial has one attack of two steps; rules find the first, behaviour both, and a false alarm.
 func trial(index int, withBehaviour bool) Trial {
 	t := &record.Trial{
-		Scenario: "s", Index: index, Status: "ok", Horizon: int64(24 * time.Hour), EventsTotal: 1000, AlertsFalse: 1, Detected: true, Score: 80,
+		Scenario: "s", Index: index, Status: "ok", Horizon: int64(24 * time.Hour), EventsTotal: 1000, AlertsFalse: 1,
+		Detected: true, Score: 80,
 		Attacks: []record.Attack{{Attack: 1, FirstEvent: at(time.Hour)}},
 		Steps: []record.Step{
 			{Attack: 1, Step: 1, Technique: "T1078", Succeeded: true, Detected: at(2 * time.Hour)},
@@ -29,13 +30,15 @@ func trial(index int, withBehaviour bool) Trial {
 			{Detector: "sigma", Time: int64(2 * time.Hour), Attack: 1, Step: 1},
 			{Detector: "sigma", Time: int64(3 * time.Hour)},
 		},
-		Cost: []record.Cost{{WallNS: 5e9}, {Detector: "sigma", Version: "1", DetectorWallNS: 2e6}, {Detector: "behavior", Version: "1", DetectorWallNS: 4e6}},
+		Cost: []record.Cost{{WallNS: 5e9}, {Detector: "sigma", Version: "1", DetectorWallNS: 2e6},
+			{Detector: "behavior", Version: "1", DetectorWallNS: 4e6}},
 	}
 	if withBehaviour {
 		t.Score = 90
 		t.Steps[1].Detected = at(3 * time.Hour)
 		t.Alerts = append(t.Alerts, record.Alert{
-			Detector: "behavior", Time: int64(3 * time.Hour), Attack: 1, Step: 2, Steps: []record.StepRef{{Attack: 1, Step: 1}, {Attack: 1, Step: 2}},
+			Detector: "behavior", Time: int64(3 * time.Hour), Attack: 1, Step: 2,
+			Steps: []record.StepRef{{Attack: 1, Step: 1}, {Attack: 1, Step: 2}},
 		})
 		t.Scores = []record.Score{
 			{Detector: "behavior", Question: "window", Score: 5, Attack: 1, Step: 2, Weight: 1, Reported: true},

@@ -46,11 +46,13 @@ func write(b *strings.Builder, t table.Writer, markdown bool) {
 
 func (r *Result) detectorTable(b *strings.Builder, markdown bool, safe func(string) string) {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"detector", "alerts", "precision", "attacks found", "alone", "steps found", "alone", "false a day", "median time", "µs an event"})
+	t.AppendHeader(table.Row{"detector", "alerts", "precision", "attacks found", "alone", "steps found", "alone",
+		"false a day", "median time", "µs an event"})
 	for i := range r.Detectors {
 		d := &r.Detectors[i]
 		t.AppendRow(table.Row{
-			safe(d.Name), d.Alerts, share(d.Precision), share(d.AttacksFound), d.AttacksAlone, share(d.StepsFound), d.StepsAlone,
+			safe(d.Name), d.Alerts, share(d.Precision), share(d.AttacksFound), d.AttacksAlone, share(d.StepsFound),
+			d.StepsAlone,
 			amount(d.FalsePerDay, 2), duration(d.TimeToDetect.Value), fmt.Sprintf("%.2f", d.CostPerEvent/1000),
 		})
 	}
@@ -65,7 +67,8 @@ func (r *Result) withoutTable(b *strings.Builder, markdown bool, safe func(strin
 	t.AppendHeader(table.Row{"left out", "pairs", "attacks found", "steps found", "false a day", "contained", "score"})
 	for _, w := range r.Without {
 		t.AppendRow(table.Row{
-			safe(w.Detector), w.Pairs, points(w.AttacksFound), points(w.StepsFound), signed(w.FalsePerDay, 2), points(w.Contained), signed(w.Score, 1),
+			safe(w.Detector), w.Pairs, points(w.AttacksFound), points(w.StepsFound), signed(w.FalsePerDay, 2),
+			points(w.Contained), signed(w.Score, 1),
 		})
 	}
 	b.WriteString("what changes without a detector, on the same days:\n")
@@ -87,7 +90,8 @@ func (r *Result) curveTable(b *strings.Builder, markdown bool, safe func(string)
 	t.AppendHeader(head)
 	for i := range r.Curves {
 		c := &r.Curves[i]
-		row := table.Row{safe(c.Detector + "/" + c.Question), fmt.Sprintf("%.0f", c.Hostile), fmt.Sprintf("%.0f", c.Quiet), amount(c.AUC, 2)}
+		row := table.Row{safe(c.Detector + "/" + c.Question), fmt.Sprintf("%.0f", c.Hostile), fmt.Sprintf("%.0f", c.Quiet),
+			amount(c.AUC, 2)}
 		for _, bar := range bars {
 			row = append(row, fmt.Sprintf("%.1f %%", 100*c.stepsAt(bar)))
 		}
@@ -236,12 +240,14 @@ func (r *Result) JSON() ([]byte, error) {
 		Techniques []technique `json:"techniques"`
 		Warnings   []string    `json:"warnings"`
 	}{
-		r.Variant, r.Trials, r.Days, r.Attacks, r.Steps, []detector{}, []without{}, []curve{}, []technique{}, append([]string{}, r.Warnings...),
+		r.Variant, r.Trials, r.Days, r.Attacks, r.Steps, []detector{}, []without{}, []curve{}, []technique{},
+		append([]string{}, r.Warnings...),
 	}
 	for i := range r.Detectors {
 		d := &r.Detectors[i]
 		out.Detectors = append(out.Detectors, detector{
-			d.Name, d.Version, d.Alerts, d.False, of(d.Precision), of(d.AttacksFound), d.AttacksAlone, of(d.StepsFound), d.StepsAlone,
+			d.Name, d.Version, d.Alerts, d.False, of(d.Precision), of(d.AttacksFound), d.AttacksAlone, of(d.StepsFound),
+			d.StepsAlone,
 			of(d.FalsePerDay), of(d.TimeToDetect), number(d.CostPerEvent),
 		})
 	}
@@ -252,7 +258,8 @@ func (r *Result) JSON() ([]byte, error) {
 	}
 	for i := range r.Curves {
 		c := &r.Curves[i]
-		x := curve{c.Detector, c.Question, number(c.Hostile), number(c.Quiet), of(c.AUC), [][3]number{}, pairs(c.ROC), pairs(c.PR)}
+		x := curve{c.Detector, c.Question, number(c.Hostile), number(c.Quiet), of(c.AUC), [][3]number{}, pairs(c.ROC),
+			pairs(c.PR)}
 		for _, p := range c.Points {
 			x.Points = append(x.Points, [3]number{number(p.Bar), number(p.Steps), number(p.FalsePerDay)})
 		}
@@ -276,7 +283,8 @@ func pairs(curve []stats.Point) [][2]float64 {
 func (r *Result) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	rows := [][]string{{
-		"variant", "detector", "version", "trials", "alerts", "alerts_false", "precision", "attacks_found", "attacks_alone", "steps_found", "steps_alone",
+		"variant", "detector", "version", "trials", "alerts", "alerts_false", "precision", "attacks_found",
+		"attacks_alone", "steps_found", "steps_alone",
 		"alerts_false_per_day", "time_to_detect", "wall_ns_per_event",
 	}}
 	text := func(v float64) string {
@@ -288,8 +296,10 @@ func (r *Result) CSV(w io.Writer) error {
 	for i := range r.Detectors {
 		d := &r.Detectors[i]
 		rows = append(rows, []string{
-			render.CSVCell(r.Variant), render.CSVCell(d.Name), render.CSVCell(d.Version), strconv.Itoa(r.Trials), strconv.Itoa(d.Alerts), strconv.Itoa(d.False),
-			text(d.Precision.Value), text(d.AttacksFound.Value), strconv.Itoa(d.AttacksAlone), text(d.StepsFound.Value), strconv.Itoa(d.StepsAlone),
+			render.CSVCell(r.Variant), render.CSVCell(d.Name), render.CSVCell(d.Version), strconv.Itoa(r.Trials),
+			strconv.Itoa(d.Alerts), strconv.Itoa(d.False),
+			text(d.Precision.Value), text(d.AttacksFound.Value), strconv.Itoa(d.AttacksAlone), text(d.StepsFound.Value),
+			strconv.Itoa(d.StepsAlone),
 			text(d.FalsePerDay.Value), text(d.TimeToDetect.Value), text(d.CostPerEvent),
 		})
 	}

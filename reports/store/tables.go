@@ -123,7 +123,8 @@ type described struct {
 }
 
 func expected() []described {
-	all := []described{{"trials", record.TrialColumns}, {costTable.title(), costTable.columns()}, {scoreTable.title(), scoreTable.columns()}}
+	all := []described{{"trials", record.TrialColumns}, {costTable.title(), costTable.columns()},
+		{scoreTable.title(), scoreTable.columns()}}
 	for _, t := range detailTables {
 		all = append(all, described{t.title(), t.columns()})
 	}

@@ -146,7 +146,8 @@ func (v *Variant) DetectorNames() []string {
 // Without is the variant without one of its detectors.
 func (v *Variant) Without(detector string) *Variant {
 	changed := *v
-	changed.detectors = slices.DeleteFunc(slices.Clone(v.detectors), func(c sentinel.Chosen) bool { return c.Kind.Name == detector })
+	changed.detectors = slices.DeleteFunc(slices.Clone(v.detectors),
+		func(c sentinel.Chosen) bool { return c.Kind.Name == detector })
 	sum := sha256.Sum256([]byte(v.Digest + " without " + detector))
 	changed.Digest = hex.EncodeToString(sum[:])
 	changed.Name = NameWithout(v.Name, detector)

@@ -118,7 +118,8 @@ func (v *Variant) preparePlugins(base string) (digest string, err error) {
 		}
 		pool := plugin.NewPool(plugin.Config{
 			Name: f.Name, Command: f.Command, URL: f.URL, Folder: folder, Start: f.Start, Answer: f.Answer,
-			Memory: uint64(f.Memory) << 20, Output: f.Output << 10, Batch: plugin.Batch{Events: f.Batch.Events, Wait: f.Batch.Wait},
+			Memory: uint64(f.Memory) << 20, Output: f.Output << 10,
+			Batch: plugin.Batch{Events: f.Batch.Events, Wait: f.Batch.Wait},
 		})
 		v.pools = append(v.pools, pool)
 		kind := pool.Kind()

@@ -118,7 +118,8 @@ func (d *Day) scores(r *record.Trial) {
 		label := d.Ledger.Label(s.Evidence)
 		u := unit{s.Detector, s.Of, s.Entity, s.Time / (15 * time.Minute), label.Malicious()}
 		x := record.Score{
-			Detector: s.Detector, Question: s.Of, Entity: s.Entity, Time: int64(s.Time), Event: int64(s.Evidence), Score: s.Value,
+			Detector: s.Detector, Question: s.Of, Entity: s.Entity, Time: int64(s.Time), Event: int64(s.Evidence),
+			Score:    s.Value,
 			Reported: s.Reported, Weight: 1,
 		}
 		if label.Malicious() {

@@ -67,7 +67,8 @@ func Scenario(ctx context.Context, v *defence.Variant, s *scenarios.Scenario, o 
 			return nil, err
 		}
 		if l.direct.Members == nil {
-			if l.direct.Members, err = v.BuildDetectors(detect.Env{Epoch: s.Epoch, Inventory: t.Inventory(), Learning: true}); err != nil {
+			if l.direct.Members, err = v.BuildDetectors(detect.Env{Epoch: s.Epoch, Inventory: t.Inventory(),
+				Learning: true}); err != nil {
 				return nil, err
 			}
 		}

@@ -11,9 +11,11 @@ import (
 func chrome() *ClientHello {
 	return &ClientHello{
 		Transport: TCP, Version: 0x0303, SupportedVersions: []uint16{0x1a1a, 0x0304, 0x0303},
-		Ciphers:    []uint16{0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d, 0x002f, 0x0035},
-		Extensions: []uint16{0xdada, 0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023, 0x0012, 0x002b, 0xff01, 0x000b, 0x000a, 0x0015},
-		Groups:     []uint16{0xfafa, 0x001d, 0x0017, 0x0018}, PointFormats: []uint8{0},
+		Ciphers: []uint16{0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013,
+			0xc014, 0x009c, 0x009d, 0x002f, 0x0035},
+		Extensions: []uint16{0xdada, 0x001b, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002d, 0x000d, 0x0005, 0x0023,
+			0x0012, 0x002b, 0xff01, 0x000b, 0x000a, 0x0015},
+		Groups: []uint16{0xfafa, 0x001d, 0x0017, 0x0018}, PointFormats: []uint8{0},
 		SignatureAlgorithms: []uint16{0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601},
 		ALPN:                []string{"h2", "http/1.1"},
 	}
@@ -40,7 +42,8 @@ func TestJA4OfHellosAtTheEdge(t *testing.T) {
 // TestALPN has the vectors of the technical details.
 func TestALPN(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "00", "h2": "h2", "http/1.1": "h1", "a": "aa", "\xab": "ab", "\x20\x61": "21", "\x30\x31\xab\xcd": "3d", "\x30\xab\xcd\x31": "01",
+		"": "00", "h2": "h2", "http/1.1": "h1", "a": "aa", "\xab": "ab", "\x20\x61": "21", "\x30\x31\xab\xcd": "3d",
+		"\x30\xab\xcd\x31": "01",
 	} {
 		require.Equal(t, want, string(appendALPN(nil, name)), "%q", name)
 	}
@@ -48,8 +51,9 @@ func TestALPN(t *testing.T) {
 
 func TestJA3(t *testing.T) {
 	h := &ClientHello{
-		Version: 769, Ciphers: []uint16{47, 53, 5, 10, 49161, 49162, 49171, 49172, 50, 56, 19, 4}, Extensions: []uint16{0, 10, 11},
-		Groups: []uint16{23, 24, 25}, PointFormats: []uint8{0},
+		Version: 769, Ciphers: []uint16{47, 53, 5, 10, 49161, 49162, 49171, 49172, 50, 56, 19, 4},
+		Extensions: []uint16{0, 10, 11},
+		Groups:     []uint16{23, 24, 25}, PointFormats: []uint8{0},
 	}
 	require.Equal(t, "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0", h.JA3Text())
 	require.Equal(t, "ada70206e40642a3e4461f35503241d5", h.JA3())

@@ -37,8 +37,9 @@ var (
 	FirefoxTLS = newTLSClient("firefox", &fingerprint.ClientHello{
 		Ciphers:             hexNumbers("1301,1303,1302,c02b,c02f,cca9,cca8,c02c,c030,c00a,c009,c013,c014,009c,009d,002f,0035"),
 		Extensions:          hexNumbers("0000,0017,ff01,000a,000b,0023,0010,0005,0022,0033,002b,000d,002d,001c,0015"),
-		SignatureAlgorithms: hexNumbers("0403,0503,0603,0804,0805,0806,0401,0501,0601,0203,0201"), SupportedVersions: hexNumbers("0304,0303"),
-		Groups: hexNumbers("001d,0017,0018,0019,0100,0101"), ALPN: []string{"h2", "http/1.1"},
+		SignatureAlgorithms: hexNumbers("0403,0503,0603,0804,0805,0806,0401,0501,0601,0203,0201"),
+		SupportedVersions:   hexNumbers("0304,0303"),
+		Groups:              hexNumbers("001d,0017,0018,0019,0100,0101"), ALPN: []string{"h2", "http/1.1"},
 	}, "TLS_AES_128_GCM_SHA256")
 	// SchannelTLS is Windows' own library as its programs use it (WinINet).
 	SchannelTLS = newTLSClient("schannel", schannel(false, true), "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")
@@ -51,21 +52,24 @@ var (
 	GoTLS = newTLSClient("go", &fingerprint.ClientHello{
 		Ciphers:             hexNumbers("c02b,c02f,c02c,c030,cca9,cca8,c009,c013,c00a,c014,1301,1302,1303"),
 		Extensions:          hexNumbers("0000,000b,ff01,0017,0012,0005,000a,000d,0032,002b,0033"),
-		SignatureAlgorithms: hexNumbers("0804,0403,0807,0805,0806,0401,0501,0601,0503,0603"), SupportedVersions: hexNumbers("0304,0303"),
-		Groups: hexNumbers("11ec,11eb,11ed,001d,0017,0018,0019"),
+		SignatureAlgorithms: hexNumbers("0804,0403,0807,0805,0806,0401,0501,0601,0503,0603"),
+		SupportedVersions:   hexNumbers("0304,0303"),
+		Groups:              hexNumbers("11ec,11eb,11ed,001d,0017,0018,0019"),
 	}, "TLS_CHACHA20_POLY1305_SHA256")
 	// SliverTLS is that of Go before 1.22, which Sliver's implants are known by.
 	SliverTLS = newTLSClient("sliver", &fingerprint.ClientHello{
 		Ciphers:             hexNumbers("c02f,c030,c02b,c02c,cca8,cca9,c013,c009,c014,c00a,009c,009d,002f,0035,c012,000a,1301,1303,1302"),
 		Extensions:          hexNumbers("0000,0005,000a,000b,000d,ff01,0012,002b,0033"),
-		SignatureAlgorithms: hexNumbers("0804,0403,0807,0805,0806,0401,0501,0601,0503,0603,0201,0203"), SupportedVersions: hexNumbers("0304,0303"),
-		Groups: hexNumbers("001d,0017,0018,0019"),
+		SignatureAlgorithms: hexNumbers("0804,0403,0807,0805,0806,0401,0501,0601,0503,0603,0201,0203"),
+		SupportedVersions:   hexNumbers("0304,0303"),
+		Groups:              hexNumbers("001d,0017,0018,0019"),
 	}, "TLS_CHACHA20_POLY1305_SHA256")
 	// PythonTLS is Python 3.11's urllib over OpenSSL 3.
 	PythonTLS = newTLSClient("python", &fingerprint.ClientHello{
 		Ciphers:             hexNumbers("1302,1303,1301,c02c,c030,c02b,c02f,cca9,cca8,c024,c028,c023,c027,009f,009e,006b,0067,00ff"),
 		Extensions:          hexNumbers("0000,000b,000a,0023,0016,0017,000d,002b,002d,0033,0015"),
-		SignatureAlgorithms: openSSLSignatures, SupportedVersions: hexNumbers("0304,0303"), Groups: openSSLGroups, PointFormats: []uint8{0, 1, 2},
+		SignatureAlgorithms: openSSLSignatures, SupportedVersions: hexNumbers("0304,0303"), Groups: openSSLGroups,
+		PointFormats: []uint8{0, 1, 2},
 	}, "TLS_AES_256_GCM_SHA384")
 	// CurlTLS is curl 7.88 over OpenSSL 3.
 	CurlTLS = newTLSClient("curl", &fingerprint.ClientHello{

@@ -73,7 +73,8 @@ func (f *file) read() ([]*Connection, Summary) {
 }
 
 var (
-	macs    = &layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EthernetType: layers.EthernetTypeIPv4}
+	macs = &layers.Ethernet{SrcMAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, DstMAC: net.HardwareAddr{2, 0, 0, 0, 0, 2},
+		EthernetType: layers.EthernetTypeIPv4}
 	here    = net.IP{10, 0, 0, 5}
 	there   = net.IP{203, 0, 113, 9}
 	ip6Here = net.ParseIP("2001:db8::5")
@@ -102,7 +103,8 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 	innerIP := bytesOf(t, ip4(layers.IPProtocolTCP), tcp(1), payload(hello))
 	proxied := append([]byte("CONNECT c2.example:443 HTTP/1.1\r\nHost: c2.example:443\r\n\r\n"), hello...)
 	socks := append([]byte{4, 1, 1, 0xbb, 203, 0, 113, 9, 0}, hello...)
-	records := append(append([]byte{22, 3, 1, 0, 100}, hello[5:105]...), append([]byte{22, 3, 1, byte((len(hello) - 105) >> 8), byte(len(hello) - 105)}, hello[105:]...)...)
+	records := append(append([]byte{22, 3, 1, 0, 100}, hello[5:105]...),
+		append([]byte{22, 3, 1, byte((len(hello) - 105) >> 8), byte(len(hello) - 105)}, hello[105:]...)...)
 	udp := func(port layers.UDPPort) *layers.UDP { return &layers.UDP{SrcPort: 40000, DstPort: port} }
 
 	for name, build := range map[string]struct {
@@ -116,7 +118,9 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 				&layers.Dot1Q{VLANIdentifier: 7, Type: layers.EthernetTypeIPv4}, payload(innerIP))
 		}},
 		"IPv6": {layers.LinkTypeEthernet, func(f *file) {
-			f.packet(ethernet(layers.EthernetTypeIPv6), &layers.IPv6{Version: 6, HopLimit: 9, NextHeader: layers.IPProtocolTCP, SrcIP: ip6Here, DstIP: ip6Far}, tcp(1), payload(hello))
+			f.packet(ethernet(layers.EthernetTypeIPv6),
+				&layers.IPv6{Version: 6, HopLimit: 9, NextHeader: layers.IPProtocolTCP, SrcIP: ip6Here,
+					DstIP: ip6Far}, tcp(1), payload(hello))
 		}},
 		"segments out of order": {layers.LinkTypeRaw, func(f *file) {
 			syn := tcp(0)
@@ -135,15 +139,18 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 				f.packet(ip4(layers.IPProtocolTCP), tcp(uint32(i)), payload(hello[i:i+1]))
 			}
 		}},
-		"several records": {layers.LinkTypeRaw, func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(records)) }},
-		"after CONNECT":   {layers.LinkTypeRaw, func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(proxied)) }},
-		"after SOCKS 4":   {layers.LinkTypeRaw, func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(socks)) }},
+		"several records": {layers.LinkTypeRaw,
+			func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(records)) }},
+		"after CONNECT": {layers.LinkTypeRaw,
+			func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(proxied)) }},
+		"after SOCKS 4": {layers.LinkTypeRaw, func(f *file) { f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(socks)) }},
 		"after STARTTLS": {layers.LinkTypeRaw, func(f *file) {
 			f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload([]byte("EHLO x\r\nSTARTTLS\r\n")))
 			f.packet(ip4(layers.IPProtocolTCP), tcp(19), payload(hello))
 		}},
 		"after bytes like a hello": {layers.LinkTypeRaw, func(f *file) {
-			f.packet(ip4(layers.IPProtocolTCP), tcp(1), payload(append([]byte{22, 3, 1, 0, 20, 1, 0, 0, 9, 3, 3, 1, 2, 3, 4, 5, 6, 7, 22, 3}, hello...)))
+			f.packet(ip4(layers.IPProtocolTCP), tcp(1),
+				payload(append([]byte{22, 3, 1, 0, 20, 1, 0, 0, 9, 3, 3, 1, 2, 3, 4, 5, 6, 7, 22, 3}, hello...)))
 		}},
 		"GRE": {layers.LinkTypeEthernet, func(f *file) {
 			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: layers.EthernetTypeIPv4}, payload(innerIP))
@@ -158,17 +165,21 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 		"ERSPAN of type III": {layers.LinkTypeEthernet, func(f *file) {
 			header := make([]byte, 20)
 			header[0], header[11] = 0x20, 1
-			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: typeERSPANIII}, payload(slices.Concat(header, inner)))
+			f.packet(macs, ip4(layers.IPProtocolGRE), &layers.GRE{Protocol: typeERSPANIII},
+				payload(slices.Concat(header, inner)))
 		}},
 		"Cisco HDLC": {layers.LinkTypeC_HDLC, func(f *file) { f.raw(slices.Concat([]byte{0x0f, 0, 8, 0}, innerIP)) }},
 		"VXLAN": {layers.LinkTypeEthernet, func(f *file) {
 			f.packet(macs, ip4(layers.IPProtocolUDP), udp(4789), &layers.VXLAN{ValidIDFlag: true, VNI: 5}, payload(inner))
 		}},
 		"MPLS": {layers.LinkTypeEthernet, func(f *file) {
-			f.packet(ethernet(layers.EthernetTypeMPLSUnicast), &layers.MPLS{Label: 3}, &layers.MPLS{Label: 4, StackBottom: true}, payload(innerIP))
+			f.packet(ethernet(layers.EthernetTypeMPLSUnicast), &layers.MPLS{Label: 3},
+				&layers.MPLS{Label: 4, StackBottom: true}, payload(innerIP))
 		}},
 		"PPPoE": {layers.LinkTypeEthernet, func(f *file) {
-			f.packet(ethernet(layers.EthernetTypePPPoESession), payload(append([]byte{0x11, 0, 0, 1, byte((len(innerIP) + 2) >> 8), byte(len(innerIP) + 2), 0, 0x21}, innerIP...)))
+			f.packet(ethernet(layers.EthernetTypePPPoESession),
+				payload(append([]byte{0x11, 0, 0, 1, byte((len(innerIP) + 2) >> 8), byte(len(innerIP) + 2), 0, 0x21},
+					innerIP...)))
 		}},
 		"IP in IP": {layers.LinkTypeRaw, func(f *file) { f.packet(ip4(layers.IPProtocolIPv4), payload(innerIP)) }},
 		"IPv4 fragments": {layers.LinkTypeRaw, func(f *file) {
@@ -183,7 +194,8 @@ func TestAHelloIsFoundBelowWhateverCarriesIt(t *testing.T) {
 		"IPv6 fragments": {layers.LinkTypeRaw, func(f *file) {
 			segment := bytesOf(t, tcp(1), payload(hello))
 			cut := len(segment) / 2 / 8 * 8
-			header := &layers.IPv6{Version: 6, HopLimit: 9, NextHeader: layers.IPProtocolIPv6Fragment, SrcIP: ip6Here, DstIP: ip6Far}
+			header := &layers.IPv6{Version: 6, HopLimit: 9, NextHeader: layers.IPProtocolIPv6Fragment, SrcIP: ip6Here,
+				DstIP: ip6Far}
 			part := func(offset int, more byte, data []byte) {
 				head := []byte{byte(layers.IPProtocolTCP), 0, byte(offset >> 8), byte(offset)&0xf8 | more, 0, 0, 0, 9}
 				f.packet(header, payload(append(head, data...)))

@@ -59,7 +59,8 @@ func TestFingerprintsAreThoseOfTheReferenceImplementation(t *testing.T) {
 				require.NotNil(t, c, "%+v", w)
 				require.Equal(t, w.Domain, c.ClientHello.ServerName)
 				require.Equal(t, []string{w.JA4, w.JA4R, w.JA4O, w.JA4RO},
-					[]string{c.ClientHello.JA4(), c.ClientHello.JA4Raw(), c.ClientHello.JA4Original(), c.ClientHello.JA4OriginalRaw()})
+					[]string{c.ClientHello.JA4(), c.ClientHello.JA4Raw(), c.ClientHello.JA4Original(),
+						c.ClientHello.JA4OriginalRaw()})
 				if w.JA4S != "" {
 					require.Equal(t, []string{w.JA4S, w.JA4S_r}, []string{c.ServerHello.JA4S(), c.ServerHello.JA4SRaw()})
 				}

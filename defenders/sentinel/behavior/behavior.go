@@ -85,7 +85,8 @@ func newDetector(o options, env detect.Env) (*detector, error) {
 	}
 	return &detector{
 		options: o, inventory: env.Inventory, epoch: env.Epoch, learning: env.Learning, score: env.Score,
-		novelty: newNovelty(o.Memory), rates: newRates(), hours: newHours(), chains: newChains(), forest: newForest(), windows: newWindows(),
+		novelty: newNovelty(o.Memory), rates: newRates(), hours: newHours(), chains: newChains(), forest: newForest(),
+		windows: newWindows(),
 	}, nil
 }
 

@@ -32,7 +32,8 @@ func estateOf(hosts int) *inventory.Inventory {
 	var list []inventory.Host
 	var people []inventory.Account
 	for i := range hosts {
-		list = append(list, inventory.Host{Name: fmt.Sprintf("WS%03d", i), IP: fmt.Sprintf("10.0.%d.%d", i/200, i%200), Role: role.Workstation})
+		list = append(list, inventory.Host{Name: fmt.Sprintf("WS%03d", i), IP: fmt.Sprintf("10.0.%d.%d", i/200, i%200),
+			Role: role.Workstation})
 		people = append(people, inventory.Account{Name: fmt.Sprintf("user%03d", i), Privilege: "user"})
 	}
 	return inventory.New(list, people)
@@ -62,8 +63,10 @@ func (x *office) process(at time.Duration, who int, image, parent, line string) 
 }
 
 func (x *office) logon(at time.Duration, who, to int) {
-	x.show(at, event.LogSource{Product: "windows", Service: "security"}, fmt.Sprintf("WS%03d", to), "EventID", "4624", "LogonType", "3",
-		"TargetUserName", fmt.Sprintf("user%03d", who), "Computer", fmt.Sprintf("WS%03d.corp.example", to), "IpAddress", fmt.Sprintf("10.0.0.%d", who))
+	x.show(at, event.LogSource{Product: "windows", Service: "security"}, fmt.Sprintf("WS%03d", to), "EventID", "4624",
+		"LogonType", "3",
+		"TargetUserName", fmt.Sprintf("user%03d", who), "Computer", fmt.Sprintf("WS%03d.corp.example",
+			to), "IpAddress", fmt.Sprintf("10.0.0.%d", who))
 }
 
 var programs = []string{`C:\Program Files\Office\winword.exe`, `C:\Program Files\Office\excel.exe`, `C:\Program Files\Edge\msedge.exe`, `C:\Windows\System32\notepad.exe`}
@@ -124,7 +127,8 @@ func TestAnEntityThatIsAlwaysNewSurprisesNobody(t *testing.T) {
 	x.days(10)
 	scan := func(day int) {
 		for i := range 400 {
-			x.show(x.now+9*time.Hour+time.Duration(i)*time.Second, event.LogSource{Product: "zeek", Service: "conn"}, "10.0.0.50",
+			x.show(x.now+9*time.Hour+time.Duration(i)*time.Second, event.LogSource{Product: "zeek", Service: "conn"},
+				"10.0.0.50",
 				"id.orig_h", "10.0.0.50", "id.resp_h", fmt.Sprintf("10.9.%d.%d", day, i%250), "id.resp_p", "443")
 		}
 		x.days(1)

@@ -83,11 +83,14 @@ var table = func() map[kindOf][]*relation {
 		}
 	}
 	process := []kindOf{{"sysmon", "process_creation"}, {"auditd", "process_creation"}}
-	say(relation{name: "program", entity: hosts, fields: refs("Image"), forms: []form{path}, technique: "T1204.002", chain: programChain}, process...)
+	say(relation{name: "program", entity: hosts, fields: refs("Image"), forms: []form{path}, technique: "T1204.002",
+		chain: programChain}, process...)
 	say(relation{
-		name: "program and its parent", entity: hosts, fields: refs("ParentImage", "Image"), forms: []form{base, base}, technique: "T1059",
+		name: "program and its parent", entity: hosts, fields: refs("ParentImage", "Image"), forms: []form{base, base},
+		technique: "T1059",
 	}, process...)
-	say(relation{name: "command", entity: accounts, fields: refs("CommandLine"), forms: []form{flags}, technique: "T1059"}, process...)
+	say(relation{name: "command", entity: accounts, fields: refs("CommandLine"), forms: []form{flags},
+		technique: "T1059"}, process...)
 	say(relation{name: "program", entity: accounts, fields: refs("Image"), forms: []form{base}, technique: "T1059"}, process...)
 	say(relation{name: "program", entity: hosts, fields: refs("NewProcessName"), forms: []form{path}, technique: "T1204.002"},
 		kindOf{"security", "4688"})
@@ -99,7 +102,8 @@ var table = func() map[kindOf][]*relation {
 		technique: "T1078", only: byPerson, chain: logonChain,
 	}, logon)
 	say(relation{
-		name: "place that is logged on from", entity: hosts, fields: refs("IpAddress", "LogonType"), forms: []form{plain, plain},
+		name: "place that is logged on from", entity: hosts, fields: refs("IpAddress", "LogonType"),
+		forms:     []form{plain, plain},
 		technique: "T1021", only: overNetwork,
 	}, logon)
 	say(relation{name: "logons over the network", entity: accounts, count: true, technique: "T1021", only: overNetwork}, logon)
@@ -109,60 +113,79 @@ var table = func() map[kindOf][]*relation {
 	}, kindOf{"security", "4648"})
 	say(relation{name: "refused logons", entity: accounts, count: true, technique: "T1110"}, kindOf{"security", "4625"})
 	say(relation{
-		name: "address of a remote session", entity: accounts, fields: refs("SourceIp", "action"), forms: []form{plain, plain}, technique: "T1021.004", only: accepted,
+		name: "address of a remote session", entity: accounts, fields: refs("SourceIp", "action"),
+		forms: []form{plain, plain}, technique: "T1021.004", only: accepted,
 	}, kindOf{"sshd", ""})
 
-	say(relation{name: "refused remote sessions", entity: hosts, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
-	say(relation{name: "refused remote sessions", entity: addresses, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
-	say(relation{name: "refused remote sessions", entity: estate, count: true, technique: "T1110", only: refused}, kindOf{"sshd", ""})
+	say(relation{name: "refused remote sessions", entity: hosts, count: true, technique: "T1110", only: refused},
+		kindOf{"sshd", ""})
+	say(relation{name: "refused remote sessions", entity: addresses, count: true, technique: "T1110", only: refused},
+		kindOf{"sshd", ""})
+	say(relation{name: "refused remote sessions", entity: estate, count: true, technique: "T1110", only: refused},
+		kindOf{"sshd", ""})
 	say(relation{
 		name: "service of a host", entity: sources, fields: refs("id.resp_h", "id.resp_p"), forms: []form{plain, plain},
 		technique: "T1021", only: internal,
 	}, kindOf{"conn", ""})
 	say(relation{
-		name: "port inside", entity: sources, fields: refs("id.resp_p"), forms: []form{plain}, technique: "T1046", only: internal,
+		name: "port inside", entity: sources, fields: refs("id.resp_p"), forms: []form{plain}, technique: "T1046",
+		only: internal,
 	}, kindOf{"conn", ""})
-	say(relation{name: "connections inside", entity: sources, count: true, technique: "T1046", only: internal}, kindOf{"conn", ""})
-	say(relation{name: "names that do not exist", entity: sources, count: true, technique: "T1568.002", only: missingName}, kindOf{"dns", "dns"})
+	say(relation{name: "connections inside", entity: sources, count: true, technique: "T1046", only: internal},
+		kindOf{"conn", ""})
+	say(relation{name: "names that do not exist", entity: sources, count: true, technique: "T1568.002",
+		only: missingName}, kindOf{"dns", "dns"})
 	say(relation{
 		name: "program with a port", entity: hosts, fields: refs("Image", "DestinationPort"), forms: []form{base, plain},
 		technique: "T1071", only: started,
 	}, kindOf{"sysmon", "network_connection"})
 
 	say(relation{
-		name: "program that reaches into another", entity: hosts, fields: refs("SourceImage", "TargetImage"), forms: []form{base, base}, technique: "T1055",
+		name: "program that reaches into another", entity: hosts, fields: refs("SourceImage", "TargetImage"),
+		forms: []form{base, base}, technique: "T1055",
 	}, kindOf{"sysmon", "process_access"}, kindOf{"sysmon", "create_remote_thread"})
 	say(relation{
-		name: "key of the registry", entity: hosts, fields: refs("Image", "TargetObject"), forms: []form{base, path}, technique: "T1112",
+		name: "key of the registry", entity: hosts, fields: refs("Image", "TargetObject"), forms: []form{base, path},
+		technique: "T1112",
 	}, kindOf{"sysmon", "registry_set"}, kindOf{"sysmon", "registry_add"}, kindOf{"sysmon", "registry_delete"})
 	say(relation{
-		name: "file written by", entity: hosts, fields: refs("Image", "TargetFilename"), forms: []form{base, path}, technique: "T1105",
+		name: "file written by", entity: hosts, fields: refs("Image", "TargetFilename"), forms: []form{base, path},
+		technique: "T1105",
 	}, kindOf{"sysmon", "file_event"})
-	say(relation{name: "files written", entity: hosts, count: true, technique: "T1486"}, kindOf{"sysmon", "file_event"}, kindOf{"sysmon", "file_delete"})
+	say(relation{name: "files written", entity: hosts, count: true, technique: "T1486"}, kindOf{"sysmon", "file_event"},
+		kindOf{"sysmon", "file_delete"})
 	say(relation{
 		name: "pipe", entity: hosts, fields: refs("Image", "PipeName"), forms: []form{base, path}, technique: "T1570",
 	}, kindOf{"sysmon", "pipe_created"})
 	say(relation{
 		name: "library", entity: hosts, fields: refs("Image", "ImageLoaded"), forms: []form{base, path}, technique: "T1574.001",
 	}, kindOf{"sysmon", "image_load"}, kindOf{"sysmon", "driver_load"})
-	say(relation{name: "service made", entity: hosts, fields: refs("ServiceName", "ImagePath"), forms: []form{path, path}, technique: "T1543.003"},
+	say(relation{name: "service made", entity: hosts, fields: refs("ServiceName", "ImagePath"),
+		forms: []form{path, path}, technique: "T1543.003"},
 		kindOf{"system", "7045"}, kindOf{"security", "4697"})
-	say(relation{name: "task made", entity: hosts, fields: refs("TaskName"), forms: []form{path}, technique: "T1053.005"}, kindOf{"security", "4698"})
+	say(relation{name: "task made", entity: hosts, fields: refs("TaskName"), forms: []form{path},
+		technique: "T1053.005"}, kindOf{"security", "4698"})
 
 	say(relation{
-		name: "share", entity: accounts, fields: refs("Computer", "ShareName"), forms: []form{plain, path}, technique: "T1021.002", only: overNetworkName,
+		name: "share", entity: accounts, fields: refs("Computer", "ShareName"), forms: []form{plain, path},
+		technique: "T1021.002", only: overNetworkName,
 	}, kindOf{"security", "5140"}, kindOf{"security", "5145"})
-	say(relation{name: "files of shares", entity: accounts, count: true, technique: "T1039", only: overNetworkName}, kindOf{"security", "5145"})
-	say(relation{name: "service ticket", entity: accounts, fields: refs("ServiceName"), forms: []form{plain}, technique: "T1558.003"},
+	say(relation{name: "files of shares", entity: accounts, count: true, technique: "T1039", only: overNetworkName},
+		kindOf{"security", "5145"})
+	say(relation{name: "service ticket", entity: accounts, fields: refs("ServiceName"), forms: []form{plain},
+		technique: "T1558.003"},
 		kindOf{"security", "4769"})
 	say(relation{name: "tickets", entity: accounts, count: true, technique: "T1558.003"}, kindOf{"security", "4769"})
 	say(relation{
-		name: "change of the directory or audit", entity: accounts, fields: refs("EventID", "Computer"), forms: []form{plain, plain}, technique: "T1098",
+		name: "change of the directory or audit", entity: accounts, fields: refs("EventID", "Computer"),
+		forms: []form{plain, plain}, technique: "T1098",
 	}, kindsOf("security", "4720", "4722", "4724", "4726", "4728", "4732", "4738", "4740", "4756", "4662", "5136", "1102", "4719")...)
-	say(relation{name: "scripts", entity: hosts, count: true, technique: "T1059.001"}, kindsOf("powershell", "400", "4103", "4104")...)
+	say(relation{name: "scripts", entity: hosts, count: true, technique: "T1059.001"},
+		kindsOf("powershell", "400", "4103", "4104")...)
 	cloud := []kindOf{{"signinlogs", ""}, {"auditlogs", ""}, {"riskdetection", ""}}
 	say(relation{
-		name: "cloud operation", entity: accounts, fields: refs("OperationName", "riskEventType", "ClientAppUsed"), forms: []form{plain, plain, plain},
+		name: "cloud operation", entity: accounts, fields: refs("OperationName", "riskEventType", "ClientAppUsed"),
+		forms:     []form{plain, plain, plain},
 		technique: "T1078.004",
 	}, cloud...)
 	say(relation{
@@ -170,11 +193,13 @@ var table = func() map[kindOf][]*relation {
 	}, cloud...)
 	signIn := kindOf{"signinlogs", ""}
 	say(relation{
-		name: "client in the cloud", entity: accounts, fields: refs("AppDisplayName", "userAgent", "DeviceDetail.trusttype"), forms: []form{plain, path, plain},
+		name: "client in the cloud", entity: accounts,
+		fields: refs("AppDisplayName", "userAgent", "DeviceDetail.trusttype"), forms: []form{plain, path, plain},
 		technique: "T1078.004",
 	}, signIn)
 	say(relation{
-		name: "accounts that it tried", entity: addresses, fields: refs("User"), forms: []form{plain}, count: true, distinct: true, technique: "T1110.003",
+		name: "accounts that it tried", entity: addresses, fields: refs("User"), forms: []form{plain}, count: true,
+		distinct: true, technique: "T1110.003",
 	}, signIn)
 	say(relation{name: "refused sign-ins", entity: addresses, count: true, technique: "T1110.003", only: refusedSignIn}, signIn)
 	say(relation{name: "refused sign-ins", entity: estate, count: true, technique: "T1110.003", only: refusedSignIn}, signIn)
@@ -182,7 +207,8 @@ var table = func() map[kindOf][]*relation {
 	say(relation{
 		name: "client of the web", entity: hosts, fields: refs("c-useragent"), forms: []form{path}, technique: "T1071.001",
 	}, kindOf{"proxy", "proxy"})
-	say(relation{name: "request", entity: hosts, fields: refs("cs-method", "cs-uri-stem"), forms: []form{plain, path}, technique: "T1505.003"},
+	say(relation{name: "request", entity: hosts, fields: refs("cs-method", "cs-uri-stem"), forms: []form{plain, path},
+		technique: "T1505.003"},
 		kindOf{"webserver", "webserver"})
 	return t
 }()
@@ -213,7 +239,8 @@ func relationsOf(e *event.Event) []*relation {
 }
 
 func byPerson(e *event.Event) bool {
-	return !strings.HasSuffix(e.Value(event.TargetUserName), "$") && e.Value(event.LogonType) != "5" && e.Value(event.LogonType) != "0"
+	return !strings.HasSuffix(e.Value(event.TargetUserName),
+		"$") && e.Value(event.LogonType) != "5" && e.Value(event.LogonType) != "0"
 }
 
 func overNetwork(e *event.Event) bool {
@@ -243,7 +270,8 @@ func started(e *event.Event) bool { return e.Value(event.Initiated) != "false" }
 
 func internal(e *event.Event) bool {
 	to := e.Value(event.IDRespHost)
-	return strings.HasPrefix(to, "10.") || strings.HasPrefix(to, "192.168.") || strings.HasPrefix(to, "172.") && isPrivate172(to) ||
+	return strings.HasPrefix(to, "10.") || strings.HasPrefix(to, "192.168.") || strings.HasPrefix(to,
+		"172.") && isPrivate172(to) ||
 		strings.HasPrefix(to, "fd")
 }
 
@@ -414,7 +442,8 @@ func (x *observations) find(c class) entity {
 	case "", "-", "system", "local service", "network service", "anonymous logon", "root", "dwm-#", "umfd-#":
 		return entity{}
 	}
-	if strings.HasSuffix(name, "$") || strings.HasPrefix(name, "dwm-") || strings.HasPrefix(name, "umfd-") || strings.HasPrefix(name, "s-1-") {
+	if strings.HasSuffix(name, "$") || strings.HasPrefix(name, "dwm-") || strings.HasPrefix(name,
+		"umfd-") || strings.HasPrefix(name, "s-1-") {
 		return entity{}
 	}
 	privilege := "unknown"
@@ -454,7 +483,8 @@ func (x *observations) host(c class, name string) entity {
 }
 
 func isInside(address string) bool {
-	return strings.HasPrefix(address, "10.") || strings.HasPrefix(address, "192.168.") || strings.HasPrefix(address, "172.") && isPrivate172(address)
+	return strings.HasPrefix(address, "10.") || strings.HasPrefix(address, "192.168.") || strings.HasPrefix(address,
+		"172.") && isPrivate172(address)
 }
 
 // shortHost is a name without its domain; an address stays whole.

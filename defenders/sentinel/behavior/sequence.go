@@ -43,7 +43,8 @@ func (c *chains) surprise(entity, value uint64) float64 {
 		c.last.Put(entity, r)
 	}
 	p := c.probability(r.two, r.one, value)
-	for _, k := range []uint64{key(r.two, r.one, 8), key(r.two, r.one, value, 9), key(r.one, 10), key(r.one, value, 11), key(value, 12)} {
+	for _, k := range []uint64{key(r.two, r.one, 8), key(r.two, r.one, value, 9), key(r.one, 10), key(r.one, value, 11),
+		key(value, 12)} {
 		c.of(k).Count++
 	}
 	c.total++

@@ -102,8 +102,14 @@ func (d *detector) Load(r io.Reader) error {
 		unpack(s.Seen, 1, d.novelty.seen, func(n []float64) time.Duration { return -time.Duration(n[0] * float64(time.Hour)) }),
 		unpack(s.Values, 1, d.novelty.values, func(n []float64) spread { return spread{Entities: n[0]} }),
 		unpack(s.Habits, 4, d.novelty.habits, func(n []float64) habit { return habit{n[0], n[1], n[2], n[3]} }),
-		unpack(s.Rates, 3, d.rates.levels, func(n []float64) sketch.Level { return sketch.Level{Weight: n[0], Mean: n[1], Spread: n[2]} }),
-		unpack(s.Hours, 25, d.hours.accounts, func(n []float64) clock { return clock{Hours: [24]float64(n[:24]), Total: n[24]} }),
+		unpack(s.Rates, 3, d.rates.levels, func(n []float64) sketch.Level {
+			return sketch.Level{Weight: n[0], Mean: n[1],
+				Spread: n[2]}
+		}),
+		unpack(s.Hours, 25, d.hours.accounts, func(n []float64) clock {
+			return clock{Hours: [24]float64(n[:24]),
+				Total: n[24]}
+		}),
 		unpack(s.Chains, 1, d.chains.pairs, func(n []float64) followers { return followers{n[0]} }),
 	} {
 		if err != nil {

@@ -116,7 +116,8 @@ func (d *detector) close(w *window, report detect.Report) {
 			hour := d.epoch.Add(w.began).Hour()
 			if bits := d.hours.surprise(w.entity, hour); bits > 0 {
 				w.parts = append(w.parts, part{
-					relation: hourRelation, bits: bits, event: w.last, text: fmt.Sprintf("%d h", hour), expected: "it is rarely at work then",
+					relation: hourRelation, bits: bits, event: w.last, text: fmt.Sprintf("%d h", hour),
+					expected: "it is rarely at work then",
 					entities: w.parts[0].entities, time: w.began + windowLength,
 				})
 			}
@@ -168,7 +169,8 @@ func (d *detector) explain(p part, w *window, e *event.Event) part {
 	p.time = e.Time
 	if p.amount > 0 {
 		p.text = fmt.Sprintf("%.0f in a quarter of an hour", p.amount)
-		p.expected = fmt.Sprintf("usually %.0f", math.Exp2(d.rates.level(key(uint64(p.relation.number), w.entity.group, d.atWork(e.Time), 7)).Mean)-1)
+		p.expected = fmt.Sprintf("usually %.0f",
+			math.Exp2(d.rates.level(key(uint64(p.relation.number), w.entity.group, d.atWork(e.Time), 7)).Mean)-1)
 		return p
 	}
 	p.text = strings.Clone(p.relation.text(e))
@@ -233,8 +235,11 @@ func (w *window) finding(p, sum float64, d *detector) detect.Finding {
 		return a.relation.number - b.relation.number
 	})
 	f := detect.Finding{
-		RuleID: "behavior/" + [...]string{"host", "account", "host", "address", "estate"}[w.entity.class], Severity: severity.Medium,
-		Title:      [...]string{"Host Does What It And Its Peers Do Not", "Account Does What It And Its Peers Do Not", "Host Does What It And Its Peers Do Not", "Address Does What Others Do Not", "More Is Refused Than Usual"}[w.entity.class],
+		RuleID:   "behavior/" + [...]string{"host", "account", "host", "address", "estate"}[w.entity.class],
+		Severity: severity.Medium,
+		Title: [...]string{"Host Does What It And Its Peers Do Not", "Account Does What It And Its Peers Do Not",
+			"Host Does What It And Its Peers Do Not", "Address Does What Others Do Not",
+			"More Is Refused Than Usual"}[w.entity.class],
 		Confidence: 0.5 + 0.35*min(1, sum/60), EventTime: parts[0].time,
 	}
 	if p*windowsADay < d.options.FalseAlarms/50 {
@@ -254,7 +259,8 @@ func (w *window) finding(p, sum float64, d *detector) detect.Finding {
 	}
 	slices.Reverse(f.Evidence) // the newest last, for the largest part
 	f.Reasons = append(f.Reasons, alert.Reason{
-		Field: "window", Value: fmt.Sprintf("%.0f bits", sum), Test: fmt.Sprintf("an ordinary one of %s reaches this with probability %.1g", w.entity.name, p),
+		Field: "window", Value: fmt.Sprintf("%.0f bits", sum),
+		Test: fmt.Sprintf("an ordinary one of %s reaches this with probability %.1g", w.entity.name, p),
 	})
 	entities := parts[0].entities
 	switch w.entity.class {

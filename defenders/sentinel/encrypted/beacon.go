@@ -65,7 +65,8 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 	context := d.places.standsOut(from, to)
 	score := 0.45*timing + 0.25*size + 0.3*context
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon, Evidence: e.ID, Time: at})
+		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon,
+			Evidence: e.ID, Time: at})
 	}
 	if score < d.options.Beacon {
 		return
@@ -73,8 +74,10 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 	p.found, p.reported = true, at
 	interval := p.median()
 	reasons := []alert.Reason{
-		reason("interval", fmt.Sprintf("%s between %d calls", interval.Round(time.Second), p.n), "calls of people come irregularly"),
-		reason("regularity", fmt.Sprintf("%.2f", timing), "1 minus skew and dispersion of the intervals, or how well they keep a clock; 0.5 for people"),
+		reason("interval", fmt.Sprintf("%s between %d calls", interval.Round(time.Second), p.n),
+			"calls of people come irregularly"),
+		reason("regularity", fmt.Sprintf("%.2f", timing),
+			"1 minus skew and dispersion of the intervals, or how well they keep a clock; 0.5 for people"),
 		reason("size", fmt.Sprintf("%.2f", size), "the same for the bytes sent"),
 	}
 	reasons = append(reasons, d.places.why(from, to)...)
@@ -83,8 +86,9 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 		level, confidence = severity.High, 0.8
 	}
 	report(detect.Finding{
-		RuleID: "encrypted/beacon", Title: "Regular Calls To A Place That Hardly Anyone Calls", Techniques: []string{"T1071.001", "T1573"},
-		Severity: level, Confidence: confidence, Evidence: []uint64{e.ID}, Reasons: reasons,
+		RuleID: "encrypted/beacon", Title: "Regular Calls To A Place That Hardly Anyone Calls",
+		Techniques: []string{"T1071.001", "T1573"},
+		Severity:   level, Confidence: confidence, Evidence: []uint64{e.ID}, Reasons: reasons,
 	})
 }
 

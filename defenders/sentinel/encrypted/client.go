@@ -83,12 +83,16 @@ func familyOf(ja4 string) family {
 var families = map[string][]family{
 	"chrome.exe": {browser}, "msedge.exe": {browser}, "firefox.exe": {browser}, "brave.exe": {browser}, "opera.exe": {browser},
 	"msedgewebview2.exe": {browser}, "safari": {browser},
-	"powershell.exe": {system}, "rundll32.exe": {system}, "regsvr32.exe": {system}, "mshta.exe": {system}, "certutil.exe": {system},
-	"bitsadmin.exe": {system}, "svchost.exe": {system}, "explorer.exe": {system, browser}, "dllhost.exe": {system}, "werfault.exe": {system},
-	"notepad.exe": {system}, "msbuild.exe": {system}, "installutil.exe": {system}, "wscript.exe": {system}, "cscript.exe": {system},
+	"powershell.exe": {system}, "rundll32.exe": {system}, "regsvr32.exe": {system}, "mshta.exe": {system},
+	"certutil.exe":  {system},
+	"bitsadmin.exe": {system}, "svchost.exe": {system}, "explorer.exe": {system, browser}, "dllhost.exe": {system},
+	"werfault.exe": {system},
+	"notepad.exe":  {system}, "msbuild.exe": {system}, "installutil.exe": {system}, "wscript.exe": {system},
+	"cscript.exe": {system},
 	"outlook.exe": {system, browser}, "winword.exe": {system, browser}, "excel.exe": {system, browser}, "spoolsv.exe": {system},
 	"lsass.exe": {system}, "services.exe": {system}, "taskhostw.exe": {system}, "searchindexer.exe": {system},
-	"java.exe": {javaTLS}, "javaw.exe": {javaTLS}, "python.exe": {openSSL}, "python3": {openSSL}, "curl": {openSSL}, "wget": nil,
+	"java.exe": {javaTLS}, "javaw.exe": {javaTLS}, "python.exe": {openSSL}, "python3": {openSSL}, "curl": {openSSL},
+	"wget": nil,
 }
 
 // contradiction compares the TLS client with the program that opened the connection.
@@ -123,7 +127,8 @@ func (d *detector) contradiction(e *event.Event, from, to string, report detect.
 	context := d.places.standsOut(from, to)
 	score = combine(score, 0.5*context)
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Reported: score >= d.options.Client, Evidence: e.ID, Time: e.Time})
+		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Reported: score >= d.options.Client,
+			Evidence: e.ID, Time: e.Time})
 	}
 	key := sketch.Hash(from, program, to)
 	if said := d.clients.said.Get(key); score < d.options.Client || said != nil && (e.Time-*said).Abs() < quiet {
@@ -138,8 +143,9 @@ func (d *detector) contradiction(e *event.Event, from, to string, report detect.
 	reasons := []alert.Reason{reason("program", o.image, expected), reason("TLS client", ja4, "it is "+string(is))}
 	reasons = append(reasons, d.places.why(from, to)...)
 	report(detect.Finding{
-		RuleID: "encrypted/client", Title: "TLS Client Is Not The Program's", Techniques: []string{"T1071.001", "T1036", "T1055"},
-		Severity: severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,
+		RuleID: "encrypted/client", Title: "TLS Client Is Not The Program's",
+		Techniques: []string{"T1071.001", "T1036", "T1055"},
+		Severity:   severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,
 	})
 }
 

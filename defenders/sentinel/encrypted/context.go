@@ -101,7 +101,8 @@ func (p *places) addProgram(c *context, x *place) {
 		return
 	}
 	if users, hosts := max(use.users.n, use.Known), p.hosts.Count(); users <= 2 && hosts >= 10 {
-		c.add(0.5, "program", say(x.program), func() string { return fmt.Sprintf("%d of about %.0f hosts have it call outside", users, hosts) })
+		c.add(0.5, "program", say(x.program),
+			func() string { return fmt.Sprintf("%d of about %.0f hosts have it call outside", users, hosts) })
 	}
 }
 

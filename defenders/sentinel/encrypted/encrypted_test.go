@@ -42,8 +42,10 @@ func (t *traffic) add(at time.Duration, service string, fields ...string) *event
 // call is a connection with its TLS handshake.
 func (t *traffic) call(at time.Duration, from, to, name, ja4 string, sent int, more ...string) {
 	port := strconv.Itoa(20000 + t.random.IntN(40000))
-	t.add(at, "conn", "id.orig_h", from, "id.orig_p", port, "id.resp_h", to, "orig_bytes", strconv.Itoa(sent), "conn_state", "SF")
-	t.add(at, "ssl", append([]string{"id.orig_h", from, "id.orig_p", port, "id.resp_h", to, "server_name", name, "ja4", ja4}, more...)...)
+	t.add(at, "conn", "id.orig_h", from, "id.orig_p", port, "id.resp_h", to, "orig_bytes", strconv.Itoa(sent),
+		"conn_state", "SF")
+	t.add(at, "ssl", append([]string{"id.orig_h", from, "id.orig_p", port, "id.resp_h", to, "server_name", name, "ja4",
+		ja4}, more...)...)
 }
 
 // show shows everything to a detector and returns the findings with their times.
@@ -75,7 +77,8 @@ func (t *traffic) ordinary(hosts int, length time.Duration) {
 		set := rand.New(rand.NewPCG(uint64(i), 9)) // what is installed does not change from day to day
 		for range int(length.Hours() * 20) {       // browsing
 			site := r.IntN(60)
-			t.call(time.Duration(r.Float64()*float64(length)), host(i), fmt.Sprintf("192.0.2.%d", site), fmt.Sprintf("www.site%d.com", site),
+			t.call(time.Duration(r.Float64()*float64(length)), host(i), fmt.Sprintf("192.0.2.%d", site),
+				fmt.Sprintf("www.site%d.com", site),
 				browserJA4, 300+int(r.ExpFloat64()*4000))
 		}
 		for range 2 {
@@ -91,12 +94,14 @@ func (t *traffic) ordinary(hosts int, length time.Duration) {
 func (t *traffic) poll(from string, service int, every time.Duration, jitter float64, length time.Duration, ja4 string) {
 	at := time.Duration(t.random.Float64() * float64(every))
 	for ; at < length; at += time.Duration(float64(every) * (1 + jitter*(2*t.random.Float64()-1))) {
-		t.call(at, from, fmt.Sprintf("198.18.0.%d", service), fmt.Sprintf("api.service%d.com", service), ja4, 700+t.random.IntN(60))
+		t.call(at, from, fmt.Sprintf("198.18.0.%d", service), fmt.Sprintf("api.service%d.com", service), ja4,
+			700+t.random.IntN(60))
 	}
 }
 
 // beacon calls an attacker's server; jitter shortens intervals. It returns the times.
-func (t *traffic) beacon(from string, every time.Duration, jitter float64, calls int, begin time.Duration, ja4 string, more ...string) (at []time.Duration) {
+func (t *traffic) beacon(from string, every time.Duration, jitter float64, calls int, begin time.Duration,
+	ja4 string, more ...string) (at []time.Duration) {
 	for range calls {
 		t.call(begin, from, "203.0.113.77", "cdn-sync.evil.net", ja4, 600+t.random.IntN(80), more...)
 		at = append(at, begin)
@@ -177,7 +182,8 @@ func TestJitterAndSharedPlaces(t *testing.T) {
 			if shared {
 				for i := range 40 {
 					for range 10 {
-						x.call(time.Duration(x.random.Float64()*float64(4*time.Hour)), host(i), "203.0.113.77", "www.site1.com", browserJA4, 4000)
+						x.call(time.Duration(x.random.Float64()*float64(4*time.Hour)), host(i), "203.0.113.77", "www.site1.com",
+							browserJA4, 4000)
 					}
 				}
 			}
@@ -205,7 +211,8 @@ func TestUploadsAgainstTheHostsOwnHistory(t *testing.T) {
 			if from == "10.0.0.2" {
 				sent = 900e6 // it always sends much
 			}
-			x.call(time.Duration(hour)*time.Hour+time.Minute, from, "192.0.2.1", "www.site.com", browserJA4, int(sent*(0.8+0.4*x.random.Float64())))
+			x.call(time.Duration(hour)*time.Hour+time.Minute, from, "192.0.2.1", "www.site.com", browserJA4,
+				int(sent*(0.8+0.4*x.random.Float64())))
 		}
 	}
 	x.call(72*time.Hour+2*time.Minute, "10.0.0.1", "203.0.113.5", "drop.evil.net", goJA4, 2e9)
@@ -247,9 +254,11 @@ func TestAClientThatIsNotTheProgrammes(t *testing.T) {
 	} {
 		port := strconv.Itoa(40000 + i)
 		at := time.Duration(i) * time.Minute
-		e := x.add(at, "sysmon", "Image", c.image, "SourceIp", "10.0.0.1", "SourcePort", port, "DestinationIp", "203.0.113.5", "Initiated", "true")
+		e := x.add(at, "sysmon", "Image", c.image, "SourceIp", "10.0.0.1", "SourcePort", port, "DestinationIp",
+			"203.0.113.5", "Initiated", "true")
 		e.Source.Category = "network_connection"
-		x.add(at+time.Millisecond, "ssl", "id.orig_h", "10.0.0.1", "id.orig_p", port, "id.resp_h", "203.0.113.5", "server_name", "a.evil.net", "ja4", c.ja4)
+		x.add(at+time.Millisecond, "ssl", "id.orig_h", "10.0.0.1", "id.orig_p", port, "id.resp_h", "203.0.113.5",
+			"server_name", "a.evil.net", "ja4", c.ja4)
 	}
 	found := x.show(must(newDetector(options{}, detect.Env{})))
 	require.Len(t, found, 2)
@@ -318,7 +327,8 @@ func TestHostileInputIsBounded(t *testing.T) {
 	d := must(newDetector(options{Pairs: 1000}, detect.Env{}))
 	for i := range 50_000 { // a scanner that touches everything, back and forth in time
 		at := time.Duration(i%7)*time.Hour - time.Duration(i)*time.Second
-		x.add(at, "conn", "id.orig_h", "10.0.0.1", "id.resp_h", fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255), "orig_bytes", "NaN", "conn_state", "SF")
+		x.add(at, "conn", "id.orig_h", "10.0.0.1", "id.resp_h", fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255),
+			"orig_bytes", "NaN", "conn_state", "SF")
 	}
 	for _, bytes := range []string{"NaN", "-1", "1e400", "x", ""} {
 		x.add(0, "conn", "id.orig_h", "10.0.0.1", "id.resp_h", "203.0.113.9", "orig_bytes", bytes)

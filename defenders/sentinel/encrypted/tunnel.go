@@ -48,7 +48,8 @@ func (d *detector) asked(e *event.Event, from, name, kind string, report detect.
 		from = h.Name // a sensor of the network names the address, one of the host the name
 	}
 	domain := registered(name)
-	if domain == "" || from == "" || len(name) <= len(domain)+1 || strings.HasSuffix(name, ".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa") {
+	if domain == "" || from == "" || len(name) <= len(domain)+1 || strings.HasSuffix(name,
+		".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa") {
 		return
 	}
 	below := name[:len(strings.TrimSuffix(name, "."))-len(domain)-1]
@@ -82,17 +83,20 @@ func (d *detector) asked(e *event.Event, from, name, kind string, report detect.
 		score *= 0.5
 	}
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Reported: score >= d.options.Tunnel, Evidence: e.ID, Time: e.Time})
+		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Reported: score >= d.options.Tunnel,
+			Evidence: e.ID, Time: e.Time})
 	}
 	if score < d.options.Tunnel {
 		return
 	}
 	a.found, a.reported = true, e.Time
 	report(detect.Finding{
-		RuleID: "encrypted/tunnel", Title: "Names That Carry Data Below One Domain", Techniques: []string{"T1071.004", "T1048.003"},
-		Severity: severity.Medium, Confidence: min(0.9, score), Evidence: []uint64{e.ID},
+		RuleID: "encrypted/tunnel", Title: "Names That Carry Data Below One Domain",
+		Techniques: []string{"T1071.004", "T1048.003"},
+		Severity:   severity.Medium, Confidence: min(0.9, score), Evidence: []uint64{e.ID},
 		Reasons: []alert.Reason{
-			reason("names", fmt.Sprintf("%.0f different below %s", a.distinct, domain), fmt.Sprintf("a host asks for 3 to 15 in %s", tunnelWindow)),
+			reason("names", fmt.Sprintf("%.0f different below %s", a.distinct, domain),
+				fmt.Sprintf("a host asks for 3 to 15 in %s", tunnelWindow)),
 			reason("length", fmt.Sprintf("%.0f characters", a.bytes/a.distinct), "names of people and products have about 8"),
 			reason("entropy", fmt.Sprintf("%.1f bits a character", a.entropy/a.distinct), "words have about 2.5"),
 			reason("asked once", fmt.Sprintf("%.0f %%", 100*a.distinct/a.asked), "names are asked for again"),

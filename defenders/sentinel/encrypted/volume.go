@@ -90,7 +90,8 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	context := d.places.standsOut(from, to)
 	score := logistic(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic(deviation-9))
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID, Time: at})
+		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID,
+			Time: at})
 	}
 	if score < d.options.Volume {
 		return
@@ -107,8 +108,9 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	}
 	reasons = append(reasons, d.places.why(from, to)...)
 	report(detect.Finding{
-		RuleID: "encrypted/volume", Title: "Host Sends Out Far More Than Usual", Techniques: []string{"T1041", "T1567", "T1048"},
-		Severity: severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,
+		RuleID: "encrypted/volume", Title: "Host Sends Out Far More Than Usual",
+		Techniques: []string{"T1041", "T1567", "T1048"},
+		Severity:   severity.Medium, Confidence: min(0.85, score), Evidence: []uint64{e.ID}, Reasons: reasons,
 	})
 }
 
