@@ -31,7 +31,6 @@ type decoder struct {
 	source, destination netip.Addr
 	wire                int // bytes from the innermost IP header on
 	isTCP, isUDP        bool
-	truncated           bool
 }
 
 // decodingLayers are those that lead to IP.
@@ -98,8 +97,8 @@ func ipLayer(data []byte) gopacket.LayerType {
 	return layers.LayerTypeIPv4
 }
 
-// SetTruncated implements gopacket.DecodeFeedback.
-func (d *decoder) SetTruncated() { d.truncated = true }
+// SetTruncated implements gopacket.DecodeFeedback: what is there of a cut packet is read.
+func (d *decoder) SetTruncated() {}
 
 // Reasons of packets that give nothing and are no fault.
 const (
@@ -128,7 +127,7 @@ func (d *decoder) decode(at time.Time, link layers.LinkType, data []byte) (err e
 	if err != nil {
 		return err
 	}
-	d.isTCP, d.isUDP, d.truncated = false, false, false
+	d.isTCP, d.isUDP = false, false
 	kind, data, err = d.descend(at, kind, data)
 	if !d.isUDP || d.decoders[kind] == nil {
 		return err

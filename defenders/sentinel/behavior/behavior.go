@@ -123,7 +123,7 @@ func (d *detector) Inspect(_ time.Duration, e *event.Event, report detect.Report
 				w.add(part{relation: r.chain, bits: bits, event: e.ID, value: value}, e, d)
 			}
 		}
-		d.judge(w, e.ID, e.Time, e, report)
+		d.judge(w, e.ID, e.Time, report)
 	}
 	return nil
 }
@@ -156,8 +156,8 @@ func (d *detector) Advance(now time.Duration, report detect.Report) error {
 }
 
 // End implements detect.Ending: the windows that are open are over.
-func (d *detector) End(time.Duration, detect.Report) error {
-	d.closeAll()
+func (d *detector) End(_ time.Duration, report detect.Report) error {
+	d.closeAll(report)
 	return nil
 }
 

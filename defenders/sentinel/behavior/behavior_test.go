@@ -109,6 +109,21 @@ func TestWhatIsUnlikeItselfAndItsPeersIsFoundAndExplained(t *testing.T) {
 	require.Contains(t, text, "reaches this with probability")
 }
 
+// TestTheLastWindowsAreJudgedAtTheEnd: what only counts is judged when its window is over,
+// also where no event follows.
+func TestTheLastWindowsAreJudgedAtTheEnd(t *testing.T) {
+	x := newOffice(t, options{}, false)
+	x.days(10)
+	for i := range 400 { // a storm of refused logons by one account, and then nothing
+		x.show(x.now+9*time.Hour+time.Duration(i)*time.Second, event.LogSource{Product: "windows", Service: "security"},
+			"WS003", "EventID", "4625", "TargetUserName", "user003")
+	}
+	told := len(x.found)
+	require.NoError(t, x.d.End(x.now+10*time.Hour, func(f detect.Finding) { x.found = append(x.found, f) }))
+	require.Greater(t, len(x.found), told)
+	require.Contains(t, x.found[len(x.found)-1].Reasons[0].Field, "refused logons")
+}
+
 func TestWhatSpreadsIsNoSurpriseForLong(t *testing.T) {
 	x := newOffice(t, options{}, false)
 	x.days(10)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel/sketch"
 )
 
@@ -63,7 +64,7 @@ func unpack[V any](data []byte, count int, m *sketch.Map[uint64, V], make func(n
 
 // Save implements detect.Stateful.
 func (d *detector) Save(w io.Writer) error {
-	d.closeAll()
+	d.closeAll(func(detect.Finding) {}) // what is saved is learned, not told
 	s := saved{Steps: d.chains.total, Forest: d.forest, Groups: map[uint64]tail{}, Class: d.windows.byClass[:]}
 	s.Seen = pack(d.novelty.seen, func(v *time.Duration) []float64 { return []float64{(d.now - *v).Hours()} })
 	s.Values = pack(d.novelty.values, func(v *spread) []float64 { return []float64{v.Entities} })

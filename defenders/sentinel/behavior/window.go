@@ -50,12 +50,11 @@ type part struct {
 
 // windows are the open windows, and how much surprise ordinary ones hold.
 type windows struct {
-	open     map[uint64]*window
-	order    []*window // the oldest first
-	byGroup  map[uint64]*tail
-	byClass  [classCount]tail
-	dropped  int // windows that were not opened for want of room
-	reported int
+	open    map[uint64]*window
+	order   []*window // the oldest first
+	byGroup map[uint64]*tail
+	byClass [classCount]tail
+	dropped int // windows that were not opened for want of room
 }
 
 func newWindows() windows { return windows{open: map[uint64]*window{}, byGroup: map[uint64]*tail{}} }
@@ -95,9 +94,9 @@ func (d *detector) closeUntil(now time.Duration, report detect.Report) {
 	}
 }
 
-func (d *detector) closeAll() {
+func (d *detector) closeAll(report detect.Report) {
 	for len(d.windows.order) > 0 {
-		d.close(d.windows.order[0], func(detect.Finding) {})
+		d.close(d.windows.order[0], report)
 	}
 }
 
@@ -122,7 +121,7 @@ func (d *detector) close(w *window, report detect.Report) {
 				})
 			}
 		}
-		d.judge(w, w.last, w.began+windowLength, nil, report)
+		d.judge(w, w.last, w.began+windowLength, report)
 	}
 	if w.entity.class == accounts {
 		d.hours.add(w.entity, d.epoch.Add(w.began).Hour())
@@ -199,7 +198,7 @@ func (w *window) surprise() float64 {
 
 // judge reports a window that ordinary ones reach too rarely, and again when its surprise
 // has grown by half.
-func (d *detector) judge(w *window, id uint64, at time.Duration, _ *event.Event, report detect.Report) {
+func (d *detector) judge(w *window, id uint64, at time.Duration, report detect.Report) {
 	sum := w.surprise()
 	if sum < 5 || sum < 1.5*w.told {
 		return
@@ -218,7 +217,6 @@ func (d *detector) judge(w *window, id uint64, at time.Duration, _ *event.Event,
 		return
 	}
 	w.told = sum
-	d.windows.reported++
 	report(w.finding(p, sum, d))
 }
 

@@ -25,6 +25,8 @@ const (
 	enough = 14
 	// together is within which time calls count as one.
 	together = 2 * time.Second
+	// What the rhythm, the sizes and the place count for; together 1.
+	timingWeight, sizeWeight, contextWeight = 0.45, 0.25, 0.3
 	// quiet is how long a beacon that was found is not found again.
 	quiet = 12 * time.Hour
 )
@@ -58,12 +60,13 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 	if timing < 0.75 {
 		timing = max(timing, p.steady())
 	}
-	if timing < 0.6 && d.score == nil {
-		return
+	best := timingWeight*timing + sizeWeight + contextWeight
+	if best < d.options.Beacon && (d.score == nil || best < scoreFloor) {
+		return // whatever else is known of the pair
 	}
 	size := p.sizes(timing)
 	context := d.places.standsOut(from, to)
-	score := 0.45*timing + 0.25*size + 0.3*context
+	score := timingWeight*timing + sizeWeight*size + contextWeight*context
 	if d.score != nil && score >= scoreFloor {
 		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon,
 			Evidence: e.ID, Time: at})
