@@ -31,6 +31,13 @@ test: ## run all tests, with the race detector except for the longest
 	@echo "whole trials and commands without the race detector, with the reference policies on every scenario (several minutes)"
 	@$(GO) test -timeout 40m ./scenarios/trial ./cmd/hemostat
 
+.PHONY: offline-analyst
+offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
+	@mkdir -p bin/analyst
+	@printf 'name: public\nrules: [embedded, %s]\nskip_unsupported: true\nrules_level: medium\n' '$(abspath $(or $(RULES),.))' > bin/analyst/public.yaml
+	@$(BIN) train analyst --trials 3 --seed 5 --variant default --variant all_detectors \
+		$(if $(RULES),--variant bin/analyst/public.yaml) -o defenders/sentinel/analyst/weights.json
+
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md
 	@$(GO) test -run xxx -bench . -benchmem -timeout 30m ./...

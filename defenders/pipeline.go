@@ -15,6 +15,7 @@ import (
 	"hemostat/defenders/queue"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/analyst"
 	"hemostat/sim/action"
 	"hemostat/sim/event"
 )
@@ -39,6 +40,7 @@ func DefaultServices() Services {
 type Config struct {
 	Inventory   *inventory.Inventory
 	Detectors   []sentinel.Member
+	Analyst     *analyst.Stage // judges alerts before fusion; nil for nobody
 	Intel       []fusion.Source
 	Playbooks   []*response.Playbook
 	Policy      response.Policy
@@ -62,8 +64,10 @@ type Config struct {
 type Listener struct {
 	// Ingested is called for each event with the time at which ingest is done with it.
 	Ingested func(e *event.Event, at time.Duration)
-	// Alert is called when an alert has joined its incident.
+	// Alert is called when an alert has joined its incident, or was dismissed.
 	Alert func(a *RaisedAlert)
+	// Searched is called for each window of events that the automatic analyst looked at.
+	Searched func(f *analyst.Found)
 	// Stage is called when a stage of an incident begins.
 	Stage func(s *incident.StageTime)
 	// IncidentEnded is called when an incident is over.
@@ -74,8 +78,16 @@ type Listener struct {
 // RaisedAlert is an alert and where it went.
 type RaisedAlert struct {
 	alert.Alert
-	Incident int
+	Incident int           // 0 for one that was dismissed
 	Enriched time.Duration // when fusion was done with it
+	// Triage is what the automatic analyst said; nil when it was not asked.
+	Triage *analyst.Triage
+}
+
+// IsDismissed tells whether the automatic analyst dismissed the alert, so that nothing and
+// nobody was told of it.
+func (a *RaisedAlert) IsDismissed() bool {
+	return a.Triage != nil && a.Triage.Decision == analyst.Dismiss
 }
 
 // Pipeline is the whole defence.
@@ -205,6 +217,9 @@ func (p *Pipeline) Event(now time.Duration, e *event.Event) {
 	if f := p.config.Listener.Ingested; f != nil {
 		f(e, ingested)
 	}
+	if p.config.Analyst != nil {
+		p.config.Analyst.Observe(ingested, e)
+	}
 	p.raise(ingested)(p.sentinel.Inspect(now, ingested, e))
 }
 
@@ -229,7 +244,7 @@ func (p *Pipeline) raise(ingested time.Duration) func([]sentinel.Raised, error) 
 				p.schedule(ingested, func(at time.Duration) { p.react(at, rule, reaction) })
 			}
 			a := r.Alert
-			p.schedule(a.Raised, func(now time.Duration) { p.queueForFusion(now, &a) })
+			p.schedule(a.Raised, func(now time.Duration) { p.triage(now, &a) })
 		}
 	}
 }
@@ -238,20 +253,52 @@ func (p *Pipeline) react(now time.Duration, rule string, r detect.Reaction) {
 	p.engine.Act(now, 0, action.FromReflex, rule, r.Request, r.TTL)
 }
 
-func (p *Pipeline) queueForFusion(now time.Duration, a *alert.Alert) {
+// triage lets the analyst judge an alert, and passes it on when the verdict is there.
+func (p *Pipeline) triage(now time.Duration, a *alert.Alert) {
+	if p.config.Analyst == nil || p.err != nil {
+		p.queueForFusion(now, a, nil)
+		return
+	}
+	t, err := p.config.Analyst.Triage(now, a)
+	switch {
+	case err != nil:
+		p.err = err
+	case t == nil:
+		p.queueForFusion(now, a, nil)
+	case t.Answered <= now:
+		p.decided(now, a, t)
+	default:
+		p.schedule(t.Answered, func(now time.Duration) { p.decided(now, a, t) })
+	}
+}
+
+// decided does what the analyst said about an alert.
+func (p *Pipeline) decided(now time.Duration, a *alert.Alert, t *analyst.Triage) {
+	if t.Apply(a) {
+		p.queueForFusion(now, a, t)
+		return
+	}
+	p.nextAlert++
+	a.ID = p.nextAlert
+	if f := p.config.Listener.Alert; f != nil {
+		f(&RaisedAlert{Alert: *a, Enriched: now, Triage: t})
+	}
+}
+
+func (p *Pipeline) queueForFusion(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	if enriched, ok := p.enqueue(now, p.fusing, "fusion"); ok {
-		p.schedule(enriched, func(now time.Duration) { p.fuse(now, a) })
+		p.schedule(enriched, func(now time.Duration) { p.fuse(now, a, t) })
 	}
 }
 
 // fuse joins an alert to its incident and hands it on to the response.
-func (p *Pipeline) fuse(now time.Duration, a *alert.Alert) {
+func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	p.nextAlert++
 	a.ID = p.nextAlert
 	in := p.incidents.Join(now, a, p.fusion.Enrich(now, a))
 	p.fusion.Observe(in.Score)
 	if f := p.config.Listener.Alert; f != nil {
-		f(&RaisedAlert{Alert: *a, Incident: in.ID, Enriched: now})
+		f(&RaisedAlert{Alert: *a, Incident: in.ID, Enriched: now, Triage: t})
 	}
 	p.incidents.Recur(now, in, a.Severity)
 	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {
@@ -292,6 +339,9 @@ func (p *Pipeline) NextWake() (time.Duration, bool) {
 	consider(p.engine.NextWake())
 	consider(p.incidents.NextWake())
 	consider(p.sentinel.NextWake())
+	if p.config.Analyst != nil {
+		consider(p.config.Analyst.NextWake())
+	}
 	return best, any
 }
 
@@ -310,6 +360,27 @@ func (p *Pipeline) Advance(now time.Duration) {
 		p.engine.Advance(at)
 		p.incidents.Advance(at)
 		p.raise(at)(p.sentinel.Advance(at))
+		p.searchPatterns(at)
+	}
+}
+
+// searchPatterns lets the analyst look at what no rule flagged.
+func (p *Pipeline) searchPatterns(now time.Duration) {
+	if p.config.Analyst == nil || p.err != nil {
+		return
+	}
+	found, err := p.config.Analyst.Advance(now)
+	if err != nil {
+		p.err = err
+		return
+	}
+	for _, f := range found {
+		if l := p.config.Listener.Searched; l != nil {
+			l(&f)
+		}
+		if a := f.Alert; a != nil {
+			p.schedule(a.Raised, func(now time.Duration) { p.queueForFusion(now, a, f.Triage) })
+		}
 	}
 }
 

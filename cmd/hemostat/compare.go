@@ -15,10 +15,11 @@ import (
 	"hemostat/reports/compare"
 	"hemostat/reports/store"
 	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
 )
 
 func compareCommand() *cobra.Command {
-	var db, against, baseline, candidate, run, format, method, adjustment, byDetector string
+	var db, against, baseline, candidate, run, format, method, adjustment, byDetector, analystMode string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "compare",
@@ -50,6 +51,11 @@ docs/statistics.md explains the methods.`,
 				}
 				return compareDetectors(c, db, store.Filter{Variant: byDetector, Run: run}, format)
 			}
+			if analystMode != "" {
+				if _, err := defence.ParseAnalystMode(analystMode); err != nil {
+					return fmt.Errorf("--analyst: %w", err)
+				}
+			}
 			if candidate == "" {
 				return errors.New("--candidate VARIANT or --by-detector VARIANT is needed")
 			}
@@ -69,8 +75,8 @@ docs/statistics.md explains the methods.`,
 			debug.SetGCPercent(30) // a million trials are held at once: memory counts here, not pace
 			result, err := compareDatabases(
 				c.Context(),
-				side{db, store.Filter{Variant: baseline, Run: run}},
-				side{against, store.Filter{Variant: candidate, Run: run}},
+				side{db, store.Filter{Variant: baseline, Run: run, Analyst: analystMode}},
+				side{against, store.Filter{Variant: candidate, Run: run, Analyst: analystMode}},
 				how,
 			)
 			if err != nil {
@@ -98,6 +104,7 @@ docs/statistics.md explains the methods.`,
 	f.StringVar(&baseline, "baseline", "default", "variant to compare with")
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
 	f.StringVar(&byDetector, "by-detector", "", "tell what each detector of this `VARIANT` adds, instead of comparing two variants")
+	f.StringVar(&analystMode, "analyst", "", "only trials of runs in which models were answered for in this way (record, replay, live, offline), or none was asked")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
 	f.StringVar(&format, "format", "text", "text, markdown, json or html")
 	f.StringVar(

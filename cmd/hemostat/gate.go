@@ -28,6 +28,7 @@ type gateOptions struct {
 	junit, markdown          string
 	asJSON, anyEngine        bool
 	scenarioNames            []string
+	analyst                  analystFlags
 }
 
 func gateCommand() *cobra.Command {
@@ -78,6 +79,7 @@ Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 		"database `FILE` with the baseline's trials; the candidate runs on the same days",
 	)
 	f.StringVar(&o.candidDB, "candidate-db", "", "database `FILE` with the candidate's trials")
+	o.analyst.flags(f)
 	f.StringVar(&o.run, "run", "", "read only trials of this run `ID`")
 	f.BoolVar(
 		&o.anyEngine,
@@ -148,7 +150,7 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	days, err := o.days(ctx, policy)
+	days, err := o.days(ctx, policy, errOut)
 	if err != nil {
 		return err
 	}

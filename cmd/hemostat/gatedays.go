@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ type gateDays struct {
 	days      []gateDay // those on record; when both sides are run, days are counted on
 	next      int
 	step      func()
+	judging   *analystUse
+	errOut    io.Writer
 
 	db  *store.DB // that trials are recorded in, or nil
 	run store.Run
@@ -55,7 +58,7 @@ type recordedSide struct {
 var sideNames = [2]string{"baseline", "candidate"}
 
 // days decides where each side comes from and makes it ready.
-func (o *gateOptions) days(ctx context.Context, policy *gate.Policy) (*gateDays, error) {
+func (o *gateOptions) days(ctx context.Context, policy *gate.Policy, errOut io.Writer) (*gateDays, error) {
 	d := &gateDays{o: o, policy: policy, step: func() {}}
 	names, files := [2]string{o.baseline, o.candidate}, [2]string{o.baselineDB, o.candidDB}
 	for i := range names {
@@ -91,6 +94,18 @@ func (o *gateOptions) days(ctx context.Context, policy *gate.Policy) (*gateDays,
 			b,
 		)
 	}
+	replace := func(old, by *defence.Variant) {
+		for i, v := range d.simulated {
+			if v == old {
+				d.simulated[i] = by
+			}
+		}
+	}
+	var err error
+	if d.judging, err = o.analyst.open(ctx, slices.Clone(d.simulated[:]), replace, errOut); err != nil {
+		return nil, err
+	}
+	d.errOut = errOut
 	return d, d.open(ctx)
 }
 
@@ -363,7 +378,7 @@ func (d *gateDays) open(ctx context.Context) error {
 			}
 		}
 	}
-	if d.run, err = begin(d.db, m); err != nil {
+	if d.run, err = begin(d.db, m, d.judging.recordedMode()); err != nil {
 		return err
 	}
 	d.done, err = d.db.Recorded(d.run.Engine())
@@ -371,6 +386,7 @@ func (d *gateDays) open(ctx context.Context) error {
 }
 
 func (d *gateDays) close() error {
+	d.judging.close(d.errOut)
 	var faults []error
 	for _, v := range d.simulated {
 		if v != nil {
@@ -416,6 +432,9 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 		return nil, err
 	}
 	err = batch.Run(ctx, max(1, d.o.parallel), tasks, func(t *record.Trial) error {
+		if err := d.judging.stopped(t); err != nil {
+			return err
+		}
 		d.step()
 		at := owner[t.TrialID]
 		if d.db != nil {

@@ -42,6 +42,8 @@ type runOptions struct {
 	resume      bool
 	json        bool
 	metrics     string
+	analyst     analystFlags
+	judging     *analystUse
 }
 
 func runCommand() *cobra.Command {
@@ -75,6 +77,10 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 					noteLeftOut(c.ErrOrStderr(), cell.Variant.LeftOut())
 				}
 			}
+			if o.judging, err = o.analyst.open(c.Context(), matrix.Variants(), matrix.Replace, c.ErrOrStderr()); err != nil {
+				return err
+			}
+			defer o.judging.close(c.ErrOrStderr())
 			err = o.run(c.Context(), matrix, c.OutOrStdout(), c.ErrOrStderr())
 			if errors.Is(err, context.Canceled) {
 				return exit{exitInterrupted, errors.New("interrupted; the same command with --resume goes on")}
@@ -93,6 +99,7 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	)
 	f.BoolVar(&o.leaveOneOut, "leave-one-out", false,
 		"also run each variant without each of its detectors in turn, for compare --by-detector")
+	o.analyst.flags(f)
 	f.StringVar(&o.plan, "plan", "", "plan `FILE`: a matrix of scenarios, variants, parameters and trials")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")
 	f.StringArrayVar(&o.sweep, "sweep", nil, "go through values: `PATH=A,B,C`; may be repeated")
@@ -185,7 +192,7 @@ func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Wri
 			fmt.Fprintf(errOut, "%s recorded already\n", plural(skipped, "trial is", "trials are"))
 		}
 	}
-	r, err := begin(db, m)
+	r, err := begin(db, m, o.judging.recordedMode())
 	if err != nil {
 		return err
 	}
@@ -197,7 +204,7 @@ func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Wri
 	summary, runErr := o.execute(ctx, db, r, m, tasks, counted, errOut)
 	status := "done"
 	switch {
-	case errors.Is(runErr, context.Canceled), errors.Is(runErr, store.ErrUnavailable):
+	case errors.Is(runErr, context.Canceled), errors.Is(runErr, store.ErrUnavailable), o.judging.session.Err() != nil:
 		status = "interrupted"
 	case runErr != nil:
 		status = "failed"
@@ -218,6 +225,8 @@ func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Wri
 			exitInterrupted,
 			fmt.Errorf("stopped after %d of %d trials: %w", summary.trials, len(tasks), runErr),
 		}
+	case runErr != nil && o.judging.session.Err() != nil:
+		return runErr
 	case runErr != nil:
 		return exit{exitInternal, runErr}
 	case finishErr != nil:
@@ -246,8 +255,9 @@ func newRun(m *plan.Matrix) store.Run {
 		Architecture: runtime.GOOS + "/" + runtime.GOARCH, Seed: m.Seed, PlanDigest: m.Digest()}
 }
 
-func begin(db *store.DB, m *plan.Matrix) (store.Run, error) {
+func begin(db *store.DB, m *plan.Matrix, analyst string) (store.Run, error) {
 	r := newRun(m)
+	r.Analyst = analyst
 	var scenarioRows, variantRows []store.Named
 	for _, c := range m.Cells {
 		scenarioRows = append(
@@ -290,6 +300,9 @@ func (o *runOptions) execute(
 	bar := startBar(errOut, "trials", len(tasks))
 	var s runSummary
 	err := batch.Run(ctx, o.parallel, tasks, func(t *record.Trial) error {
+		if err := o.judging.stopped(t); err != nil {
+			return err
+		}
 		if err := db.Put(identity[[2]string{t.Scenario, t.Variant}], t); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 )
 
 type simulateOptions struct {
+	analyst           analystFlags
 	scenario, variant string
 	trials            int
 	seed              uint64
@@ -71,6 +72,11 @@ nothing.`,
 			if err != nil {
 				return err
 			}
+			judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer judging.close(c.ErrOrStderr())
 			v = v.WithPlaybook(p)
 			if err := v.Fits(s); err != nil {
 				return err
@@ -88,6 +94,7 @@ nothing.`,
 	f := c.Flags()
 	f.StringVar(&o.scenario, "scenario", "", "scenario by `NAME` or file")
 	f.StringVar(&o.variant, "variant", "default", "variant of the defence beside the playbook: `NAME` or file")
+	o.analyst.flags(f)
 	f.IntVar(&o.trials, "trials", 10, "trials")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.StringArrayVar(&o.set, "set", nil, "set a value: `PATH=VALUE`; may be repeated")

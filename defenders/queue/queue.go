@@ -41,6 +41,11 @@ func (q *FIFO) Enqueue(now time.Duration, draw func(n uint64) float64) (time.Dur
 	}
 	q.items++
 	uniform := draw(q.items)
+	return q.EnqueueFor(now, time.Duration(-math.Log1p(-uniform)*float64(q.config.Mean)))
+}
+
+// EnqueueFor takes an item in whose service takes a known time.
+func (q *FIFO) EnqueueFor(now, service time.Duration) (time.Duration, bool) {
 	started := 0
 	for started < len(q.starts) && q.starts[started] <= now {
 		started++
@@ -60,7 +65,7 @@ func (q *FIFO) Enqueue(now time.Duration, draw func(n uint64) float64) (time.Dur
 		}
 		q.starts = append(q.starts, start)
 	}
-	done := start + time.Duration(-math.Log1p(-uniform)*float64(q.config.Mean))
+	done := start + service
 	q.free[earliest] = done
 	return done, true
 }

@@ -205,7 +205,11 @@ func (r *Result) disagreements() {
 func (r *Result) add(scenario string, pairs []pair) {
 	for i, m := range metrics {
 		row := Row{Scenario: scenario, Metric: m}
-		row.fill(r.Options.Method, valuesOf(pairs, i))
+		values := valuesOf(pairs, i)
+		if m.Optional && values.areZero() {
+			continue
+		}
+		row.fill(r.Options.Method, values)
 		r.Rows = append(r.Rows, row)
 	}
 }

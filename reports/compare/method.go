@@ -106,6 +106,16 @@ type values struct {
 	strata                 []int // ends, the last is the number of pairs
 }
 
+// areZero tells whether every value is 0.
+func (v *values) areZero() bool {
+	for i := range v.before {
+		if v.before[i] != 0 || v.after[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func valuesOf(pairs []pair, metric int) values {
 	var v values
 	scenario := ""

@@ -34,6 +34,8 @@ type Metric struct {
 	// an attack where there is none), an infinite time for "never".
 	Of  func(*record.Trial) float64
 	Doc string
+	// Optional metrics are left out where they are 0 everywhere.
+	Optional bool
 }
 
 // metrics is everything that variants are compared by: the columns of trials that
@@ -43,49 +45,49 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 	{
 		"objective_reached",
 		Metric{
-			"detected_before_objective",
-			Rate,
-			record.Share,
-			1,
-			1,
-			attacked(detectedInTime),
-			"trials whose attack was detected before its goal, or without its reaching it",
+			Name:   "detected_before_objective",
+			Kind:   Rate,
+			Unit:   record.Share,
+			Better: 1,
+			Bound:  1,
+			Of:     attacked(detectedInTime),
+			Doc:    "trials whose attack was detected before its goal, or without its reaching it",
 		},
 	},
 	{
 		"alerts_false",
 		Metric{
-			"alerts_false_per_1000_benign",
-			Count,
-			record.Share,
-			-1,
-			10,
-			falsePerThousand,
-			"false positives for 1,000 events of ordinary work",
+			Name:   "alerts_false_per_1000_benign",
+			Kind:   Count,
+			Unit:   record.Share,
+			Better: -1,
+			Bound:  10,
+			Of:     falsePerThousand,
+			Doc:    "false positives for 1,000 events of ordinary work",
 		},
 	},
 	{
 		"alerts_false",
 		Metric{
-			"alerts_false_per_day",
-			Count,
-			record.Count,
-			-1,
-			400,
-			falsePerDay,
-			"false positives in an analyst's day of eight hours",
+			Name:   "alerts_false_per_day",
+			Kind:   Count,
+			Unit:   record.Count,
+			Better: -1,
+			Bound:  400,
+			Of:     falsePerDay,
+			Doc:    "false positives in an analyst's day of eight hours",
 		},
 	},
 	{
 		"approvals_asked",
 		Metric{
-			"approval_wait",
-			Count,
-			record.Seconds,
-			-1,
-			86_400,
-			approvalWait,
-			"time that approval requests waited for their answers",
+			Name:   "approval_wait",
+			Kind:   Count,
+			Unit:   record.Seconds,
+			Better: -1,
+			Bound:  86_400,
+			Of:     approvalWait,
+			Doc:    "time that approval requests waited for their answers",
 		},
 	},
 })
@@ -115,7 +117,7 @@ func metricsOf(columns []record.Column, more []derived) []Metric {
 // columnMetric makes a metric of a column. The fate of an attack applies to trials
 // with an attacker only.
 func columnMetric(c record.Column) Metric {
-	m := Metric{Name: c.Name, Unit: c.Unit, Better: c.Better, Bound: c.Bound, Doc: c.Doc}
+	m := Metric{Name: c.Name, Unit: c.Unit, Better: c.Better, Bound: c.Bound, Doc: c.Doc, Optional: c.Optional}
 	m.Of = func(t *record.Trial) float64 {
 		if v, there := c.Number(t); there {
 			return v

@@ -18,6 +18,9 @@ type Filter struct {
 	Variant, Scenario, Run        string
 	ScenarioDigest, VariantDigest string
 	Seed                          *uint64
+	// Analyst keeps trials of runs in which models were answered for in this way, or in
+	// which none was asked.
+	Analyst string
 }
 
 // where is the filter as a condition of SQL with its arguments.
@@ -33,6 +36,10 @@ func (f Filter) where() (string, []any) {
 			where += " AND " + x.column + "=?"
 			args = append(args, x.value)
 		}
+	}
+	if f.Analyst != "" {
+		where += " AND run_id IN (SELECT run_id FROM runs WHERE analyst IN ('', ?))"
+		args = append(args, f.Analyst)
 	}
 	return where, args
 }

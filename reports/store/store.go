@@ -193,6 +193,8 @@ var ownTables = []string{
 	"attacks",
 	"steps",
 	"alerts",
+	"verdicts",
+	"accounts",
 	"approvals",
 	"actions",
 	"stages",

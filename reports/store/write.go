@@ -13,6 +13,9 @@ type Run struct {
 	ID, CreatedAt, ToolVersion, GitCommit, Architecture string
 	Seed                                                uint64
 	PlanDigest                                          string
+	// Analyst is who answered for models of variants: record, replay, live, offline; "" when
+	// none was asked.
+	Analyst string
 }
 
 // Named is a scenario or variant with its digest and text.
@@ -22,7 +25,7 @@ type Named struct{ Name, Digest, Text string }
 func (db *DB) Begin(r Run, scenarios, variants []Named) error {
 	return db.transaction(func(tx *sql.Tx) error {
 		_, err := tx.Exec(
-			"INSERT INTO runs (run_id,created_at,tool_version,git_commit,architecture,seed,plan_digest,status) VALUES (?,?,?,?,?,?,?,'running')",
+			"INSERT INTO runs (run_id,created_at,tool_version,git_commit,architecture,seed,plan_digest,analyst,status) VALUES (?,?,?,?,?,?,?,?,'running')",
 			r.ID,
 			r.CreatedAt,
 			r.ToolVersion,
@@ -30,6 +33,7 @@ func (db *DB) Begin(r Run, scenarios, variants []Named) error {
 			r.Architecture,
 			int64(r.Seed),
 			r.PlanDigest,
+			r.Analyst,
 		)
 		if err != nil {
 			return err

@@ -49,6 +49,7 @@ type variantFile struct {
 	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; reflex and sigma when absent"`
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
 	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
+	Analyst     analystFile    `yaml:"analyst" json:"Analyst,omitzero" doc:"automatic analyst that judges alerts before people and playbooks see them; none when absent"`
 	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    responseFile   `yaml:"response" doc:"policy of the response"`
 	Cascade     cascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
@@ -165,6 +166,7 @@ type Variant struct {
 	services  defenders.Services
 	detectors []sentinel.Chosen
 	baseline  *Baseline            // nil for none
+	analyst   *AnalystConfig       // nil for none
 	pools     []*plugin.Pool       // of its plug-ins
 	embedded  bool                 // the variant comes with the program
 	own       []*response.Playbook // those that do not come with the program
@@ -232,6 +234,7 @@ var variantKeys = []string{
 	"detectors",
 	"plugins",
 	"baseline",
+	"analyst",
 	"hotl",
 	"response",
 	"cascade",
@@ -279,7 +282,7 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline}, v.pluginSources(filepath.Dir(file)))
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights}, v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -359,7 +362,11 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
-	return v.seal(ruleText, playbookText, pluginText, baselineText)
+	analystText, err := v.prepareAnalyst(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(ruleText, playbookText, pluginText, baselineText, analystText)
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -533,7 +540,7 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 // seal computes what the variant's identity is: its file with defaults, its
 // rules, its playbooks and its plug-ins, and what it sets in scenarios; its
 // description does not count.
-func (v *Variant) seal(rules, playbooks, plugins, baseline string) error {
+func (v *Variant) seal(rules, playbooks, plugins, baseline, analyst string) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
@@ -541,9 +548,10 @@ func (v *Variant) seal(rules, playbooks, plugins, baseline string) error {
 		Rules, Playbooks string
 		Plugins          string `json:",omitempty"`
 		Baseline         string `json:",omitempty"`
+		Analyst          string `json:",omitempty"`
 		HOTL             string
 		Scenario         []scenarios.Setting
-	}{file, rules, playbooks, plugins, baseline, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	}{file, rules, playbooks, plugins, baseline, analyst, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)

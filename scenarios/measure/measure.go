@@ -6,6 +6,7 @@ package measure
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"hemostat/defenders/incident"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/analyst"
 	"hemostat/scenarios"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
@@ -52,6 +54,8 @@ type Day struct {
 	OnBenign map[int64]bool
 
 	Alerts    []defenders.RaisedAlert
+	Searched  []analyst.Found // windows of events in which the analyst found nothing
+	Narrated  []Narrated
 	Stages    []*incident.StageTime
 	Actions   []*response.ActionRecord
 	Approvals []*response.ApprovalRecord
@@ -61,6 +65,12 @@ type Day struct {
 	Costs     []sentinel.Cost
 	Scores    []NamedScore
 	Kept      []record.StoredEvent
+}
+
+// Narrated is the account of an incident.
+type Narrated struct {
+	Incident int
+	Account  analyst.Account
 }
 
 // NamedScore is a score with its detector.
@@ -113,8 +123,9 @@ func (d *Day) scores(r *record.Trial) {
 	}
 	at := map[unit]int{}
 	var all []record.Score
-	for i := range d.Scores {
-		s := &d.Scores[i]
+	scores := d.withVerdicts()
+	for i := range scores {
+		s := &scores[i]
 		label := d.Ledger.Label(s.Evidence)
 		u := unit{s.Detector, s.Of, s.Entity, s.Time / (15 * time.Minute), label.Malicious()}
 		x := record.Score{
@@ -143,6 +154,29 @@ func (d *Day) scores(r *record.Trial) {
 	}
 }
 
+// withVerdicts are the scores with those of the automatic analyst, of whose verdicts each is
+// a score of its alert.
+func (d *Day) withVerdicts() []NamedScore {
+	scores := d.Scores
+	for i := range d.Alerts {
+		a := &d.Alerts[i]
+		if a.Triage == nil || a.Triage.Decision == analyst.Abstain || len(a.Evidence) == 0 {
+			continue
+		}
+		evidence := a.Evidence[len(a.Evidence)-1]
+		for _, id := range a.Evidence {
+			if d.Ledger.Label(id).Malicious() {
+				evidence = id
+			}
+		}
+		scores = append(scores, NamedScore{"analyst " + a.Triage.Judge, detect.Score{
+			Entity: fmt.Sprintf("alert %d", a.ID), Of: "triage", Value: a.Triage.Confidence,
+			Reported: a.Triage.Decision != analyst.Dismiss, Evidence: evidence, Time: a.EventTime,
+		}})
+	}
+	return scores
+}
+
 // alerts writes the alerts down and asks the ledger which are true.
 func (d *Day) alerts(r *record.Trial) {
 	for _, a := range d.Alerts {
@@ -161,6 +195,9 @@ func (d *Day) alerts(r *record.Trial) {
 			Source:     a.SourceIP,
 			Evidence:   a.Evidence,
 			Incident:   a.Incident,
+		}
+		if a.Triage != nil {
+			x.Verdict = string(a.Triage.Decision)
 		}
 		for _, reason := range a.Reasons {
 			x.Reasons = append(x.Reasons, record.Reason(reason))
@@ -182,8 +219,62 @@ func (d *Day) alerts(r *record.Trial) {
 		if x.Attack == 0 {
 			r.AlertsFalse++
 		}
+		d.reached(r, &x, a.Severity)
 		r.Alerts = append(r.Alerts, x)
+		if a.Triage != nil {
+			addVerdict(r, a.ID, a.Triage, x.Attack)
+		}
 	}
+	for i := range d.Searched {
+		f := &d.Searched[i]
+		attack := 0
+		for _, id := range f.Evidence {
+			if label := d.Ledger.Label(id); label.Malicious() {
+				attack = int(label.Attack)
+			}
+		}
+		addVerdict(r, 0, f.Triage, attack)
+	}
+	for _, n := range d.Narrated {
+		for i, s := range n.Account.Sentences {
+			x := record.AccountSentence{Incident: n.Incident, Sentence: i + 1, Author: n.Account.Author, Text: s.Text}
+			for _, id := range s.Alerts {
+				x.Alerts = append(x.Alerts, uint64(id))
+			}
+			r.Accounts = append(r.Accounts, x)
+		}
+		r.AnalystTokens += n.Account.Input + n.Account.Output
+		r.AnalystCost += n.Account.Cost
+	}
+}
+
+// reached counts an alert that people had to look at, or that was dismissed before.
+func (d *Day) reached(r *record.Trial, x *record.Alert, s severity.Severity) {
+	switch {
+	case x.Verdict == record.Dismissed:
+		r.AlertsDismissed++
+	case s.IsThreat():
+		r.AlertsToPeople++
+		if x.Attack == 0 {
+			r.AlertsFalsePeople++
+		}
+	}
+}
+
+// addVerdict writes down what the automatic analyst said of an alert or window of events.
+func addVerdict(r *record.Trial, alert int, t *analyst.Triage, attack int) {
+	v := record.Verdict{
+		Alert: alert, Judge: t.Judge, Decision: string(t.Decision), Confidence: t.Confidence, Technique: t.Technique,
+		Before: t.Before.String(), Asked: int64(t.Asked), Answered: int64(t.Answered), Why: t.Why,
+		Requests: t.Requests, FromTape: t.FromTape, Input: t.Input, Output: t.Output, Cost: t.Cost,
+		Refused: t.Refused, Suspicious: t.Suspicious, Attack: attack,
+	}
+	for _, part := range t.Reasons {
+		v.Reasons = append(v.Reasons, record.VerdictPart(part))
+	}
+	r.AnalystTokens += t.Input + t.Output
+	r.AnalystCost += t.Cost
+	r.Verdicts = append(r.Verdicts, v)
 }
 
 func (d *Day) responses(r *record.Trial) error {
@@ -312,9 +403,9 @@ func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Att
 	}
 	incidents := map[int]bool{}
 	for i, al := range r.Alerts {
-		if al.Attack == number {
+		if al.Attack == number && al.Verdict != record.Dismissed {
 			incidents[al.Incident] = true
-			x.Detected = record.Earliest(x.Detected, &r.Alerts[i].Time)
+			x.Detected = record.Earliest(x.Detected, d.known(i))
 			enriched := int64(d.Alerts[i].Enriched)
 			x.Enriched = record.Earliest(x.Enriched, &enriched)
 		}
@@ -336,6 +427,15 @@ func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Att
 		}
 	}
 	return x
+}
+
+// known is when the defence had an alert: when it was raised, or when the automatic analyst
+// had let it pass.
+func (d *Day) known(alert int) record.Time {
+	if t := d.Alerts[alert].Triage; t != nil {
+		return record.At(t.Answered)
+	}
+	return record.At(d.Alerts[alert].Raised)
 }
 
 func started(a *attackers.Agent) time.Duration {
@@ -386,9 +486,12 @@ func (d *Day) steps(r *record.Trial) {
 	seen := map[[2]int]record.Time{}
 	for i := range r.Alerts {
 		a := &r.Alerts[i]
+		if a.Verdict == record.Dismissed {
+			continue
+		}
 		for _, ref := range a.AllSteps() {
 			key := [2]int{ref.Attack, ref.Step}
-			seen[key] = record.Earliest(seen[key], &a.Time)
+			seen[key] = record.Earliest(seen[key], d.known(i))
 		}
 	}
 	for _, a := range d.Agents {
@@ -457,6 +560,9 @@ func coherence(r *record.Trial, applied map[int64]time.Duration, incidents int) 
 	serious := map[int]bool{}
 	for i := range r.Alerts {
 		a := &r.Alerts[i]
+		if a.Verdict == record.Dismissed {
+			continue
+		}
 		at := answered[a.Incident]
 		switch {
 		case serious[a.Incident]:

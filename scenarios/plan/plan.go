@@ -216,6 +216,26 @@ func withoutEach(v *defence.Variant) []*defence.Variant {
 	return out
 }
 
+// Variants lists the variants, each once.
+func (m *Matrix) Variants() []*defence.Variant {
+	var all []*defence.Variant
+	for _, c := range m.Cells {
+		if !slices.Contains(all, c.Variant) {
+			all = append(all, c.Variant)
+		}
+	}
+	return all
+}
+
+// Replace puts a variant in the place of another.
+func (m *Matrix) Replace(old, by *defence.Variant) {
+	for i := range m.Cells {
+		if m.Cells[i].Variant == old {
+			m.Cells[i].Variant = by
+		}
+	}
+}
+
 // Close ends the plug-ins of the variants.
 func (m *Matrix) Close() error {
 	var faults []error

@@ -20,6 +20,7 @@ import (
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel/analyst"
 	"hemostat/scenarios"
 	"hemostat/scenarios/defence"
 	"hemostat/scenarios/measure"
@@ -40,6 +41,9 @@ type Options struct {
 	KeepEvents bool
 	// Watch is called with each event as it arrives; nil for nobody.
 	Watch func(*event.Event)
+	// Cases is called with each alert that an automatic analyst would judge and the attack
+	// that it is about, 0 for a false one; nobody judges then. It is for training.
+	Cases func(c *analyst.Case, attack int)
 	// Metrics adds up what the trials count; nil counts nothing.
 	Metrics *batch.MetricSum
 }
@@ -150,11 +154,15 @@ func (t *Trial) Rows() (*record.Trial, error) {
 			return nil, fmt.Errorf("metrics of the trial: %w", err)
 		}
 	}
+	narrated, err := t.narrate()
+	if err != nil {
+		return nil, err
+	}
 	day := measure.Day{
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Alerts: t.done.alerts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -243,13 +251,18 @@ func (t *Trial) defend(indicators []string) error {
 	if err != nil {
 		return err
 	}
+	judge, err := t.buildAnalyst(estate)
+	if err != nil {
+		return err
+	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Intel: sources, Playbooks: t.variant.Playbooks(),
+		Inventory: estate, Detectors: detectors, Analyst: judge, Intel: sources, Playbooks: t.variant.Playbooks(),
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
 			Ingested: t.onIngested,
 			Alert:    t.onAlert,
+			Searched: t.done.addSearched,
 			Stage:    t.done.addStage,
 			Response: t.done.listener(),
 		},
@@ -325,7 +338,7 @@ var processStart = time.Now()
 // onAlert keeps an alert and gives threats to the analysts to triage.
 func (t *Trial) onAlert(a *defenders.RaisedAlert) {
 	t.done.alerts = append(t.done.alerts, *a)
-	if a.Severity.IsThreat() {
+	if a.Severity.IsThreat() && !a.IsDismissed() {
 		t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
 	}
 }
@@ -406,6 +419,7 @@ func (t *Trial) onIngested(e *event.Event, at time.Duration) {
 // responses keeps what the defence did, in order.
 type responses struct {
 	alerts    []defenders.RaisedAlert
+	searched  []analyst.Found
 	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
@@ -415,6 +429,12 @@ type responses struct {
 
 func (r *responses) addScore(detector string, s detect.Score) {
 	r.scores = append(r.scores, measure.NamedScore{Detector: detector, Score: s})
+}
+
+func (r *responses) addSearched(f *analyst.Found) {
+	if f.Alert == nil {
+		r.searched = append(r.searched, *f)
+	}
 }
 
 func (r *responses) addStage(s *incident.StageTime) { r.stages = append(r.stages, s) }

@@ -4,8 +4,11 @@
 package attack
 
 import (
+	_ "embed" // the ids
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // replacedBy gives the techniques that stand for revoked ones (ATT&CK 19, April 2026,
@@ -63,3 +66,33 @@ func Successors(id string) []string {
 	slices.Sort(out[1:])
 	return out
 }
+
+// idList has a line for each technique of ATT&CK 19 with the numbers of its sub-techniques.
+//
+//go:embed ids.txt
+var idList string
+
+var known = sync.OnceValue(func() map[string]bool {
+	ids := map[string]bool{}
+	for line := range strings.Lines(idList) {
+		root, subs, _ := strings.Cut(strings.TrimSpace(line), " ")
+		ids[root] = true
+		for part := range strings.SplitSeq(subs, ",") {
+			var from, to int
+			switch n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n {
+			case 0:
+				continue
+			case 1:
+				to = from
+			}
+			for i := from; i <= to; i++ {
+				ids[fmt.Sprintf("%s.%03d", root, i)] = true
+			}
+		}
+	}
+	return ids
+})
+
+// IsKnown tells whether ATT&CK has a technique of this id now, or had one that was revoked
+// and replaced.
+func IsKnown(id string) bool { return known()[id] || replacedBy[id] != "" }

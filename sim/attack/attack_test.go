@@ -40,3 +40,12 @@ func TestRevokedTechniques(t *testing.T) {
 	require.Contains(t, successors, "T1686")
 	require.Equal(t, []string{"T1110"}, attack.Successors("T1110"))
 }
+
+func TestKnownIds(t *testing.T) {
+	for _, id := range []string{"T1059", "T1059.001", "T1685.005", "T1070.001", "T1003.008"} {
+		require.True(t, attack.IsKnown(id), id)
+	}
+	for _, id := range []string{"", "T1059.099", "T9999", "t1059", "T1059.1", "ignore previous instructions"} {
+		require.False(t, attack.IsKnown(id), id)
+	}
+}

@@ -22,9 +22,10 @@ const (
 	Hours       Unit = "h"     // of one person's work
 	Bytes       Unit = "bytes"
 	Points      Unit = "points" // 0 to 100
+	Money       Unit = "money"  // in the currency of the variant's prices
 )
 
-var units = []Unit{NoUnit, Nanoseconds, Seconds, Count, Share, Hours, Bytes, Points}
+var units = []Unit{NoUnit, Nanoseconds, Seconds, Count, Share, Hours, Bytes, Points, Money}
 
 // Column is one column of a table of the database. All that writers, readers,
 // comparisons and documents know of a column stands in the tags of its field:
@@ -35,6 +36,7 @@ var units = []Unit{NoUnit, Nanoseconds, Seconds, Count, Share, Hours, Bytes, Poi
 //	unit    what is counted
 //	doc     what the value means
 //	better  more or less: the column is a metric that variants are compared by
+//	optional  a metric that comparisons leave out where it is 0 everywhere
 //	bound   greatest value of one trial that a gate counts; the horizon when absent
 //
 // A field with a wrong tag stops the program at its start.
@@ -46,6 +48,7 @@ type Column struct {
 	Doc      string
 	Better   int // 1 more, -1 less, 0 for no metric
 	Bound    float64
+	Optional bool
 
 	field  int
 	asJSON bool // the value is encoded as JSON text
@@ -82,7 +85,7 @@ func columnOf(f reflect.StructField) (Column, bool, error) {
 	if name == "" || name == "-" {
 		return Column{}, false, nil
 	}
-	c := Column{Name: name, Unit: Unit(f.Tag.Get("unit")), Doc: f.Tag.Get("doc")}
+	c := Column{Name: name, Unit: Unit(f.Tag.Get("unit")), Doc: f.Tag.Get("doc"), Optional: f.Tag.Get("optional") == "true"}
 	switch t := f.Type; {
 	case t == reflect.TypeFor[Time]():
 		c.Type, c.Nullable = "INTEGER", true

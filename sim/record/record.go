@@ -71,12 +71,18 @@ type Trial struct {
 	EventsQueueDropped int     `json:"events_queue_dropped" unit:"count" doc:"events and alerts that full queues refused"`
 	AlertsTotal        int     `json:"alerts_total" unit:"count" doc:"alerts raised"`
 	AlertsFalse        int     `json:"alerts_false" unit:"count" better:"less" bound:"200" doc:"false positives: alerts without an event of an attack in their evidence"`
+	AlertsDismissed    int     `json:"alerts_dismissed" unit:"count" doc:"alerts that the automatic analyst dismissed; they count as raised, but lead to nothing"`
+	AlertsToPeople     int     `json:"alerts_to_people" unit:"count" better:"less" bound:"200" doc:"alerts of severity medium or more that people had to look at"`
+	AlertsFalsePeople  int     `json:"alerts_false_to_people" unit:"count" better:"less" bound:"200" doc:"false positives among them"`
 	ActionsTotal       int     `json:"actions_total" unit:"count" doc:"actions that succeeded"`
 	ActionsOnBenign    int     `json:"actions_on_benign" unit:"count" better:"less" bound:"50" doc:"actions on what the attackers never had"`
 	CollateralSeconds  float64 `json:"collateral_user_seconds" unit:"s" better:"less" bound:"720000" doc:"working time of people lost to what the defence stopped or slowed; a gate counts 200 hours at most"`
 	ApprovalsAsked     int     `json:"approvals_asked" unit:"count" better:"less" bound:"100" doc:"approval requests to people"`
 	ApprovalWait       Time    `json:"approval_wait" unit:"ns" doc:"sum of the waits for answers to approval requests"`
 	Coherence          float64 `json:"coherence" unit:"share" better:"more" bound:"1" doc:"share of incidents that were acted on within 5 s"`
+
+	AnalystTokens int     `json:"analyst_tokens" unit:"count" optional:"true" better:"less" bound:"1e6" doc:"tokens of the model analyst's questions and answers, recorded ones too"`
+	AnalystCost   float64 `json:"analyst_cost" unit:"money" optional:"true" better:"less" bound:"1e3" doc:"what these tokens cost, in the currency of the variant's prices"`
 
 	Score      float64 `json:"score" unit:"points" better:"more" bound:"100" doc:"0 to 100, from harm, disruption and operations as a share of the stake"`
 	Harm       float64 `json:"harm" unit:"h" better:"less" bound:"5000" doc:"what the attack cost"`
@@ -86,16 +92,18 @@ type Trial struct {
 	BytesLost  int64   `json:"bytes_lost" unit:"bytes" better:"less" bound:"100e9" doc:"data that the attackers carried out of the estate"`
 	Digest     string  `json:"digest" doc:"SHA-256 over the trial's rows"`
 
-	Attacks   []Attack      `json:"attacks"`
-	Steps     []Step        `json:"steps"`
-	Alerts    []Alert       `json:"alerts"`
-	Approvals []Approval    `json:"approvals"`
-	Actions   []Action      `json:"actions"`
-	Stages    []Stage       `json:"stages"`
-	Audit     []AuditEntry  `json:"audit"`
-	Cost      []Cost        `json:"-"`
-	Scores    []Score       `json:"-"`
-	Events    []StoredEvent `json:"-"`
+	Attacks   []Attack          `json:"attacks"`
+	Steps     []Step            `json:"steps"`
+	Alerts    []Alert           `json:"alerts"`
+	Approvals []Approval        `json:"approvals"`
+	Actions   []Action          `json:"actions"`
+	Stages    []Stage           `json:"stages"`
+	Verdicts  []Verdict         `json:"verdicts,omitempty"`
+	Accounts  []AccountSentence `json:"accounts,omitempty"`
+	Audit     []AuditEntry      `json:"audit"`
+	Cost      []Cost            `json:"-"`
+	Scores    []Score           `json:"-"`
+	Events    []StoredEvent     `json:"-"`
 }
 
 // Attack is one attacker's fate.
@@ -161,6 +169,51 @@ type Alert struct {
 	Reasons []Reason `json:"reasons,omitempty" sql:"reasons"`
 	// Steps are all steps of attacks in the evidence, in truth, where there are several.
 	Steps []StepRef `json:"steps,omitempty" sql:"steps"`
+	// Verdict is what the automatic analyst decided: confirm, dismiss, raise, abstain; ""
+	// where it was not asked. A dismissed alert led to nothing: it belongs to no incident.
+	Verdict string `json:"verdict,omitempty" sql:"verdict"`
+}
+
+// Dismissed is the verdict by which an alert leads to nothing.
+const Dismissed = "dismiss"
+
+// Verdict is an answer of the automatic analyst about an alert, or about a window of events
+// that no rule flagged.
+type Verdict struct {
+	Alert      int           `json:"alert"` // 0 for a window in which nothing was found
+	Judge      string        `json:"judge"` // offline, surrogate, or the model's name
+	Decision   string        `json:"decision"`
+	Confidence float64       `json:"confidence"` // that the alert is true
+	Technique  string        `json:"technique"`
+	Before     string        `json:"severity_before"`
+	Asked      int64         `json:"asked"`
+	Answered   int64         `json:"answered"`
+	Why        string        `json:"why"` // it abstained
+	Requests   int           `json:"requests"`
+	FromTape   int           `json:"-" sql:"from_cassette"` // recorded or asked, the trial is the same
+	Input      int           `json:"tokens_input"`
+	Output     int           `json:"tokens_output"`
+	Cost       float64       `json:"cost"`
+	Refused    int           `json:"refused"`
+	Suspicious int           `json:"suspicious"`
+	Attack     int           `json:"attack"` // in truth; 0 is a false alarm
+	Reasons    []VerdictPart `json:"reasons" sql:"reasons"`
+}
+
+// AccountSentence is one sentence of the account of an incident.
+type AccountSentence struct {
+	Incident int      `json:"incident"`
+	Sentence int      `json:"sentence"`
+	Author   string   `json:"author"` // template, or the model's name
+	Text     string   `json:"text"`
+	Alerts   []uint64 `json:"alerts"` // that it rests on
+}
+
+// VerdictPart is one part of why the analyst decided so.
+type VerdictPart struct {
+	Text     string   `json:"text"`
+	Weight   float64  `json:"weight,omitempty"`
+	Evidence []uint64 `json:"evidence,omitempty"`
 }
 
 // AllSteps are the steps of attacks that the alert is about; none for a false alarm.

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"hemostat/scenarios"
+	"hemostat/scenarios/defence"
+	"hemostat/scenarios/train"
+)
+
+type trainAnalystOptions struct {
+	variants []string
+	output   string
+	train.AnalystOptions
+}
+
+func trainAnalystCommand() *cobra.Command {
+	var o trainAnalystOptions
+	c := &cobra.Command{
+		Use:   "analyst [SCENARIO...]",
+		Short: "Train the offline analyst on simulated days",
+		Long: `Runs days of scenarios (every embedded one when none is named) against variants of the
+defence and learns from their alerts, of which the simulation knows which are true, how
+to tell true from false ones. A variant names the file under analyst.weights. The days
+are none that trials run on. The bar below which alerts are dismissed is the highest at
+which, on scenarios that were left out while learning, at most one attack in a hundred
+would have lost all of its alerts.`,
+		Example: `  hemostat train analyst --trials 4 -o weights.json
+  hemostat train analyst quiet-day ransomware --variant mine.yaml -o weights.json`,
+		RunE: o.run,
+	}
+	f := c.Flags()
+	f.StringVarP(&o.output, "output", "o", "weights.json", "write to `FILE`")
+	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE` whose alerts are learned from; default and all_detectors when absent; may be repeated")
+	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
+	return c
+}
+
+func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
+	if o.Trials < 1 || o.Trials > 10_000 {
+		return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", o.Trials)
+	}
+	o.Parallel = runtime.NumCPU()
+	if len(args) == 0 {
+		args = scenarios.EmbeddedNames()
+	}
+	if len(o.variants) == 0 {
+		o.variants = []string{"default", "all_detectors"}
+	}
+	var all []*scenarios.Scenario
+	for _, name := range args {
+		s, err := scenarios.Load(name, nil)
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+	}
+	var variants []*defence.Variant
+	defer func() {
+		for _, v := range variants {
+			noteFault(c.ErrOrStderr(), v.Close())
+		}
+	}()
+	for _, name := range o.variants {
+		v, err := defence.Load(name, nil)
+		if err != nil {
+			return err
+		}
+		variants = append(variants, v)
+	}
+	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(all)*len(variants))
+	o.Step = bar.step
+	w, alerts, err := train.Analyst(c.Context(), all, variants, o.AnalystOptions)
+	bar.stop(err == nil)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
+	case err != nil:
+		return err
+	}
+	write := func(to io.Writer) error {
+		encoder := json.NewEncoder(to)
+		encoder.SetIndent("", " ")
+		return encoder.Encode(w)
+	}
+	if err := exportTo(c, o.output, write); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "learned from %d alerts; alerts of a probability below %g are dismissed; into %s\n",
+		alerts, w.Dismiss, safe(o.output))
+	return nil
+}

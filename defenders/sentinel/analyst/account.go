@@ -1,0 +1,264 @@
+package analyst
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"hemostat/defenders/alert"
+	"hemostat/defenders/sentinel/analyst/chat"
+	"hemostat/sim/attack"
+	"hemostat/sim/severity"
+)
+
+// Sentence is one sentence of the account of an incident, with the alerts that it rests on.
+type Sentence struct {
+	Text   string
+	Alerts []int // numbers of alerts
+}
+
+// Account tells what an incident was.
+type Account struct {
+	Author    string // template, or the model's name
+	Sentences []Sentence
+	Answer    // what it took; of a model that failed too
+}
+
+// templateAuthor names the account that no model wrote.
+const templateAuthor = "template"
+
+// Narrate writes the account of an incident from its alerts, in the order in which they
+// joined it. A judge that writes none, and one whose account does not hold, leaves it to the
+// template.
+func Narrate(j Judge, epoch time.Time, alerts []alert.Alert) (Account, error) {
+	byTemplate := Account{Author: templateAuthor, Sentences: template(epoch, alerts)}
+	m, ok := j.(*Model)
+	if !ok {
+		return byTemplate, nil
+	}
+	account, err := m.narrate(epoch, alerts)
+	if err != nil {
+		return Account{}, fmt.Errorf("analyst %s: %w", m.Name(), err)
+	}
+	if len(account.Sentences) == 0 {
+		byTemplate.Answer = account.Answer
+		return byTemplate, nil
+	}
+	return account, nil
+}
+
+// template tells an incident in sentences of fixed form.
+func template(epoch time.Time, alerts []alert.Alert) []Sentence {
+	first, last := &alerts[0], &alerts[len(alerts)-1]
+	worst := first
+	byHost := map[string][]int{}
+	var hosts []string
+	var tactics []string
+	byTechnique := map[string][]int{}
+	for i := range alerts {
+		a := &alerts[i]
+		if a.Severity > worst.Severity || a.Severity == worst.Severity && a.Confidence > worst.Confidence {
+			worst = a
+		}
+		if a.Host != "" {
+			if byHost[a.Host] == nil {
+				hosts = append(hosts, a.Host)
+			}
+			byHost[a.Host] = append(byHost[a.Host], a.ID)
+		}
+		if t := a.Technique(); t != "" {
+			if byTechnique[t] == nil {
+				tactics = append(tactics, t)
+			}
+			byTechnique[t] = append(byTechnique[t], a.ID)
+		}
+	}
+	at := func(d time.Duration) string { return epoch.Add(d).Format("15:04:05") }
+	var out []Sentence
+	add := func(alerts []int, format string, args ...any) {
+		out = append(out, Sentence{fmt.Sprintf(format, args...), alerts})
+	}
+	add([]int{first.ID}, "It began at %s with the alert %q%s.", at(first.EventTime), first.Title, whereabouts(first))
+	if len(hosts) > 1 {
+		var ids []int
+		for _, h := range hosts {
+			ids = append(ids, byHost[h][0])
+		}
+		add(ids, "%d hosts are involved: %s.", len(hosts), listed(hosts))
+	}
+	if len(tactics) > 0 {
+		var ids []int
+		for _, t := range tactics {
+			ids = append(ids, byTechnique[t][0])
+		}
+		add(ids, "The techniques that were alerted are %s.", listed(tactics))
+	}
+	if worst != first {
+		add([]int{worst.ID}, "The most serious alert, of severity %s, is %q%s at %s.", worst.Severity, worst.Title, whereabouts(worst), at(worst.EventTime))
+	}
+	add([]int{worst.ID}, "Its detector is %.0f %% sure of it.", 100*worst.Confidence)
+	if last != first {
+		add([]int{last.ID}, "The last of %d alerts came at %s.", len(alerts), at(last.EventTime))
+	}
+	return out
+}
+
+// whereabouts says where an alert was and about whom.
+func whereabouts(a *alert.Alert) string {
+	var b strings.Builder
+	if a.Host != "" {
+		b.WriteString(" on " + escape(a.Host))
+	}
+	if a.User != "" {
+		b.WriteString(" about the user " + escape(a.User))
+	}
+	if a.SourceIP != "" {
+		b.WriteString(" from " + escape(a.SourceIP))
+	}
+	return b.String()
+}
+
+// listed names at most eight things.
+func listed(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return escape(strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("%s and %d more", escape(strings.Join(names[:most], ", ")), len(names)-most)
+}
+
+// accountAlerts is how many alerts of an incident a model is shown: the first and the most
+// serious ones.
+const accountAlerts = 20
+
+// narrate asks the model for an account; without sentences when it gave none that holds.
+func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) {
+	account := Account{Author: m.Name()}
+	shownOnes := chooseAlerts(alerts)
+	x := newExhibit(shownOnes[len(shownOnes)-1].EventTime)
+	var list []shown
+	var labels []string
+	for i := range shownOnes {
+		a := &shownOnes[i]
+		if a.User != "" {
+			x.redact.person(a.User)
+		}
+		labels = append(labels, fmt.Sprintf("a%d", i+1))
+		var s shown
+		s.add("id", labels[i])
+		s.add("at", epoch.Add(a.EventTime).Format("15:04"))
+		s.add("title", escape(a.Title))
+		s.add("severity", a.Severity.String())
+		s.add("confidence", fmt.Sprintf("%.2f", a.Confidence))
+		s.add("techniques", a.Techniques)
+		s.add("host", x.value(a.Host))
+		s.add("user", x.value(a.User))
+		s.add("source", x.value(a.SourceIP))
+		s.add("destination", x.value(a.Destination))
+		list = append(list, s)
+	}
+	data, err := json.Marshal(shown{{"alerts", list}, {"alerts_in_all", len(alerts)}})
+	if err != nil {
+		return account, fmt.Errorf("the question cannot be written: %w", err)
+	}
+	r, err := m.ask(&account.Answer, []chat.Message{{Role: "system", Text: m.config.Prompts.Narrative}, {Role: "user", Text: block(data)}},
+		"account", accountSchema(labels))
+	if err != nil {
+		return account, err
+	}
+	account.Suspicious = x.suspicious
+	if r.Failed != "" {
+		account.Answer = account.abstain(r.Failed)
+		return account, nil
+	}
+	var v struct {
+		Sentences []citedAnswer `json:"sentences"`
+	}
+	if err := parseAnswer(r.Text, &v); err != nil {
+		account.Answer = account.refuse(err.Error())
+		return account, nil
+	}
+	for i, s := range v.Sentences {
+		var cited []*alert.Alert
+		sentence := Sentence{Text: escape(cutText(x.redact.restore(strings.TrimSpace(s.Text)), maxSentence))}
+		for _, label := range s.Evidence {
+			if at := slices.Index(labels, label); at >= 0 {
+				cited = append(cited, &shownOnes[at])
+				sentence.Alerts = append(sentence.Alerts, shownOnes[at].ID)
+			}
+		}
+		if i >= maxSentences || sentence.Text == "" || len(cited) == 0 || !holds(sentence.Text, cited, alerts) {
+			account.Refused++
+			continue
+		}
+		account.Sentences = append(account.Sentences, sentence)
+	}
+	return account, nil
+}
+
+// chooseAlerts are the first and the most serious alerts, in their order.
+func chooseAlerts(alerts []alert.Alert) []alert.Alert {
+	if len(alerts) <= accountAlerts {
+		return alerts
+	}
+	chosen := map[int]bool{0: true, len(alerts) - 1: true}
+	for s := severity.Critical; len(chosen) < accountAlerts; s-- {
+		for i := range alerts {
+			if alerts[i].Severity == s && len(chosen) < accountAlerts {
+				chosen[i] = true
+			}
+		}
+		if s == severity.Informational {
+			break
+		}
+	}
+	var out []alert.Alert
+	for i := range alerts {
+		if chosen[i] {
+			out = append(out, alerts[i])
+		}
+	}
+	return out
+}
+
+var (
+	techniqueName = regexp.MustCompile(`\bT\d{4}(?:\.\d{3})?\b`)
+	addressName   = regexp.MustCompile(`\b\d{1,3}(?:\.\d{1,3}){3}\b`)
+)
+
+// holds tells whether a sentence names no technique, address, host or user beyond those of
+// the alerts that it cites.
+func holds(sentence string, cited []*alert.Alert, all []alert.Alert) bool {
+	names := map[string]bool{}
+	for _, a := range cited {
+		for _, t := range a.Techniques {
+			names[t] = true
+		}
+		for _, n := range []string{a.SourceIP, a.Destination, a.Host, a.User, a.Source} {
+			names[strings.ToLower(n)] = true
+		}
+	}
+	for _, t := range techniqueName.FindAllString(sentence, -1) {
+		if !names[attack.Current(t)] && !names[t] {
+			return false
+		}
+	}
+	for _, ip := range addressName.FindAllString(sentence, -1) {
+		if !names[ip] {
+			return false
+		}
+	}
+	lower := strings.ToLower(sentence)
+	for i := range all { // what belongs to alerts that it does not cite
+		for _, n := range []string{all[i].Host, all[i].User} {
+			n = strings.ToLower(n)
+			if len(n) >= 4 && !names[n] && replaceWord(lower, n, "") != lower {
+				return false
+			}
+		}
+	}
+	return !isSuspicious(sentence)
+}
