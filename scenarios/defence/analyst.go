@@ -41,7 +41,7 @@ type analystFile struct {
 	KeyFile   string        `yaml:"key_file" json:",omitempty" doc:"file that holds the key, relative to this file, in place of the environment"`
 	CAFile    string        `yaml:"ca_file" json:",omitempty" doc:"certificates (PEM) that the server's is checked by, relative to this file; those of the system when absent"`
 	Prompts   string        `yaml:"prompts" json:",omitempty" doc:"folder, relative to this file, with triage.txt, staged.txt, patterns.txt, narrative.txt in place of the program's own prompts"`
-	Duties    []string      `yaml:"duties" json:",omitempty" enum:"triage,patterns,narrative" doc:"what the analyst does: triage of alerts, patterns in events that no rule flagged, narrative of incidents; triage when absent"`
+	Duties    []string      `yaml:"duties" json:",omitempty" doc:"what the analyst does: triage of alerts, patterns in events that no rule flagged, narrative of incidents; triage when absent"`
 	Rounds    int           `yaml:"rounds" json:",omitempty" doc:"how often the model may ask for more before it decides; 0 when absent"`
 	MaxTokens int           `yaml:"max_tokens" json:",omitempty" doc:"greatest length of an answer; 400 when absent"`
 	Timeout   time.Duration `yaml:"timeout" json:",omitempty" doc:"greatest time of an answer with its retries; 60s when absent"`
@@ -123,6 +123,11 @@ func (f *analystFile) isEmpty() bool {
 func (f *analystFile) check(fault func(key, format string, args ...any)) {
 	if f.Model == "" {
 		fault("model", "a model is expected: offline, surrogate, or the name of one that the endpoint serves")
+	}
+	for _, d := range f.Duties {
+		if d != triageDuty && d != patternsDuty && d != narrativeDuty {
+			fault("duties", "%q is no duty; accepted: %s, %s, %s", d, triageDuty, patternsDuty, narrativeDuty)
+		}
 	}
 	for _, x := range []struct {
 		key   string

@@ -109,3 +109,47 @@ func TestDetectorsAreChosenByNameAndTakeOptions(t *testing.T) {
 	require.Equal(t, 7, slow.Waiting)
 	require.Contains(t, string(Schema()), `"failures"`, "the options of each kind are in the schema")
 }
+
+func TestFaultsOfTheAnalystAreExplained(t *testing.T) {
+	for text, want := range map[string]string{
+		"{dismiss: 0.5}":                               "a model is expected",
+		"{model: offline, sensitivity: 0.5}":           "belongs to the model surrogate",
+		"{model: surrogate, specificity: 2}":           "a share from 0 to 1 is expected",
+		"{model: surrogate, weights: x}":               "they belong to the model offline",
+		"{model: offline, weights: none.json}":         "hemostat train analyst makes one",
+		"{model: offline, dismiss: 0.9, raise: 0.1}":   "0.9 is above raise",
+		"{model: offline, endpoint: \"http://x/v1\"}":  "belongs to a model at an endpoint",
+		"{model: offline, duties: [patterns]}":         "patterns need a model",
+		"{model: m, endpoint: \"http://key@host/v1\"}": "a key does not belong into the address",
+		"{model: m, endpoint: localhost}":              "an address such as",
+		"{model: m, key_env: sk-0123456789}":           "not the key itself",
+		"{model: m, key_env: A, key_file: b}":          "not both",
+		"{model: m, rounds: 99}":                       "0 to 10 is accepted",
+		"{model: m, budget: {money: 5}}":               "give price",
+		"{model: m, prompts: none}":                    "has none of triage.txt",
+		"{model: m, ca_file: none.pem}":                "none.pem",
+		"{model: m, timeout: 48h}":                     "up to 1h",
+		"{model: m, latency: 5s}":                      "belongs to the model surrogate",
+		"{model: m, duties: [everything]}":             "everything",
+		"{model: m, colour: red}":                      "colour",
+	} {
+		file := filepath.Join(t.TempDir(), "v.yaml")
+		require.NoError(t, os.WriteFile(file, []byte("name: x\nanalyst: "+text+"\n"), 0o600))
+		_, err := Load(file, nil)
+		require.ErrorContains(t, err, want, text)
+		require.ErrorContains(t, err, "v.yaml:2", text)
+	}
+}
+
+func TestTheKeyOfAModelIsNowhereOnRecord(t *testing.T) {
+	t.Setenv("HEMOSTAT_TEST_KEY", "sk-very-secret")
+	file := filepath.Join(t.TempDir(), "v.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("name: x\nanalyst: {model: m, endpoint: \"http://127.0.0.1:9/v1\", key_env: HEMOSTAT_TEST_KEY}\n"), 0o600))
+	v, err := Load(file, nil)
+	require.NoError(t, err)
+	require.True(t, v.AskModel())
+	key, err := v.analyst.endpoint.key()
+	require.NoError(t, err)
+	require.Equal(t, "sk-very-secret", key)
+	require.NotContains(t, string(v.JSON), "sk-very")
+}

@@ -25,8 +25,8 @@ type AnalystOptions struct {
 	Step func()
 }
 
-// Examples runs trials in which nobody judges, and returns every alert with the truth.
-func Examples(
+// examplesOf runs trials in which nobody judges, and returns every alert with the truth.
+func examplesOf(
 	ctx context.Context,
 	all []*scenarios.Scenario,
 	variants []*defence.Variant,
@@ -94,7 +94,7 @@ func Analyst(
 	variants []*defence.Variant,
 	o AnalystOptions,
 ) (*analyst.Weights, int, error) {
-	examples, err := Examples(ctx, all, variants, o)
+	examples, err := examplesOf(ctx, all, variants, o)
 	if err != nil {
 		return nil, 0, err
 	}

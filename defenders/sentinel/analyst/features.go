@@ -95,7 +95,7 @@ const (
 )
 
 // featuresOf describes an alert before it is itself part of the history.
-func (m *Memory) featuresOf(now time.Duration, a *alert.Alert, known *Weights) Features {
+func (m *memory) featuresOf(now time.Duration, a *alert.Alert, known *Weights) Features {
 	var f Features
 	set := func(i int, is bool) {
 		if is {
@@ -143,7 +143,7 @@ func (m *Memory) featuresOf(now time.Duration, a *alert.Alert, known *Weights) F
 }
 
 // describeRule tells where and how often the same alert was raised.
-func (m *Memory) describeRule(f *Features, now time.Duration, a *alert.Alert) {
+func (m *memory) describeRule(f *Features, now time.Duration, a *alert.Alert) {
 	hosts := map[string]bool{}
 	repeats := 0
 	past := m.history(ruleEntity, a.RuleID, now, day)
@@ -164,7 +164,7 @@ func (m *Memory) describeRule(f *Features, now time.Duration, a *alert.Alert) {
 }
 
 // describeEntities tells what else was raised about host, user and addresses.
-func (m *Memory) describeEntities(f *Features, now time.Duration, a *alert.Alert) {
+func (m *memory) describeEntities(f *Features, now time.Duration, a *alert.Alert) {
 	others := func(kind, name string, within time.Duration) float64 {
 		return math.Log1p(float64(countOther(m.history(kind, name, now, within), a.RuleID, ruleOf)))
 	}

@@ -25,7 +25,7 @@ type Example struct {
 // ExampleOf makes an example of a case.
 func ExampleOf(c *Case, isTrue bool, scenario, attack string) Example {
 	return Example{
-		Features: c.Features(nil), Rule: c.Alert.RuleID, Technique: c.Alert.Technique(),
+		Features: c.features(nil), Rule: c.Alert.RuleID, Technique: c.Alert.Technique(),
 		IsTrue: isTrue, Scenario: scenario, Attack: attack,
 	}
 }

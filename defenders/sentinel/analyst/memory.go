@@ -11,10 +11,10 @@ import (
 	"hemostat/sim/severity"
 )
 
-// Memory is what the pipeline has seen, as far as the analyst may ask for it: the alerts of
+// memory is what the pipeline has seen, as far as the analyst may ask for it: the alerts of
 // each entity, on how many hosts each program ran, and, where events are kept, the newest
 // events and the processes of each host. It is bounded whatever comes.
-type Memory struct {
+type memory struct {
 	epoch     time.Time
 	inventory *inventory.Inventory
 
@@ -32,10 +32,10 @@ const (
 	maxHistory   = 48 // alerts of an entity
 )
 
-// NewMemory makes an empty memory. The epoch is the time at which virtual times count from
+// newMemory makes an empty memory. The epoch is the time at which virtual times count from
 // 0; keptEvents is how many of the newest events are kept, 0 for none.
-func NewMemory(epoch time.Time, v *inventory.Inventory, keptEvents int) *Memory {
-	m := &Memory{
+func newMemory(epoch time.Time, v *inventory.Inventory, keptEvents int) *memory {
+	m := &memory{
 		epoch: epoch, inventory: v,
 		alerts:   sketch.NewMap[string, alertHistory](maxEntities),
 		programs: sketch.NewMap[string, sketch.Distinct](maxPrograms),
@@ -96,7 +96,7 @@ func keysOf(a *alert.Alert) []string {
 }
 
 // noteAlert takes an alert in, after it was judged.
-func (m *Memory) noteAlert(a *alert.Alert) {
+func (m *memory) noteAlert(a *alert.Alert) {
 	p := pastAlert{
 		at: a.Raised, id: a.ID, rule: a.RuleID, title: a.Title, technique: a.Technique(), severity: a.Severity,
 		host: a.Host, user: a.User,
@@ -112,7 +112,7 @@ func (m *Memory) noteAlert(a *alert.Alert) {
 }
 
 // history are the alerts of an entity within a time before now, oldest first.
-func (m *Memory) history(kind, name string, now, within time.Duration) []pastAlert {
+func (m *memory) history(kind, name string, now, within time.Duration) []pastAlert {
 	if name == "" {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (m *Memory) history(kind, name string, now, within time.Duration) []pastAle
 }
 
 // observe takes an event in.
-func (m *Memory) observe(e *event.Event) {
+func (m *memory) observe(e *event.Event) {
 	if m.tree != nil {
 		m.events.add(e)
 	}
@@ -152,7 +152,7 @@ func (m *Memory) observe(e *event.Event) {
 }
 
 // hostsOf is on how many hosts a program was seen to run.
-func (m *Memory) hostsOf(image string) float64 {
+func (m *memory) hostsOf(image string) float64 {
 	if d := m.programs.Get(programOf(image)); d != nil {
 		return d.Count()
 	}
@@ -217,7 +217,7 @@ type process struct {
 func processKey(host, id string) string { return host + " " + id }
 
 // noteProcess takes the start of a process in.
-func (m *Memory) noteProcess(e *event.Event, _ string) {
+func (m *memory) noteProcess(e *event.Event, _ string) {
 	id, parent := e.Value(event.ProcessId), e.Value(event.ParentProcessId)
 	if e.Source.Service == "security" {
 		id, parent = e.Value(event.NewProcessId), e.Value(event.ProcessId)

@@ -85,7 +85,7 @@ func (o *Offline) Name() string { return "offline" }
 
 // Judge implements Judge.
 func (o *Offline) Judge(c *Case) (Answer, error) {
-	f := c.Features(o.weights)
+	f := c.features(o.weights)
 	p := logistic(o.weights.score(&f))
 	v := Verdict{Decision: Confirm, Confidence: p, Reasons: o.reasons(&f, c.Alert.Evidence)}
 	switch {

@@ -47,7 +47,7 @@ type Triage struct {
 // Stage judges alerts one after the other.
 type Stage struct {
 	options Options
-	memory  *Memory
+	memory  *memory
 	windows *windows // nil unless patterns are looked for
 	queue   *queue.FIFO
 	metrics *metrics
@@ -66,7 +66,7 @@ type metrics struct {
 func New(o Options) (*Stage, error) {
 	s := &Stage{
 		options: o,
-		memory:  NewMemory(o.Epoch, o.Inventory, o.KeptEvents),
+		memory:  newMemory(o.Epoch, o.Inventory, o.KeptEvents),
 		queue:   queue.New(queue.Config{Servers: o.Servers, Waiting: o.Waiting}),
 	}
 	if o.Duties == (Duties{}) {

@@ -14,43 +14,81 @@ import (
 // meant to push the rest out of what a model reads.
 const longText = 4000
 
-// orders are forms of text that address a model rather than describe an event. They are
-// looked for after fold has undone disguises.
-var orders = []*regexp.Regexp{
+// orderForm is a form of text that addresses a model rather than describes an event.
+type orderForm struct {
+	// stems are texts of which the form holds one at least: the search for them is quick,
+	// and most texts of events hold none.
+	stems []string
+	form  *regexp.Regexp
+}
+
+func order(stems, form string) orderForm {
+	return orderForm{strings.Split(stems, "|"), regexp.MustCompile(form)}
+}
+
+// orders are looked for after fold has undone disguises.
+var orders = []orderForm{
 	// English
-	regexp.MustCompile(`\b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,40}\b(?:previous|prior|above|earlier|all|any|your|the|these|system)\b.{0,30}\b(?:instruction|prompt|rule|direction|message|context|polic|order|guideline|alert|evidence)`),
-	regexp.MustCompile(`\b(?:you are|you're|act as|pretend|behave as|role ?play|from now on|new instructions?|developer mode|jailbreak|do anything now)\b.{0,60}\b(?:now|assistant|analyst|model|ai|bot|must|should|respond|answer|instruction|mode|dan)\b`),
-	regexp.MustCompile(`\b(?:classify|label|mark|treat|report|flag|rate|judge|consider|set|return|answer|output|respond|reply|say|write|print|conclude)\b.{0,50}\b(?:benign|harmless|legitimate|false positive|false alarm|not malicious|dismiss(?:ed)?|no threat|safe|whitelist(?:ed)?|authori[sz]ed|confidence|verdict)\b`),
-	regexp.MustCompile(`\b(?:dismiss|close|suppress|discard|drop|whitelist|do not (?:report|raise|escalate|flag|alert)|don't (?:report|raise|escalate|flag|alert))\b.{0,40}\b(?:alert|incident|event|finding|case|this|it|ticket)\b`),
-	regexp.MustCompile(`\b(?:dear|attention|note to|message (?:to|for)|instructions? (?:to|for)|hey|hello)\b.{0,20}\b(?:ai|llm|language model|model|assistant|analyst|gpt|chatgpt|claude|gemini|copilot|soc)\b`),
-	regexp.MustCompile(`\b(?:system|developer|assistant) ?(?:prompt|message|override|note|instruction)`),
-	regexp.MustCompile(`\bthis (?:is|was) (?:an? )?(?:authori[sz]ed|approved|sanctioned|planned|scheduled) (?:penetration|pen|red|security|test|maintenance|exercise|activity)`),
+	order("ignor|disregard|forget|override|bypass|skip",
+		`\b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,40}\b(?:previous|prior|above|earlier|all|any|your|the|these|system)\b.{0,30}\b(?:instruction|prompt|rule|direction|message|context|polic|order|guideline|alert|evidence)`),
+	order("you are|you're|act as|pretend|behave as|role play|roleplay|from now on|new instruction|developer mode|jailbreak|do anything now",
+		`\b(?:you are|you're|act as|pretend|behave as|role ?play|from now on|new instructions?|developer mode|jailbreak|do anything now)\b.{0,60}\b(?:now|assistant|analyst|model|ai|bot|must|should|respond|answer|instruction|mode|dan)\b`),
+	order("benign|harmless|legitimate|false positive|false alarm|not malicious|dismiss|no threat|safe|whitelist|authorized|authorised|confidence|verdict",
+		`\b(?:classify|label|mark|treat|report|flag|rate|judge|consider|set|return|answer|output|respond|reply|say|write|print|conclude)\b.{0,50}\b(?:benign|harmless|legitimate|false positive|false alarm|not malicious|dismiss(?:ed)?|no threat|safe|whitelist(?:ed)?|authori[sz]ed|confidence|verdict)\b`),
+	order("benign|harmless|false positive|not malicious",
+		`\b(?:verdict|decision|conclusion|result|alert|this|it)\b.{0,12}\b(?:is|was|=|:)\s*.{0,12}\b(?:benign|harmless|an? false positive|not malicious)\b`),
+	order("dismiss|suppress|discard|whitelist|do not|don't|close|drop",
+		`\b(?:dismiss|close|suppress|discard|drop|whitelist|do not (?:report|raise|escalate|flag|alert)|don't (?:report|raise|escalate|flag|alert))\b.{0,40}\b(?:alert|incident|finding|ticket|this case|this event)\b`),
+	order("assistant|analyst|llm|language model|gpt|claude|gemini|copilot|dear ai|dear model|dear soc|attention",
+		`\b(?:dear|attention|note to|message (?:to|for)|instructions? (?:to|for)|hey|hello)\b.{0,20}\b(?:ai|llm|language model|model|assistant|analyst|gpt|chatgpt|claude|gemini|copilot|soc)\b`),
+	order("system prompt|systemprompt|system override|system instruction|system note|developer prompt|developer message|developer note|assistant message|assistant prompt|assistant note|developer instruction",
+		`\b(?:system|developer|assistant) ?(?:prompt|message|override|note|instruction)`),
+	order("penetration|pen test|pentest|red team|security test|exercise|maintenance|authorized|authorised",
+		`\bthis (?:is|was) (?:an? )?(?:authori[sz]ed|approved|sanctioned|planned|scheduled) (?:penetration|pen|red|security|test|maintenance|exercise|activity)`),
 	// turns and marks of chat templates
-	regexp.MustCompile(`<\|?\s*/?\s*(?:im_start|im_end|system|assistant|user|endoftext|start_header_id|end_header_id|eot_id|start_of_turn|end_of_turn|begin_of_text|channel|message)\b`),
-	regexp.MustCompile(`\[/?(?:inst|sys|system)\]|<</?sys>>|</?(?:start|end)_of_turn>`),
-	regexp.MustCompile(`(?:\n|\\n|\\r|#{2,})\s*#{0,4}\s*(?:system|assistant|user|human|developer|instruction)s?\s*:\s`),
-	regexp.MustCompile(`(?:^|[;|"'>}\] ])(?:assistant|developer)\s*:\s`),
-	regexp.MustCompile(`#{2,}\s*(?:instruction|system|response|new task|end of)`),
-	regexp.MustCompile(`</?(?:data|event|events|alert|evidence|untrusted|instructions?|context|document)>`),
+	order("<|im_|_id|_of_turn|endoftext|begin_of_text",
+		`<\|?\s*/?\s*(?:im_start|im_end|system|assistant|user|endoftext|start_header_id|end_header_id|eot_id|start_of_turn|end_of_turn|begin_of_text|channel|message)\s*(?:\||>)`),
+	order("inst]|sys]|system]|<<|_of_turn", `\[/?(?:inst|sys|system)\]|<</?sys>>|</?(?:start|end)_of_turn>`),
+	order("assistant|system|developer|instruction|human|user",
+		`(?:\n|\\n|\\r)\s*#{0,4}\s*(?:system|assistant|developer|instruction)s?\s*:\s|#{2,}\s*(?:system|assistant|user|human|developer|instruction)s?\s*:\s`),
+	order("assistant|developer", `(?:^|[;|"'>}\] ])(?:assistant|developer)\s*:\s`),
+	order("##", `#{2,}\s*(?:instruction|system|response|new task|new instruction|end of)`),
+	order("<", `</?(?:data|events|alert|evidence|untrusted|instructions?|context|document)>`),
 	// JSON that closes the answer, or gives one
-	regexp.MustCompile(`["'}\]]\s*[,:}\]]\s*["'{\[]?\s*["'](?:decision|verdict|confidence|technique|reasons|role|content)["']\s*:`),
-	regexp.MustCompile(`["']?(?:decision|verdict)["']?\s*[:=]\s*["']?(?:dismiss|benign|confirm|false)`),
+	order("decision|verdict|confidence|technique|reasons|role|content",
+		`["'}\]]\s*[,:}\]]\s*["'{\[]?\s*["'](?:decision|verdict|confidence|technique|reasons|role|content)["']\s*:`),
+	order("decision|verdict", `["']?(?:decision|verdict)["']?\s*[:=]\s*["']?(?:dismiss|benign|confirm|false)`),
 	// other languages: German, French, Spanish, Italian, Portuguese, Dutch, Polish, Turkish,
 	// Russian, Ukrainian, Chinese, Japanese, Korean, Arabic, Hindi
-	regexp.MustCompile(`(?:ignorier|vergiss|missachte|uberge).{0,50}(?:anweisung|regel|vorgabe|alarm|befehl|hinweis)`),
-	regexp.MustCompile(`(?:ignore[zr]?|oublie[zr]?|ne tiens? pas compte|ne tenez pas compte).{0,50}(?:instruction|consigne|regle|alerte|precedent)`),
-	regexp.MustCompile(`(?:ignora|ignore|olvida|omite|descarta).{0,50}(?:instruc|regla|alerta|anterior|indicacion)`),
-	regexp.MustCompile(`(?:ignora|dimentica|trascura).{0,50}(?:istruzion|regol|avvis|precedent)`),
-	regexp.MustCompile(`(?:ignore|esqueca|desconsidere).{0,50}(?:instruc|regra|alerta|anterior)`),
-	regexp.MustCompile(`(?:negeer|vergeet).{0,50}(?:instruct|regel|melding|opdracht)`),
-	regexp.MustCompile(`(?:zignoruj|ignoruj|pomin).{0,50}(?:instrukcj|polecen|alert|zasad)`),
-	regexp.MustCompile(`(?:talimat|komut|uyari).{0,50}(?:yok ?say|gormezden|unut|dikkate alma)`),
-	regexp.MustCompile(`(?:игнорир|проигнорир|забуд|ігнор|не обращай).{0,50}(?:инструкц|указан|правил|предупрежд|інструкц|вказівк|попередн|предыдущ)`),
-	regexp.MustCompile(`(?:忽略|无视|無視|忘记|忘記|不要理会).{0,20}(?:指令|指示|说明|說明|规则|規則|提示|警报|警報|之前|以上)`),
-	regexp.MustCompile(`(?:指示|命令|ルール|警告|アラート|プロンプト).{0,20}(?:無視|忘れ)`),
-	regexp.MustCompile(`(?:지시|명령|규칙|경고|프롬프트).{0,20}(?:무시|잊)`),
-	regexp.MustCompile(`(?:تجاهل|انس|تجاهلوا).{0,40}(?:التعليمات|الأوامر|القواعد|التنبيه|السابقة)`),
-	regexp.MustCompile(`(?:निर्देश|आदेश|नियम).{0,40}(?:अनदेखा|नजरअंदाज|भूल)`),
+	order("ignorier|vergiss|missachte|uberge", `(?:ignorier|vergiss|missachte|uberge).{0,50}(?:anweisung|regel|vorgabe|alarm|befehl|hinweis)`),
+	order("ignor|oublie|tiens|tenez", `(?:ignore[zr]?|oublie[zr]?|ne tiens? pas compte|ne tenez pas compte).{0,50}(?:instruction|consigne|regle|alerte|precedent)`),
+	order("ignor|olvid|omit|descart", `(?:ignora|ignore|olvid[ae]|omit[ae]|descart[ae]).{0,50}(?:instruc|regla|alerta|anterior|indicacion)`),
+	order("ignora|dimentica|trascura", `(?:ignora|dimentica|trascura).{0,50}(?:istruzion|regol|avvis|precedent)`),
+	order("ignor|esque|desconsider", `(?:ignor[ae]|esqueca|desconsider[ae]).{0,50}(?:instruc|regra|alerta|anterior)`),
+	order("negeer|vergeet", `(?:negeer|vergeet).{0,50}(?:instruct|regel|melding|opdracht)`),
+	order("ignoruj|pomin", `(?:zignoruj|ignoruj|pomin).{0,50}(?:instrukcj|polecen|alert|zasad)`),
+	order("talimat|komut|uyari", `(?:talimat|komut|uyari).{0,50}(?:yok ?say|gormezden|unut|dikkate alma)`),
+	order("игнор|забуд|ігнор|обращаи", `(?:игнорир|проигнорир|забуд|ігнор|не обращаи).{0,50}(?:инструкц|указан|правил|предупрежд|інструкц|вказівк|попередн|предыдущ)`),
+	order("忽略|无视|無視|忘记|忘記|不要理会", `(?:忽略|无视|無視|忘记|忘記|不要理会).{0,20}(?:指令|指示|说明|說明|规则|規則|提示|警报|警報|之前|以上)`),
+	order("無視|忘れ", `(?:指示|命令|ルール|警告|アラート|プロンプト).{0,20}(?:無視|忘れ)`),
+	order("무시|잊", `(?:지시|명령|규칙|경고|프롬프트).{0,20}(?:무시|잊)`),
+	order("تجاهل|انس", `(?:تجاهل|انس|تجاهلوا).{0,40}(?:التعليمات|الأوامر|القواعد|التنبيه|السابقة)`),
+	order("अनदेखा|नजरअंदाज|भूल", `(?:निर्देश|आदेश|नियम).{0,40}(?:अनदेखा|नजरअंदाज|भूल)`),
+}
+
+// isOrder tells whether a folded text holds one of the forms.
+func isOrder(folded string) bool {
+	for i := range orders {
+		for _, stem := range orders[i].stems {
+			if strings.Contains(folded, stem) {
+				if orders[i].form.MatchString(folded) {
+					return true
+				}
+				break
+			}
+		}
+	}
+	return false
 }
 
 // isSuspicious tells whether a text looks like an order to a model, in words, in a disguise,
@@ -67,18 +105,22 @@ func isSuspicious(s string) bool {
 
 func looksLikeOrder(s string) bool {
 	folded := fold(s)
-	compact := spacedLetters.ReplaceAllStringFunc(folded, func(m string) string {
-		return strings.NewReplacer(" ", "", ".", "", "-", "", "_", "").Replace(m)
-	})
-	separated := strings.NewReplacer("_", " ", "-", " ", ".", " ", "+", " ", "%20", " ", "/", " ").Replace(folded)
-	for _, form := range orders {
-		if form.MatchString(folded) || separated != folded && form.MatchString(separated) ||
-			compact != folded && form.MatchString(compact) {
-			return true
-		}
+	if isOrder(folded) || isOrder(rot13(folded)) {
+		return true
 	}
-	return squeezed.MatchString(strings.NewReplacer(" ", "", "_", "", "-", "", ".", "").Replace(folded))
+	if separated := separators.Replace(folded); separated != folded && isOrder(separated) {
+		return true
+	}
+	if spacedLetters.MatchString(folded) && isOrder(spacedLetters.ReplaceAllStringFunc(folded, letters.Replace)) {
+		return true
+	}
+	return squeezed.MatchString(letters.Replace(folded))
 }
+
+var (
+	separators = strings.NewReplacer("_", " ", "-", " ", ".", " ", "+", " ", "%20", " ", "/", " ")
+	letters    = strings.NewReplacer(" ", "", "_", "", "-", "", ".", "")
+)
 
 // spacedLetters are words whose letters stand apart, as in "i g n o r e".
 var spacedLetters = regexp.MustCompile(`\b(?:[a-z0-9][ ._-]){4,}[a-z0-9]\b`)
@@ -116,42 +158,37 @@ var confusable = map[rune]rune{
 // leet are digits and signs that stand for letters.
 var leet = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s")
 
-// fold undoes disguises of a text: case, compatibility forms, accents, letters of other
-// alphabets among Latin ones, invisible characters, digits in words.
+// fold undoes disguises of a text: case, compatibility forms, accents, invisible characters;
+// behind it stand, where there is something to undo, the text with digits read as letters
+// and with letters of other alphabets read as the Latin ones that they look like.
 func fold(s string) string {
 	var b strings.Builder
-	latin := 0
-	for _, r := range s {
-		if r < 0x250 && unicode.IsLetter(r) {
-			latin++
-		}
-	}
+	foreign := false
 	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
 		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r):
+		case r >= 0x300 && r <= 0x36F, r >= 0x64B && r <= 0x652, unicode.Is(unicode.Cf, r): // marks on letters
 			continue
-		case r >= 0x250 && latin > 0:
-			if plain, ok := confusable[r]; ok {
-				r = plain
-			}
 		case unicode.IsControl(r):
 			r = '\n'
+		case confusable[r] != 0:
+			foreign = true
 		}
 		b.WriteRune(r)
 	}
-	folded := b.String()
-	if hasLeet.MatchString(folded) {
-		folded += "\n" + leet.Replace(folded)
-	}
-	if strings.IndexFunc(folded, func(r rune) bool { return r >= 0x400 }) >= 0 { // all letters of another alphabet
-		folded += "\n" + strings.Map(func(r rune) rune {
-			if plain, ok := confusable[r]; ok {
+	folded := norm.NFC.String(b.String())
+	out := folded
+	if foreign {
+		out += "\n" + strings.Map(func(r rune) rune {
+			if plain := confusable[r]; plain != 0 {
 				return plain
 			}
 			return r
 		}, folded)
 	}
-	return folded + "\n" + rot13(folded)
+	if hasLeet.MatchString(folded) {
+		out += "\n" + leet.Replace(folded)
+	}
+	return out
 }
 
 var hasLeet = regexp.MustCompile(`[a-z][013457@$][a-z]`)
@@ -210,7 +247,7 @@ func decodesToOrder(s string, depth int) bool {
 	for i, j := 0, len(reversed)-1; i < j; i, j = i+1, j-1 {
 		reversed[i], reversed[j] = reversed[j], reversed[i]
 	}
-	return looksLikeOrder(string(reversed))
+	return isOrder(fold(string(reversed)))
 }
 
 func btoi(b bool) int {

@@ -85,11 +85,11 @@ type Case struct {
 	Now   time.Duration
 	Alert *alert.Alert
 
-	memory *Memory
+	memory *memory
 }
 
-// Features describe the alert; those that rest on what was learned are 0 without weights.
-func (c *Case) Features(w *Weights) Features { return c.memory.featuresOf(c.Now, c.Alert, w) }
+// features describe the alert; those that rest on what was learned are 0 without weights.
+func (c *Case) features(w *Weights) Features { return c.memory.featuresOf(c.Now, c.Alert, w) }
 
 // evidence are the events of the alert that memory still holds, the newest last.
 func (c *Case) evidence() []*event.Event {
