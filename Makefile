@@ -38,6 +38,10 @@ offline-analyst: build ## train the weights of the offline analyst anew, with RU
 	@$(BIN) train analyst --trials 3 --seed 5 --variant default --variant all_detectors \
 		$(if $(RULES),--variant bin/analyst/public.yaml) -o defenders/sentinel/analyst/weights.json
 
+.PHONY: attacker-profile
+attacker-profile: build ## train what is known of attackers anew, with ATTACK=enterprise-attack.json also on facts about groups (minutes)
+	@$(BIN) train profile --trials 6 --seed 8 $(if $(ATTACK),--attack $(ATTACK)) -o defenders/sentinel/profile/knowledge.json
+
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md
 	@$(GO) test -run xxx -bench . -benchmem -timeout 30m ./...

@@ -159,6 +159,9 @@ func (a *Agent) CompromisedHosts() []*world.Host {
 // Exfiltrated is how many bytes the attacker has carried away.
 func (a *Agent) Exfiltrated() uint64 { return a.state.Exfiltrated }
 
+// Skill is how skilled the attacker is, 0 to 1.
+func (a *Agent) Skill() float64 { return a.state.Skill }
+
 // LastSuccess is when the attacker last got something done.
 func (a *Agent) LastSuccess() time.Duration { return a.lastSuccess }
 

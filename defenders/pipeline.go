@@ -16,6 +16,7 @@ import (
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
+	"hemostat/defenders/sentinel/profile"
 	"hemostat/sim/action"
 	"hemostat/sim/event"
 )
@@ -38,9 +39,13 @@ func DefaultServices() Services {
 
 // Config puts a pipeline together.
 type Config struct {
-	Inventory   *inventory.Inventory
-	Detectors   []sentinel.Member
-	Analyst     *analyst.Stage // judges alerts before fusion; nil for nobody
+	Inventory *inventory.Inventory
+	Detectors []sentinel.Member
+	Analyst   *analyst.Stage // judges alerts before fusion; nil for nobody
+	// Profiler infers what attackers are like and will do; nil for nobody. Acts are what is
+	// done about that.
+	Profiler    *profile.Profiler
+	Acts        profile.Acts
 	Intel       []fusion.Source
 	Playbooks   []*response.Playbook
 	Policy      response.Policy
@@ -68,6 +73,8 @@ type Listener struct {
 	Alert func(a *RaisedAlert)
 	// Searched is called for each window of events that the automatic analyst looked at.
 	Searched func(f *analyst.Found)
+	// Forecast is called with what is predicted after an alert has joined its incident.
+	Forecast func(f *profile.Forecast)
 	// Stage is called when a stage of an incident begins.
 	Stage func(s *incident.StageTime)
 	// IncidentEnded is called when an incident is over.
@@ -143,13 +150,37 @@ func New(c Config) (*Pipeline, error) {
 	}
 	p.incidents, err = incident.New(
 		incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
-			Stage: c.Listener.Stage, Ended: c.Listener.IncidentEnded},
+			Stage: c.Listener.Stage, Ended: p.incidentEnded, Merged: p.incidentMerged, Advise: p.advise},
 		p.engine,
 	)
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+func (p *Pipeline) incidentEnded(now time.Duration, in *incident.Incident) {
+	if p.config.Profiler != nil {
+		p.config.Profiler.Ended(in.ID)
+	}
+	if f := p.config.Listener.IncidentEnded; f != nil {
+		f(now, in)
+	}
+}
+
+func (p *Pipeline) incidentMerged(from, into int) {
+	if p.config.Profiler != nil {
+		p.config.Profiler.Merged(from, into)
+	}
+}
+
+// advise tells the cascade what is believed of the attacker behind an incident.
+func (p *Pipeline) advise(in *incident.Incident, zone string) cascade.Advice {
+	if p.config.Profiler == nil || p.config.Acts == (profile.Acts{}) {
+		return cascade.Advice{}
+	}
+	a := p.config.Profiler.Advise(in.ID, zone, p.config.Acts)
+	return cascade.Advice{Next: a.Zone, Weight: a.Weight}
 }
 
 // listen lets incidents hear of the response, after the listener that was given.
@@ -172,7 +203,12 @@ func (p *Pipeline) listen(l response.Listener) response.Listener {
 	})
 	l.ActionTookEffect = both(
 		l.ActionTookEffect,
-		func(now time.Duration, a *response.ActionRecord) { p.incidents.ActionTookEffect(now, a.Incident) },
+		func(now time.Duration, a *response.ActionRecord) {
+			p.incidents.ActionTookEffect(now, a.Incident)
+			if p.config.Profiler != nil {
+				p.config.Profiler.Acted(a.Incident)
+			}
+		},
 	)
 	l.ActionEnded = both(l.ActionEnded, func(_ time.Duration, a *response.ActionRecord) {
 		p.incidents.ActionEnded(a.Incident, a.Request.Kind, a.Changed)
@@ -299,6 +335,12 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	p.fusion.Observe(in.Score)
 	if f := p.config.Listener.Alert; f != nil {
 		f(&RaisedAlert{Alert: *a, Incident: in.ID, Enriched: now, Triage: t})
+	}
+	if p.config.Profiler != nil {
+		forecast := p.config.Profiler.Observe(now, in.ID, a)
+		if f := p.config.Listener.Forecast; f != nil {
+			f(forecast)
+		}
 	}
 	p.incidents.Recur(now, in, a.Severity)
 	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {

@@ -173,6 +173,37 @@ func (g Goal) Kind() string {
 	return ""
 }
 
+// The types of attacker, after what they are after and how they begin.
+const (
+	Extortionist = "extortionist" // encrypts
+	Saboteur     = "saboteur"     // destroys
+	Insider      = "insider"      // begins with an account of their own
+	Opportunist  = "opportunist"  // takes what is open: mines, or begins by guessing and scanning
+	Spy          = "spy"          // everybody else: stays, reads, carries away
+)
+
+// Type is the type of the attacker.
+func (a *Attacker) Type() string {
+	var first []string
+	if len(a.Campaign) > 0 {
+		first = a.Campaign[0].Techniques()
+	}
+	begins := func(prefix string) bool {
+		return slices.ContainsFunc(first, func(id string) bool { return strings.HasPrefix(id, prefix) })
+	}
+	switch {
+	case a.Goal.Encrypt != nil:
+		return Extortionist
+	case a.Goal.Destroy != nil:
+		return Saboteur
+	case begins("T1078.002"):
+		return Insider
+	case a.Goal.Mine != nil, begins("T1110"), begins("T1595.001"):
+		return Opportunist
+	}
+	return Spy
+}
+
 // Role is the role that the goal names, or "".
 func (g Goal) Role() role.Role {
 	switch {

@@ -162,6 +162,7 @@ func compareDatabases(ctx context.Context, baseline, candidate side, o compare.O
 		result.Warnings = append(result.Warnings, note)
 	}
 	result.ByRanking(was.rankings, is.rankings)
+	result.ByForecast(was.forecasts, is.forecasts)
 	if every > 1 {
 		result.Warnings = append(
 			result.Warnings,
@@ -245,6 +246,7 @@ func settingsOf(db *store.DB, variant string) (string, error) {
 type origins struct {
 	techniques, detectors compare.Tallies
 	rankings              compare.Rankings
+	forecasts             compare.Forecasts
 }
 
 // origins reads how techniques and detectors did in every n-th trial.
@@ -265,9 +267,16 @@ func (s side) origins(ctx context.Context, every int) (origins, error) {
 			}
 		}
 	}
-	o := origins{compare.Tallies{}, compare.Tallies{}, compare.Rankings{}}
+	o := origins{compare.Tallies{}, compare.Tallies{}, compare.Rankings{}, compare.Forecasts{}}
 	return o, errors.Join(
 		db.TechniqueTallies(s.filter, every, into(o.techniques)),
 		db.DetectorTallies(s.filter, every, into(o.detectors)),
-		db.AlertConfidences(s.filter, every, o.rankings.Add))
+		db.AlertConfidences(s.filter, every, o.rankings.Add),
+		db.Forecasts(s.filter, every, func(f store.Forecast) {
+			x := compare.Forecast{Scenario: f.Scenario, Probability: f.Probability, Brier: f.Brier, Rank: f.Rank}
+			for _, n := range f.Named {
+				x.Named = append(x.Named, n.P)
+			}
+			o.forecasts.Add(x)
+		}))
 }

@@ -44,7 +44,7 @@ archive as for replay.`,
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the scenario's days")
 	f.BoolVar(&o.Attackers, "attackers", false, "keep the scenario's attackers, to see what they spoil")
 	f.StringArrayVar(&o.set, "set", nil, "setting of the scenario `PATH=VALUE`; may be repeated")
-	c.AddCommand(trainAnalystCommand())
+	c.AddCommand(trainAnalystCommand(), trainProfileCommand())
 	return c
 }
 

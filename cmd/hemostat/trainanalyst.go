@@ -45,40 +45,18 @@ would have lost all of its alerts.`,
 }
 
 func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
-	if o.Trials < 1 || o.Trials > 10_000 {
-		return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", o.Trials)
-	}
-	o.Parallel = runtime.NumCPU()
-	if len(args) == 0 {
-		args = scenarios.EmbeddedNames()
-	}
 	if len(o.variants) == 0 {
 		o.variants = []string{"default", "all_detectors"}
 	}
-	var all []*scenarios.Scenario
-	for _, name := range args {
-		s, err := scenarios.Load(name, nil)
-		if err != nil {
-			return err
-		}
-		all = append(all, s)
+	days, err := loadDays(args, o.variants, o.Trials)
+	if err != nil {
+		return err
 	}
-	var variants []*defence.Variant
-	defer func() {
-		for _, v := range variants {
-			noteFault(c.ErrOrStderr(), v.Close())
-		}
-	}()
-	for _, name := range o.variants {
-		v, err := defence.Load(name, nil)
-		if err != nil {
-			return err
-		}
-		variants = append(variants, v)
-	}
-	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(all)*len(variants))
+	defer days.close(c.ErrOrStderr())
+	o.Parallel = runtime.NumCPU()
+	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(days.scenarios)*len(days.variants))
 	o.Step = bar.step
-	w, alerts, err := train.Analyst(c.Context(), all, variants, o.AnalystOptions)
+	w, alerts, err := train.Analyst(c.Context(), days.scenarios, days.variants, o.AnalystOptions)
 	bar.stop(err == nil)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -97,4 +75,43 @@ func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
 	fmt.Fprintf(c.OutOrStdout(), "learned from %d alerts; alerts of a probability below %g are dismissed; into %s\n",
 		alerts, w.Dismiss, safe(o.output))
 	return nil
+}
+
+// trainingDays are scenarios and variants that something is learned from.
+type trainingDays struct {
+	scenarios []*scenarios.Scenario
+	variants  []*defence.Variant
+}
+
+// loadDays loads them; without names every embedded scenario.
+func loadDays(names, variants []string, trials int) (*trainingDays, error) {
+	if trials < 1 || trials > 10_000 {
+		return nil, fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", trials)
+	}
+	if len(names) == 0 {
+		names = scenarios.EmbeddedNames()
+	}
+	d := &trainingDays{}
+	for _, name := range names {
+		s, err := scenarios.Load(name, nil)
+		if err != nil {
+			return nil, err
+		}
+		d.scenarios = append(d.scenarios, s)
+	}
+	for _, name := range variants {
+		v, err := defence.Load(name, nil)
+		if err != nil {
+			d.close(io.Discard)
+			return nil, err
+		}
+		d.variants = append(d.variants, v)
+	}
+	return d, nil
+}
+
+func (d *trainingDays) close(errOut io.Writer) {
+	for _, v := range d.variants {
+		noteFault(errOut, v.Close())
+	}
 }

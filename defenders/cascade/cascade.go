@@ -1,6 +1,7 @@
 package cascade
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -117,10 +118,16 @@ func New(o Options, v *inventory.Inventory) *Cascade {
 	return c
 }
 
+// Advice changes what an alert's evidence leads to; the zero value changes nothing.
+type Advice struct {
+	Next   string  // zone where the intruder is expected next; "" for the one worth most
+	Weight float64 // multiplies the evidence; 1 when zero
+}
+
 // Alert adds an alert's evidence to its zone and returns what it calls for; score is the
 // certainty of the alert's incident.
 // The same rule on the same host counts once in a half-life.
-func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decision, bool) {
+func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert, advice Advice) (Decision, bool) {
 	if c.options.Off || a.Zone == "" || !a.Severity.IsThreat() {
 		return Decision{}, false
 	}
@@ -139,7 +146,7 @@ func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decis
 	}
 	z.counted[key], z.rules[a.RuleID] = now, now
 	p := min(max(a.Confidence, 0.01), 0.99)
-	z.evidence += max(0, math.Log(p/(1-p))) * max(score, 0.3) * c.feedback(a.Zone, now)
+	z.evidence += max(0, math.Log(p/(1-p))) * max(score, 0.3) * c.feedback(a.Zone, now) * cmp.Or(advice.Weight, 1)
 	level := z.level
 	for _, e := range c.events(now, a.Zone, z) {
 		level = transitions[level][e]
@@ -153,7 +160,7 @@ func (c *Cascade) Alert(now time.Duration, score float64, a *alert.Alert) (Decis
 		Level:    level,
 		Evidence: z.evidence,
 		Host:     a.Host,
-		Next:     c.expected(a.Zone),
+		Next:     cmp.Or(advice.Next, c.expected(a.Zone)),
 		Hold:     c.options.Hold,
 	}, true
 }

@@ -63,14 +63,14 @@ func sure(rule, zone string) *alert.Alert {
 
 func TestOneRuleAloneSetsADecoyOnly(t *testing.T) {
 	c := cascade(Options{Budget: 1})
-	d, ok := c.Alert(0, 1, sure("a", "clients"))
+	d, ok := c.Alert(0, 1, sure("a", "clients"), Advice{})
 	require.True(t, ok)
 	require.Equal(t, Local, d.Level)
 	require.Equal(t, "servers", d.Next, "the zone worth most is where the intruder probably goes next")
 	for i := 1; i < 20; i++ {
 		a := sure("a", "clients")
 		a.Host = string(rune('a' + i))
-		_, ok := c.Alert(time.Duration(i)*time.Second, 1, a)
+		_, ok := c.Alert(time.Duration(i)*time.Second, 1, a, Advice{})
 		require.False(t, ok, "the same rule on other hosts is not independent")
 	}
 	require.Equal(t, Local, c.Level("clients"))
@@ -79,8 +79,8 @@ func TestOneRuleAloneSetsADecoyOnly(t *testing.T) {
 func TestBudgetBoundsWhatIsCutOff(t *testing.T) {
 	c := cascade(Options{Budget: 0.5, Isolate: 4})
 	both := func(zone string, at time.Duration) Level {
-		c.Alert(at, 1, sure("a", zone))
-		c.Alert(at, 1, sure("b", zone))
+		c.Alert(at, 1, sure("a", zone), Advice{})
+		c.Alert(at, 1, sure("b", zone), Advice{})
 		return c.Level(zone)
 	}
 	require.Equal(t, Isolated, both("clients", 0), "40 % of the worth")
@@ -100,9 +100,9 @@ func TestEvidenceDecaysByHalves(t *testing.T) {
 func TestReactionsElsewhereWeighEvidenceUp(t *testing.T) {
 	c := cascade(Options{Feedback: 0.5, Isolate: 100, Budget: 1})
 	require.Equal(t, 1.0, c.feedback("clients", 0))
-	c.Alert(0, 1, sure("a", "servers"))
+	c.Alert(0, 1, sure("a", "servers"), Advice{})
 	require.Equal(t, 1.0, c.feedback("clients", 0), "a decoy is no reaction that weighs")
-	c.Alert(0, 1, sure("b", "servers"))
+	c.Alert(0, 1, sure("b", "servers"), Advice{})
 	require.Equal(t, 1.5, c.feedback("clients", 0))
 	require.Equal(t, 1.0, c.feedback("servers", 0), "its own does not count")
 	require.Equal(t, 1.0, c.feedback("clients", 2*time.Hour), "nor one that is over")
@@ -113,10 +113,10 @@ func TestWhatIsNoThreatOrNowhereCountsForNothing(t *testing.T) {
 	low := sure("a", "clients")
 	low.Severity = severity.Low
 	for _, a := range []*alert.Alert{low, sure("a", "")} {
-		_, ok := c.Alert(0, 1, a)
+		_, ok := c.Alert(0, 1, a, Advice{})
 		require.False(t, ok)
 	}
-	_, ok := cascade(Options{Off: true}).Alert(0, 1, sure("a", "clients"))
+	_, ok := cascade(Options{Off: true}).Alert(0, 1, sure("a", "clients"), Advice{})
 	require.False(t, ok)
 	c.Refuse("nowhere")
 	require.Equal(t, Normal, c.Level("nowhere"))

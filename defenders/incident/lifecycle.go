@@ -33,6 +33,10 @@ type Options struct {
 	Stage func(s *StageTime)
 	// Ended is called when an incident is over; nothing holds it any more.
 	Ended func(now time.Duration, in *Incident)
+	// Merged is called when an incident turned out to be a part of another.
+	Merged func(from, into int)
+	// Advise says what else is believed about an incident; nil for nothing.
+	Advise func(in *Incident, zone string) cascade.Advice
 }
 
 // RestorationOptions configure restoration; zero values take the defaults named.
@@ -200,6 +204,9 @@ func (l *Lifecycle) merge(now time.Duration, from, into *tracked) {
 	}
 	l.merged[from.ID] = into.ID
 	l.responder.Merge(from.Incident, into.Incident)
+	if l.options.Merged != nil {
+		l.options.Merged(from.ID, into.ID)
+	}
 	into.contained = into.contained || from.contained
 	into.answered = into.answered || from.answered
 	if into.firstSerious == nil {
@@ -258,7 +265,11 @@ func (l *Lifecycle) React(now time.Duration, in *Incident, a *alert.Alert) {
 	if t := l.find(in.ID); t != nil {
 		in = t.Incident
 	}
-	d, ok := l.cascade.Alert(now, in.Score, a)
+	var advice cascade.Advice
+	if l.options.Advise != nil {
+		advice = l.options.Advise(in, a.Zone)
+	}
+	d, ok := l.cascade.Alert(now, in.Score, a, advice)
 	if !ok {
 		return
 	}

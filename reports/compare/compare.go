@@ -81,6 +81,8 @@ type Result struct {
 
 	pairs    []pair
 	rankings []rankingCurve
+	// forecasts say how good each side's forecasts of the next technique are.
+	forecasts []forecastRow
 }
 
 // Compare puts two samples side by side.

@@ -71,6 +71,10 @@ func (r *Result) JSON() ([]byte, error) {
 	if rankings == nil {
 		rankings = []rankingCurve{}
 	}
+	forecasts := r.forecasts
+	if forecasts == nil {
+		forecasts = []forecastRow{}
+	}
 	if warnings == nil {
 		warnings = []string{}
 	}
@@ -85,13 +89,14 @@ func (r *Result) JSON() ([]byte, error) {
 		Detectors  []jsonRow      `json:"detectors"`
 		Curves     []curve        `json:"curves"`
 		Rankings   []rankingCurve `json:"rankings"`
+		Forecasts  []forecastRow  `json:"forecasts"`
 		Warnings   []string       `json:"warnings"`
 	}{r.Baseline, r.Candidate, r.Options.Method, r.Options.Adjustment, r.Pairs, jsonRows(r.Rows, nil),
 		jsonRows(r.Techniques, func(x *jsonRow) *string { return &x.Technique }),
 		jsonRows(
 			r.Detectors,
 			func(x *jsonRow) *string { return &x.Detector },
-		), r.curves(), rankings, warnings}, "", "  ")
+		), r.curves(), rankings, forecasts, warnings}, "", "  ")
 }
 
 // Part is one table of a comparison: the metrics, the techniques or the detectors.
@@ -162,6 +167,7 @@ func (r *Result) Table(markdown bool) string {
 			fmt.Fprintf(&b, "%d further rows show no difference\n", p.Hidden)
 		}
 	}
+	b.WriteString(r.forecastTable(markdown))
 	if markdown && len(r.Warnings) > 0 {
 		fmt.Fprintln(&b)
 	}

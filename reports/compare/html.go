@@ -28,8 +28,10 @@ func (r *Result) HTML(w io.Writer) error {
 	}
 	if err := htmlBody.Execute(&body, struct {
 		*Result
-		Pictures []picture
-	}{r, pictures}); err != nil {
+		Pictures        []picture
+		ForecastTitle   string
+		ForecastHeading []string
+	}{r, pictures, forecastTitle, forecastHeading}); err != nil {
 		return err
 	}
 	return render.Page(

@@ -79,6 +79,30 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 		},
 	},
 	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "forecast_top3",
+			Kind:   Count,
+			Unit:   record.Share,
+			Better: 1,
+			Bound:  1,
+			Of:     forecast(func(t *record.Trial) float64 { return t.ForecastTop3 }),
+			Doc:    "share of forecasts of the next technique that hold it among the three likeliest",
+		},
+	},
+	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "forecast_log_loss",
+			Kind:   Count,
+			Unit:   record.NoUnit,
+			Better: -1,
+			Bound:  21,
+			Of:     forecast(func(t *record.Trial) float64 { return t.ForecastLogLoss }),
+			Doc:    "mean log loss of these forecasts",
+		},
+	},
+	{
 		"approvals_asked",
 		Metric{
 			Name:   "approval_wait",
@@ -166,6 +190,16 @@ func one(b bool) float64 {
 func attacked(of func(*record.Trial) float64) func(*record.Trial) float64 {
 	return func(t *record.Trial) float64 {
 		if t.Outcome == record.OutcomeNone {
+			return math.NaN()
+		}
+		return of(t)
+	}
+}
+
+// forecast applies a metric to trials with forecasts that can be scored.
+func forecast(of func(*record.Trial) float64) func(*record.Trial) float64 {
+	return func(t *record.Trial) float64 {
+		if t.Forecasts == 0 {
 			return math.NaN()
 		}
 		return of(t)

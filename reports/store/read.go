@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hemostat/sim/attack"
@@ -214,6 +215,39 @@ func (db *DB) AlertConfidences(
 			return db.explain(err)
 		}
 		f(detector, confidence, isTrue)
+	}
+	return db.explain(rows.Err())
+}
+
+// Forecast is one forecast of the technique that an attacker tries next, with what came.
+type Forecast struct {
+	Scenario           string
+	Probability, Brier float64
+	Rank               int
+	Named              []record.NamedShare
+}
+
+// Forecasts calls f for each forecast after which a step came.
+func (db *DB) Forecasts(filter Filter, every int, f func(Forecast)) error {
+	where, args := filter.where()
+	rows, err := db.sql.QueryContext(db.ctx, `SELECT t.scenario, p.probability, p.brier, p.rank, p.techniques
+ FROM (SELECT trial_id, scenario, seed, trial_index FROM trials WHERE status='ok' AND `+where+` AND trial_index % ? = 0) t
+ JOIN predictions p ON p.trial_id=t.trial_id WHERE p.came<>'' ORDER BY t.scenario, t.seed, t.trial_index, p.time, p.alert`,
+		append(args, max(1, every))...)
+	if err != nil {
+		return db.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x Forecast
+		var named string
+		if err := rows.Scan(&x.Scenario, &x.Probability, &x.Brier, &x.Rank, &named); err != nil {
+			return db.explain(err)
+		}
+		if err := json.Unmarshal([]byte(named), &x.Named); err != nil {
+			return fmt.Errorf("database %s: predictions.techniques: %w", db.path, err)
+		}
+		f(x)
 	}
 	return db.explain(rows.Err())
 }

@@ -195,6 +195,7 @@ var ownTables = []string{
 	"alerts",
 	"verdicts",
 	"accounts",
+	"predictions",
 	"approvals",
 	"actions",
 	"stages",

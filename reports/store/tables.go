@@ -50,6 +50,7 @@ var detailTables = []table{
 	tableOf("audit", "line", "line", func(t *record.Trial) *[]record.AuditEntry { return &t.Audit }),
 	tableOf("verdicts", "asked, alert", "", func(t *record.Trial) *[]record.Verdict { return &t.Verdicts }),
 	tableOf("accounts", "incident, sentence", "", func(t *record.Trial) *[]record.AccountSentence { return &t.Accounts }),
+	tableOf("predictions", "time, alert", "", func(t *record.Trial) *[]record.Prediction { return &t.Predictions }),
 	tableOf("stages", "rowid", "", func(t *record.Trial) *[]record.Stage { return &t.Stages }),
 }
 

@@ -161,7 +161,7 @@ func NameWithout(variant, detector string) string { return variant + " without "
 func (v *Variant) Watching() *Variant {
 	watching := *v
 	watching.detectors, watching.playbooks, watching.pools, watching.baseline = nil, nil, nil, nil
-	watching.analyst = nil
+	watching.analyst, watching.knowledge = nil, nil
 	watching.file.Cascade.Off, watching.file.Restoration.Off = true, true
 	watching.Name = v.Name + ", sensors alone"
 	return &watching

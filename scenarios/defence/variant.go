@@ -22,6 +22,7 @@ import (
 	"hemostat/defenders/plugin"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/profile"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios"
 	"hemostat/sim"
@@ -50,6 +51,7 @@ type variantFile struct {
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
 	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
 	Analyst     analystFile    `yaml:"analyst" json:"Analyst,omitzero" doc:"automatic analyst that judges alerts before people and playbooks see them; none when absent"`
+	Profile     profileFile    `yaml:"profile" json:"Profile,omitzero" doc:"what is inferred of attackers, and what is done about it"`
 	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    responseFile   `yaml:"response" doc:"policy of the response"`
 	Cascade     cascadeFile    `yaml:"cascade" doc:"thresholds of the coagulation cascade"`
@@ -167,6 +169,7 @@ type Variant struct {
 	detectors []sentinel.Chosen
 	baseline  *Baseline            // nil for none
 	analyst   *AnalystConfig       // nil for none
+	knowledge *profile.Knowledge   // of attackers; nil for none
 	pools     []*plugin.Pool       // of its plug-ins
 	embedded  bool                 // the variant comes with the program
 	own       []*response.Playbook // those that do not come with the program
@@ -235,6 +238,7 @@ var variantKeys = []string{
 	"plugins",
 	"baseline",
 	"analyst",
+	"profile",
 	"hotl",
 	"response",
 	"cascade",
@@ -282,7 +286,7 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights}, v.pluginSources(filepath.Dir(file)))
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights, v.Profile.Knowledge}, v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -366,7 +370,11 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
-	return v.seal(ruleText, playbookText, pluginText, baselineText, analystText)
+	profileText, err := v.prepareProfile(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(ruleText, playbookText, pluginText, baselineText, analystText, profileText)
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -540,7 +548,7 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 // seal computes what the variant's identity is: its file with defaults, its
 // rules, its playbooks and its plug-ins, and what it sets in scenarios; its
 // description does not count.
-func (v *Variant) seal(rules, playbooks, plugins, baseline, analyst string) error {
+func (v *Variant) seal(rules, playbooks, plugins, baseline, analyst, knowledge string) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
@@ -549,9 +557,10 @@ func (v *Variant) seal(rules, playbooks, plugins, baseline, analyst string) erro
 		Plugins          string `json:",omitempty"`
 		Baseline         string `json:",omitempty"`
 		Analyst          string `json:",omitempty"`
+		Knowledge        string `json:",omitempty"`
 		HOTL             string
 		Scenario         []scenarios.Setting
-	}{file, rules, playbooks, plugins, baseline, analyst, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	}{file, rules, playbooks, plugins, baseline, analyst, knowledge, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)

@@ -19,6 +19,7 @@ import (
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
+	"hemostat/defenders/sentinel/profile"
 	"hemostat/scenarios"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
@@ -56,6 +57,7 @@ type Day struct {
 	Alerts    []defenders.RaisedAlert
 	Searched  []analyst.Found // windows of events in which the analyst found nothing
 	Narrated  []Narrated
+	Forecasts []*profile.Forecast
 	Stages    []*incident.StageTime
 	Actions   []*response.ActionRecord
 	Approvals []*response.ApprovalRecord
@@ -97,6 +99,7 @@ func (d *Day) Rows() (*record.Trial, error) {
 		r.Attacks = append(r.Attacks, d.attack(r, i+1, a))
 	}
 	d.steps(r)
+	d.predictions(r)
 	d.fillTrialColumns(r)
 	f := d.facts()
 	f.fillCosts(r)
@@ -393,6 +396,9 @@ func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Att
 		Ended:            a.Ended,
 		EndReason:        a.EndReason,
 		Progress:         a.Progress(),
+		Goal:             d.Scenario.Attackers[number-1].Goal.Kind(),
+		Type:             d.Scenario.Attackers[number-1].Type(),
+		Skill:            a.Skill(),
 		Outcome:          record.OutcomeOngoing,
 	}
 	if at, ok := d.Ledger.FirstEvent(int32(number)); ok {

@@ -21,6 +21,7 @@ import (
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel/analyst"
+	"hemostat/defenders/sentinel/profile"
 	"hemostat/scenarios"
 	"hemostat/scenarios/defence"
 	"hemostat/scenarios/measure"
@@ -162,7 +163,7 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -256,13 +257,14 @@ func (t *Trial) defend(indicators []string) error {
 		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Analyst: judge, Intel: sources, Playbooks: t.variant.Playbooks(),
+		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate), Acts: t.variant.ProfileActs(), Intel: sources, Playbooks: t.variant.Playbooks(),
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
 			Ingested: t.onIngested,
 			Alert:    t.onAlert,
 			Searched: t.done.addSearched,
+			Forecast: t.done.addForecast,
 			Stage:    t.done.addStage,
 			Response: t.done.listener(),
 		},
@@ -420,6 +422,7 @@ func (t *Trial) onIngested(e *event.Event, at time.Duration) {
 type responses struct {
 	alerts    []defenders.RaisedAlert
 	searched  []analyst.Found
+	forecasts []*profile.Forecast
 	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
@@ -436,6 +439,8 @@ func (r *responses) addSearched(f *analyst.Found) {
 		r.searched = append(r.searched, *f)
 	}
 }
+
+func (r *responses) addForecast(f *profile.Forecast) { r.forecasts = append(r.forecasts, f) }
 
 func (r *responses) addStage(s *incident.StageTime) { r.stages = append(r.stages, s) }
 

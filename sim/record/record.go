@@ -81,6 +81,13 @@ type Trial struct {
 	ApprovalWait       Time    `json:"approval_wait" unit:"ns" doc:"sum of the waits for answers to approval requests"`
 	Coherence          float64 `json:"coherence" unit:"share" better:"more" bound:"1" doc:"share of incidents that were acted on within 5 s"`
 
+	DecoysTouched   int     `json:"decoys_touched" unit:"count" doc:"steps of attackers that were aimed at a decoy or honeypot"`
+	Forecasts       int     `json:"forecasts" unit:"count" doc:"alerts about an attack after which a further step came, so that the forecast of its technique can be scored"`
+	ForecastLogLoss float64 `json:"forecast_log_loss" unit:"" doc:"mean of minus the logarithm of the probability that the technique was given"`
+	ForecastBrier   float64 `json:"forecast_brier" unit:"" doc:"mean Brier score of these forecasts, 0 to 2"`
+	ForecastTop1    float64 `json:"forecast_top1" unit:"share" doc:"share in which the technique was the one held likeliest"`
+	ForecastTop3    float64 `json:"forecast_top3" unit:"share" doc:"share in which it was among the three held likeliest"`
+
 	AnalystTokens int     `json:"analyst_tokens" unit:"count" optional:"true" better:"less" bound:"1e6" doc:"tokens of the model analyst's questions and answers, recorded ones too"`
 	AnalystCost   float64 `json:"analyst_cost" unit:"money" optional:"true" better:"less" bound:"1e3" doc:"what these tokens cost, in the currency of the variant's prices"`
 
@@ -92,18 +99,19 @@ type Trial struct {
 	BytesLost  int64   `json:"bytes_lost" unit:"bytes" better:"less" bound:"100e9" doc:"data that the attackers carried out of the estate"`
 	Digest     string  `json:"digest" doc:"SHA-256 over the trial's rows"`
 
-	Attacks   []Attack          `json:"attacks"`
-	Steps     []Step            `json:"steps"`
-	Alerts    []Alert           `json:"alerts"`
-	Approvals []Approval        `json:"approvals"`
-	Actions   []Action          `json:"actions"`
-	Stages    []Stage           `json:"stages"`
-	Verdicts  []Verdict         `json:"verdicts,omitempty"`
-	Accounts  []AccountSentence `json:"accounts,omitempty"`
-	Audit     []AuditEntry      `json:"audit"`
-	Cost      []Cost            `json:"-"`
-	Scores    []Score           `json:"-"`
-	Events    []StoredEvent     `json:"-"`
+	Attacks     []Attack          `json:"attacks"`
+	Steps       []Step            `json:"steps"`
+	Alerts      []Alert           `json:"alerts"`
+	Approvals   []Approval        `json:"approvals"`
+	Actions     []Action          `json:"actions"`
+	Stages      []Stage           `json:"stages"`
+	Verdicts    []Verdict         `json:"verdicts,omitempty"`
+	Accounts    []AccountSentence `json:"accounts,omitempty"`
+	Predictions []Prediction      `json:"predictions,omitempty"`
+	Audit       []AuditEntry      `json:"audit"`
+	Cost        []Cost            `json:"-"`
+	Scores      []Score           `json:"-"`
+	Events      []StoredEvent     `json:"-"`
 }
 
 // Attack is one attacker's fate.
@@ -126,6 +134,10 @@ type Attack struct {
 	Ended            Time    `json:"ended"`
 	EndReason        string  `json:"end_reason"`
 	Progress         float64 `json:"progress"`
+	// Goal, Type and Skill are what the attacker is like, in truth.
+	Goal  string  `json:"goal"`
+	Type  string  `json:"type"`
+	Skill float64 `json:"skill"`
 }
 
 // Step is one thing that an attacker tried.
@@ -329,6 +341,42 @@ type Cost struct {
 	Detector       string `json:"-" sql:"detector"`         // "" in the trial's own row
 	Version        string `json:"-" sql:"detector_version"` // of the detector
 	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector"` // of the detector alone
+}
+
+// Prediction is what was predicted and believed after an alert, and what came of it.
+type Prediction struct {
+	Alert    int   `json:"alert"`
+	Incident int   `json:"incident"`
+	Time     int64 `json:"time"`
+	// Attack is the attack that the alert is about, in truth; 0 is a false alarm.
+	Attack int `json:"attack"`
+	// Came is the technique that was tried next, in truth; "" when none was. Its probability,
+	// its rank from 1, and the Brier score of the forecast count only then.
+	Came        string  `json:"came"`
+	Probability float64 `json:"probability"`
+	Rank        int     `json:"rank"` // 0 beyond the techniques that are named
+	Brier       float64 `json:"brier"`
+	// CameHost is the host that it was aimed at, with the probability of that forecast.
+	CameHost        string  `json:"came_host"`
+	HostProbability float64 `json:"host_probability"`
+	Real            float64 `json:"real_probability"` // that there is an attacker at all
+	Goal            string  `json:"goal"`             // the likeliest one
+	// GoalProbability and TypeProbability are those of the true ones, SkillProbability that
+	// of the true level of skill, StageProbability that of the tactic that they were at.
+	GoalProbability  float64      `json:"goal_probability"`
+	TypeProbability  float64      `json:"type_probability"`
+	SkillProbability float64      `json:"skill_probability"`
+	StageProbability float64      `json:"stage_probability"`
+	Aware            float64      `json:"aware"`
+	AwareTrue        bool         `json:"aware_true"` // the defence had blocked them by then
+	Techniques       []NamedShare `json:"techniques" sql:"techniques"`
+	Targets          []NamedShare `json:"targets" sql:"targets"`
+}
+
+// NamedShare is a name with its probability.
+type NamedShare struct {
+	Name string  `json:"name"`
+	P    float64 `json:"p"`
 }
 
 // StoredEvent is an event kept on request.

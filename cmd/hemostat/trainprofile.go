@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"hemostat/defenders/sentinel/profile"
+	"hemostat/scenarios/train"
+)
+
+type trainProfileOptions struct {
+	variants       []string
+	output, attack string
+	json           bool
+	train.ProfileOptions
+}
+
+func trainProfileCommand() *cobra.Command {
+	var o trainProfileOptions
+	c := &cobra.Command{
+		Use:   "profile [SCENARIO...]",
+		Short: "Train what is known of attackers beforehand",
+		Long: `Runs days of scenarios (every embedded one when none is named) against variants of the
+defence and learns from their truth what attackers are like and do next, for the
+forecasts that variants make under profile. A variant names the file under
+profile.knowledge. The days are none that trials run on. Before it writes, it says how
+good the forecasts are on each scenario when nothing was learned from that scenario,
+beside a frequency table and a first-order chain of the same days.`,
+		Example: `  hemostat train profile --trials 4 -o knowledge.json
+  hemostat train profile --attack enterprise-attack.json -o knowledge.json`,
+		RunE: o.run,
+	}
+	f := c.Flags()
+	f.StringVarP(&o.output, "output", "o", "knowledge.json", "write to `FILE`")
+	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE` whose alerts are learned from; default and typical when absent; may be repeated")
+	f.StringVar(&o.attack, "attack", "", "STIX bundle of ATT&CK `FILE`, for which techniques groups use together")
+	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
+	f.BoolVar(&o.json, "json", false, "print the scores as JSON")
+	return c
+}
+
+func (o *trainProfileOptions) run(c *cobra.Command, args []string) error {
+	if len(o.variants) == 0 {
+		o.variants = []string{"default", "typical"}
+	}
+	days, err := loadDays(args, o.variants, o.Trials)
+	if err != nil {
+		return err
+	}
+	defer days.close(c.ErrOrStderr())
+	if o.attack != "" {
+		if o.Groups, err = train.ReadGroups(o.attack); err != nil {
+			return err
+		}
+	}
+	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(days.scenarios)*len(days.variants))
+	o.Parallel, o.Step = runtime.NumCPU(), bar.step
+	r, err := train.Profile(c.Context(), days.scenarios, days.variants, o.ProfileOptions)
+	bar.stop(err == nil)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
+	case err != nil:
+		return err
+	}
+	write := func(to io.Writer) error {
+		encoder := json.NewEncoder(to)
+		encoder.SetIndent("", " ")
+		return encoder.Encode(r.Knowledge)
+	}
+	if err := exportTo(c, o.output, write); err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(c.OutOrStdout(), map[string]any{"all": r.All, "scenarios": r.ByScenario})
+	}
+	printScores(c.OutOrStdout(), r)
+	fmt.Fprintf(c.OutOrStdout(), "learned from %s, into %s\n", safe(r.Knowledge.From), safe(o.output))
+	return nil
+}
+
+// printScores prints how good forecasts are on scenarios that were left out.
+func printScores(out io.Writer, r *train.ProfileResult) {
+	if r.All == nil {
+		fmt.Fprintln(out, "too few scenarios to leave one out: how good the forecasts are is not known")
+		return
+	}
+	t := newTable(out, "scenario left out", "forecasts", "top 1", "top 3", "log loss", "brier", "calibration", "frequency: top 3", "log loss", "chain: top 3", "log loss")
+	row := func(name string, s *profile.Scores) {
+		t.AppendRow(table.Row{name, s.Forecasts, percent(s.Top1), percent(s.Top3), two(s.LogLoss), two(s.Brier), two(s.Calibration),
+			percent(s.FrequencyTop3), two(s.FrequencyLogLoss), percent(s.FirstOrderTop3), two(s.FirstOrderLogLoss)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.ByScenario)) {
+		row(safe(name), r.ByScenario[name])
+	}
+	t.AppendSeparator()
+	row("all together", r.All)
+	t.Render()
+}
+
+func two(v float64) string { return fmt.Sprintf("%.2f", v) }
