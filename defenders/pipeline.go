@@ -110,6 +110,7 @@ type Pipeline struct {
 	due       dueHeap
 	seq       uint64
 	nextAlert int
+	judging   time.Duration // wall-clock time of the analyst
 	err       error
 }
 
@@ -229,8 +230,14 @@ func both[T any](first, second func(time.Duration, T)) func(time.Duration, T) {
 // Incidents are the incidents, open ones and how many there were.
 func (p *Pipeline) Incidents() *incident.Lifecycle { return p.incidents }
 
-// Costs lists what each detector cost in wall-clock time.
-func (p *Pipeline) Costs() []sentinel.Cost { return p.sentinel.Costs() }
+// Costs lists what each detector, and the automatic analyst, cost in wall-clock time.
+func (p *Pipeline) Costs() []sentinel.Cost {
+	costs := p.sentinel.Costs()
+	if a := p.config.Analyst; a != nil {
+		costs = append(costs, sentinel.Cost{Detector: a.Name(), Version: analyst.Version, Spent: p.judging})
+	}
+	return costs
+}
 
 // Err is why a detector can say nothing any more, or nil.
 func (p *Pipeline) Err() error { return p.err }
@@ -295,7 +302,9 @@ func (p *Pipeline) triage(now time.Duration, a *alert.Alert) {
 		p.queueForFusion(now, a, nil)
 		return
 	}
+	began := p.clock()
 	t, err := p.config.Analyst.Triage(now, a)
+	p.judging += p.clock() - began
 	switch {
 	case err != nil:
 		p.err = err
@@ -306,6 +315,14 @@ func (p *Pipeline) triage(now time.Duration, a *alert.Alert) {
 	default:
 		p.schedule(t.Answered, func(now time.Duration) { p.decided(now, a, t) })
 	}
+}
+
+// clock is the wall clock, which stands still when none was given.
+func (p *Pipeline) clock() time.Duration {
+	if p.config.Clock == nil {
+		return 0
+	}
+	return p.config.Clock()
 }
 
 // decided does what the analyst said about an alert.

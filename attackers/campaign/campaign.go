@@ -175,11 +175,11 @@ func (g Goal) Kind() string {
 
 // The types of attacker, after what they are after and how they begin.
 const (
-	Extortionist = "extortionist" // encrypts
-	Saboteur     = "saboteur"     // destroys
-	Insider      = "insider"      // begins with an account of their own
-	Opportunist  = "opportunist"  // takes what is open: mines, or begins by guessing and scanning
-	Spy          = "spy"          // everybody else: stays, reads, carries away
+	extortionist = "extortionist" // encrypts
+	saboteur     = "saboteur"     // destroys
+	insider      = "insider"      // begins with an account of their own
+	opportunist  = "opportunist"  // takes what is open: mines, or begins by guessing and scanning
+	spy          = "spy"          // everybody else: stays, reads, carries away
 )
 
 // Type is the type of the attacker.
@@ -193,15 +193,15 @@ func (a *Attacker) Type() string {
 	}
 	switch {
 	case a.Goal.Encrypt != nil:
-		return Extortionist
+		return extortionist
 	case a.Goal.Destroy != nil:
-		return Saboteur
+		return saboteur
 	case begins("T1078.002"):
-		return Insider
+		return insider
 	case a.Goal.Mine != nil, begins("T1110"), begins("T1595.001"):
-		return Opportunist
+		return opportunist
 	}
-	return Spy
+	return spy
 }
 
 // Role is the role that the goal names, or "".

@@ -22,6 +22,7 @@ import (
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/queue"
 	"hemostat/defenders/sentinel"
+	"hemostat/defenders/sentinel/analyst"
 	"hemostat/defenders/sentinel/ruledetector"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios/defence"
@@ -36,6 +37,7 @@ type replayOptions struct {
 	explain bool
 	metrics string
 	variant string
+	analyst analystFlags
 }
 
 func replayCommand() *cobra.Command {
@@ -60,7 +62,8 @@ passed over and named.`,
 	f := c.Flags()
 	o.rules.flags(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
-	f.StringVar(&o.variant, "variant", "", "detectors, plug-ins and rules of this variant `FILE` in place of --rules")
+	f.StringVar(&o.variant, "variant", "", "detectors, plug-ins, rules and analyst of this variant `FILE` in place of --rules")
+	o.analyst.flags(f)
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
 	f.StringVar(
@@ -84,11 +87,22 @@ type foundRule struct {
 
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	debug.SetGCPercent(200) // a log has no end: memory counts for more than the last percent of speed
-	members, done, err := o.detectors(c)
+	members, v, err := o.detectors(c)
 	if err != nil {
 		return err
 	}
-	defer func() { noteFault(c.ErrOrStderr(), done()) }()
+	var judge *analyst.Stage
+	if v != nil {
+		defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
+		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		defer judging.close(c.ErrOrStderr())
+		if judge, err = v.ReplayAnalyst(); err != nil {
+			return err
+		}
+	}
 	for i := range members {
 		members[i].Service = queue.Config{} // recorded logs wait for nothing
 		if d, ok := members[i].Detector.(detect.Explaining); ok && (o.explain || o.json) {
@@ -97,11 +111,15 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	}
 	out := c.OutOrStdout()
 	found := map[string]*foundRule{}
-	alerts := 0
+	alerts, dismissed := 0, 0
 	var printErr error
 	onAlert := func(a *defenders.RaisedAlert) {
 		alerts++
-		note(found, a)
+		if a.IsDismissed() {
+			dismissed++
+		} else {
+			note(found, a)
+		}
 		if o.json && printErr == nil {
 			printErr = printJSONLine(out, alertLine(a))
 		}
@@ -117,7 +135,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		defer stop()
 	}
 	p, err := defenders.New(
-		defenders.Config{Detectors: members, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
+		defenders.Config{Detectors: members, Analyst: judge, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
 	)
 	if err != nil {
 		return exit{exitInternal, err}
@@ -143,7 +161,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err := firstError(p.Err(), p.Close(true)); err != nil {
 		return exit{exitInternal, err}
 	}
-	if err := o.summarize(out, found, total, ruleStats(members), alerts, p.Incidents().Count()); err != nil {
+	if err := o.summarize(out, found, total, ruleStats(members), outcome{alerts, dismissed, p.Incidents().Count()}); err != nil {
 		return err
 	}
 	for _, m := range members {
@@ -156,14 +174,14 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	return unread
 }
 
-// detectors makes the detectors of the variant, or all with the rules that were named; done
-// lets go of what they share.
-func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, done func() error, err error) {
+// detectors makes the detectors of the variant, which is to be closed then, or all with the
+// rules that were named.
+func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, v *defence.Variant, err error) {
 	if o.variant != "" {
 		if c.Flags().Changed("rules") || c.Flags().Changed("pipeline") {
 			return nil, nil, errors.New("--variant has rules of its own; give it or --rules")
 		}
-		v, err := defence.Load(o.variant, nil)
+		v, err = defence.Load(o.variant, nil)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -171,7 +189,7 @@ func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, 
 		if members, err = v.BuildDetectors(detect.Env{Epoch: time.Unix(0, 0).UTC()}); err != nil {
 			return nil, nil, errors.Join(err, v.Close())
 		}
-		return members, v.Close, nil
+		return members, v, nil
 	}
 	rules, err := o.rules.load(c.ErrOrStderr())
 	if err != nil {
@@ -184,7 +202,7 @@ func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, 
 	if members, err = sentinel.Build(sentinel.DefaultKinds(), detect.Env{Rules: engine}); err != nil {
 		return nil, nil, exit{exitInternal, err}
 	}
-	return members, func() error { return nil }, nil
+	return members, nil, nil
 }
 
 // ruleStats are the counts of the detector that runs the rules.
@@ -197,17 +215,20 @@ func ruleStats(members []sentinel.Member) sigma.Stats {
 	return sigma.Stats{}
 }
 
+// outcome is how many alerts and incidents there were.
+type outcome struct{ alerts, dismissed, incidents int }
+
 // summarize prints what was found, and what became of the lines.
 func (o *replayOptions) summarize(
 	out io.Writer,
 	found map[string]*foundRule,
 	total ingest.Summary,
 	state sigma.Stats,
-	alerts, incidents int,
+	r outcome,
 ) error {
 	if o.json {
 		return printJSONLine(out, map[string]any{"summary": map[string]any{
-			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": counts(total.Because), "alerts": alerts, "incidents": incidents,
+			"events_read": total.Events, "events_skipped": total.Skipped, "skipped_because": counts(total.Because), "alerts": r.alerts, "alerts_dismissed": r.dismissed, "incidents": r.incidents,
 			"correlation_groups_evicted": state.Evicted, "correlation_events_late": state.Late,
 			"fields_omitted": total.OmittedFields, "events_without_time": total.Undated, "events_late": total.Late,
 			"passed_over": orEmpty(total.PassedOver), "notes": counts(total.Notes)}})
@@ -222,9 +243,12 @@ func (o *replayOptions) summarize(
 		"%d events read, %d skipped, %s in %s\n",
 		total.Events,
 		total.Skipped,
-		plural(alerts, "alert", "alerts"),
-		plural(incidents, "incident", "incidents"),
+		plural(r.alerts, "alert", "alerts"),
+		plural(r.incidents, "incident", "incidents"),
 	)
+	if r.dismissed > 0 {
+		fmt.Fprintf(out, "%s by the analyst, and are not in the table\n", plural(r.dismissed, "alert was dismissed", "alerts were dismissed"))
+	}
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))
 	}
@@ -320,7 +344,16 @@ func alertLine(a *defenders.RaisedAlert) any {
 		Incident   int     `json:"incident"`
 		// Because is why the rule matched.
 		Because []alert.Reason `json:"because"`
-	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Reasons}
+		Verdict string         `json:"verdict,omitempty"` // of the variant's analyst
+	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Reasons, verdictOf(a)}
+}
+
+// verdictOf is what the analyst decided, "" when it was not asked.
+func verdictOf(a *defenders.RaisedAlert) string {
+	if a.Triage == nil {
+		return ""
+	}
+	return string(a.Triage.Decision)
 }
 
 // stampUTC writes a time; that of an event without one is empty.

@@ -20,8 +20,8 @@ type Forecast struct {
 	Named       []float64 // probabilities of the likeliest techniques, the likeliest first
 }
 
-// ForecastScore says how good the forecasts of one side are in a scenario.
-type ForecastScore struct {
+// forecastScore says how good the forecasts of one side are in a scenario.
+type forecastScore struct {
 	Forecasts int     `json:"forecasts"`
 	Top1      float64 `json:"top1"`
 	Top3      float64 `json:"top3"`
@@ -35,8 +35,8 @@ type ForecastScore struct {
 // forecastRow is a scenario with the scores of both sides.
 type forecastRow struct {
 	Scenario  string        `json:"scenario"`
-	Baseline  ForecastScore `json:"baseline"`
-	Candidate ForecastScore `json:"candidate"`
+	Baseline  forecastScore `json:"baseline"`
+	Candidate forecastScore `json:"candidate"`
 }
 
 const (
@@ -85,12 +85,12 @@ func (x *forecastSums) add(f Forecast) {
 	}
 }
 
-func (x *forecastSums) score() ForecastScore {
+func (x *forecastSums) score() forecastScore {
 	if x == nil || x.n == 0 {
-		return ForecastScore{}
+		return forecastScore{}
 	}
 	n := float64(x.n)
-	s := ForecastScore{
+	s := forecastScore{
 		Forecasts: x.n, Top1: float64(x.top1) / n, Top3: float64(x.top3) / n, LogLoss: x.log / n, Brier: x.brier / n,
 	}
 	named := 0.0
@@ -124,15 +124,15 @@ const forecastTitle = "Forecasts of the next technique"
 
 var forecastHeading = []string{"scenario", "side", "forecasts", "top 1", "top 3", "log loss", "brier", "calibration"}
 
-// ForecastCells are the scores as people see them, a line of cells each.
-func (r *Result) ForecastCells() [][]string {
+// forecastCells are the scores as people see them, a line of cells each.
+func (r *Result) forecastCells() [][]string {
 	var out [][]string
 	for _, row := range r.forecasts {
 		name := row.Scenario
 		if name == "*" {
 			name = "all together"
 		}
-		for i, s := range []ForecastScore{row.Baseline, row.Candidate} {
+		for i, s := range []forecastScore{row.Baseline, row.Candidate} {
 			if s.Forecasts == 0 {
 				continue
 			}
@@ -145,7 +145,7 @@ func (r *Result) ForecastCells() [][]string {
 
 // forecastTable writes the scores for people; "" when there are none.
 func (r *Result) forecastTable(markdown bool) string {
-	cells := r.ForecastCells()
+	cells := r.forecastCells()
 	if len(cells) == 0 {
 		return ""
 	}

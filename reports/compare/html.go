@@ -31,7 +31,8 @@ func (r *Result) HTML(w io.Writer) error {
 		Pictures        []picture
 		ForecastTitle   string
 		ForecastHeading []string
-	}{r, pictures, forecastTitle, forecastHeading}); err != nil {
+		ForecastCells   [][]string
+	}{r, pictures, forecastTitle, forecastHeading, r.forecastCells()}); err != nil {
 		return err
 	}
 	return render.Page(

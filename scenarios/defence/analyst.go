@@ -83,6 +83,20 @@ type AnalystConfig struct {
 // Analyst is the automatic analyst, nil for none.
 func (v *Variant) Analyst() *AnalystConfig { return v.analyst }
 
+// ReplayAnalyst makes the analyst for recorded logs; nil for none. A surrogate cannot judge
+// there, since it needs the truth.
+func (v *Variant) ReplayAnalyst() (*analyst.Stage, error) {
+	if v.analyst == nil {
+		return nil, nil
+	}
+	if v.analyst.Surrogate != nil {
+		return nil, v.file.Analyst.Pos.Fault("analyst.model", "a surrogate leans on the truth of a simulation, which recorded logs do not have")
+	}
+	o := v.analyst.Stage
+	o.Epoch = time.Unix(0, 0).UTC()
+	return analyst.New(o)
+}
+
 // prepareAnalyst makes the analyst ready, and returns what it adds to the variant's
 // identity beside its keys.
 func (v *Variant) prepareAnalyst(base string) (digest string, err error) {

@@ -172,7 +172,7 @@ func (d *Day) withVerdicts() []NamedScore {
 				evidence = id
 			}
 		}
-		scores = append(scores, NamedScore{"analyst " + a.Triage.Judge, detect.Score{
+		scores = append(scores, NamedScore{analyst.RecordName(a.Triage.Judge), detect.Score{
 			Entity: fmt.Sprintf("alert %d", a.ID), Of: "triage", Value: a.Triage.Confidence,
 			Reported: a.Triage.Decision != analyst.Dismiss, Evidence: evidence, Time: a.EventTime,
 		}})

@@ -101,6 +101,15 @@ func New(o Options) (*Stage, error) {
 	return s, nil
 }
 
+// Version is that of the analyst, which records carry; it changes when verdicts may change.
+const Version = "1"
+
+// Name is what records of cost and scores call the analyst.
+func (s *Stage) Name() string { return RecordName(s.options.Judge.Name()) }
+
+// RecordName is what records of cost and scores call the analyst of a judge.
+func RecordName(judge string) string { return "analyst " + judge }
+
 // Observe shows the analyst an event that ingest was done with at a time.
 func (s *Stage) Observe(now time.Duration, e *event.Event) {
 	s.memory.observe(e)

@@ -11,9 +11,9 @@ import (
 // maxHistory bounds the techniques of an incident that forecasts rest on.
 const maxHistory = 64
 
-// Filter is the belief about the attacker behind one incident. It is updated in constant
+// filter is the belief about the attacker behind one incident. It is updated in constant
 // time whatever the incident's length.
-type Filter struct {
+type filter struct {
 	knowledge *Knowledge
 	history   []int // places of the techniques that were alerted, the newest last
 	counted   map[int]bool
@@ -42,8 +42,8 @@ func SkillLevel(skill float64) string {
 	return skillNames[2]
 }
 
-func newFilter(k *Knowledge) *Filter {
-	return &Filter{knowledge: k, counted: map[int]bool{}, logGoal: append([]float64(nil), k.logPrior...)}
+func newFilter(k *Knowledge) *filter {
+	return &filter{knowledge: k, counted: map[int]bool{}, logGoal: append([]float64(nil), k.logPrior...)}
 }
 
 // gapOf is the time between two alerts as the knowledge counts it.
@@ -60,7 +60,7 @@ func gapOf(d time.Duration) string {
 }
 
 // observe takes an alert of the incident in.
-func (f *Filter) observe(a *alert.Alert) {
+func (f *filter) observe(a *alert.Alert) {
 	if a.Host != "" {
 		f.noteHost(a.Host)
 	}
@@ -90,7 +90,7 @@ func (f *Filter) observe(a *alert.Alert) {
 
 // updateSkill weighs how fast alerts come and how serious they are: the skilled are slower to
 // be noticed, and by less.
-func (f *Filter) updateSkill(a *alert.Alert) {
+func (f *filter) updateSkill(a *alert.Alert) {
 	k := f.knowledge
 	for i, name := range skillNames {
 		if f.any {
@@ -106,7 +106,7 @@ func logShare(c Counts, name string, kinds int) float64 {
 }
 
 // noteHost keeps the hosts of the incident, the newest last.
-func (f *Filter) noteHost(host string) {
+func (f *filter) noteHost(host string) {
 	for i, h := range f.hosts {
 		if h == host {
 			copy(f.hosts[i:], f.hosts[i+1:])
@@ -122,10 +122,10 @@ func (f *Filter) noteHost(host string) {
 }
 
 // acts tells the filter that an action of the response for the incident changed something.
-func (f *Filter) acts() { f.actions++ }
+func (f *filter) acts() { f.actions++ }
 
 // absorb takes in what is believed about an incident that turned out to be the same.
-func (f *Filter) absorb(other *Filter) {
+func (f *filter) absorb(other *filter) {
 	k := f.knowledge
 	for at := range k.techniques {
 		if other.counted[at] && !f.counted[at] {
@@ -170,21 +170,21 @@ type Belief struct {
 }
 
 // belief computes what is believed now.
-func (f *Filter) belief(now time.Duration) Belief {
+func (f *filter) belief(now time.Duration) Belief {
 	k := f.knowledge
 	var b Belief
 	goals := f.goals()
 	types := Counts{}
 	for i, g := range k.goals {
-		if g == None {
+		if g == none {
 			b.Real = 1 - goals[i]
 		}
 	}
-	if _, ok := k.Goals[None]; !ok {
+	if _, ok := k.Goals[none]; !ok {
 		b.Real = 1
 	}
 	for i, g := range k.goals {
-		if g == None || b.Real <= 0 {
+		if g == none || b.Real <= 0 {
 			continue
 		}
 		p := goals[i] / b.Real
@@ -210,8 +210,8 @@ func (f *Filter) belief(now time.Duration) Belief {
 // assumption (docs/profile.md).
 const activeHalfLife = 90 * time.Minute
 
-// goals are the probabilities of the goals, None among them.
-func (f *Filter) goals() []float64 {
+// goals are the probabilities of the goals, none among them.
+func (f *filter) goals() []float64 {
 	p := make([]float64, len(f.logGoal))
 	softmax(f.logGoal, p)
 	return p
@@ -229,7 +229,7 @@ func softmax(log, into []float64) {
 }
 
 // stages are the tactics that the attacker may be at.
-func (f *Filter) stages() []Share {
+func (f *filter) stages() []Share {
 	k := f.knowledge
 	if len(f.history) == 0 {
 		return nil
@@ -253,7 +253,7 @@ func (f *Filter) stages() []Share {
 	return ranked(out)
 }
 
-func (f *Filter) skillShares() []Share {
+func (f *filter) skillShares() []Share {
 	k := f.knowledge
 	log := make([]float64, skills)
 	for i, name := range skillNames {
@@ -283,7 +283,7 @@ func awareKey(actions int, silence time.Duration) string {
 	return key + ", silence of " + gapOf(silence)
 }
 
-func (f *Filter) aware() float64 {
+func (f *filter) aware() float64 {
 	c := f.knowledge.Aware[awareKey(f.actions, f.gap)]
 	return (c["yes"] + 0.5) / (c["yes"] + c["no"] + 1)
 }

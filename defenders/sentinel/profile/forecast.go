@@ -28,7 +28,7 @@ const anySituation = "any"
 // situation is what the weights of the experts depend on: how often what followed this
 // technique was seen, whether the incident itself has an earlier case, and whether the
 // attacker repeats themselves.
-func (f *Filter) situation() string {
+func (f *filter) situation() string {
 	if len(f.history) == 0 {
 		return anySituation
 	}
@@ -50,7 +50,7 @@ func (f *Filter) situation() string {
 }
 
 // hasFollowers tells whether the incident has an earlier case of what followed a technique.
-func (f *Filter) hasFollowers(last int) bool {
+func (f *filter) hasFollowers(last int) bool {
 	for i := 0; i+1 < len(f.history); i++ {
 		if f.history[i] == last && f.history[i+1] != last {
 			return true
@@ -60,7 +60,7 @@ func (f *Filter) hasFollowers(last int) bool {
 }
 
 // opinions are the forecasts of the experts.
-func (f *Filter) opinions() (all [experts][]float64) {
+func (f *filter) opinions() (all [experts][]float64) {
 	k := f.knowledge
 	n := len(k.techniques)
 	last := n
@@ -88,11 +88,11 @@ func (f *Filter) opinions() (all [experts][]float64) {
 }
 
 // goalChain is the chain of each goal, weighted by how likely the goal is.
-func (f *Filter) goalChain(last int, chain []float64) []float64 {
+func (f *filter) goalChain(last int, chain []float64) []float64 {
 	k := f.knowledge
 	out := make([]float64, len(k.techniques))
 	for g, p := range f.goals() {
-		if k.goals[g] == None || p < 0.005 {
+		if k.goals[g] == none || p < 0.005 {
 			continue
 		}
 		row := chain
@@ -112,7 +112,7 @@ func (f *Filter) goalChain(last int, chain []float64) []float64 {
 
 // followers is what the incident itself has seen: the techniques so far, and more what
 // followed the last one before.
-func (f *Filter) followers(last int) []float64 {
+func (f *filter) followers(last int) []float64 {
 	n := len(f.knowledge.techniques)
 	out := make([]float64, n)
 	for i := range out {
@@ -137,7 +137,7 @@ func (f *Filter) followers(last int) []float64 {
 }
 
 // groups is how often groups use a technique, raised by what they use together.
-func (f *Filter) groups() []float64 {
+func (f *filter) groups() []float64 {
 	k := f.knowledge
 	log := make([]float64, len(k.techniques))
 	seen := make([]int, 0, len(f.counted))
@@ -166,7 +166,7 @@ func (f *Filter) groups() []float64 {
 }
 
 // weights are those of the experts in the present situation.
-func (f *Filter) weights() []float64 {
+func (f *filter) weights() []float64 {
 	k := f.knowledge
 	if w := k.Weights[f.situation()]; w != nil {
 		return w
@@ -183,7 +183,7 @@ func (f *Filter) weights() []float64 {
 
 // techniques is the forecast of the technique that is tried next, a probability for each
 // technique of the knowledge.
-func (f *Filter) techniques() []float64 {
+func (f *filter) techniques() []float64 {
 	w := f.weights()
 	out := make([]float64, len(f.knowledge.techniques))
 	for e, p := range f.opinions() {
@@ -203,7 +203,7 @@ const (
 
 // targets is the forecast of the host of the next step, in the order of the estate behind
 // the hosts of the incident.
-func (f *Filter) targets(e *estate) []Share {
+func (f *filter) targets(e *estate) []Share {
 	k := f.knowledge
 	if len(f.hosts) == 0 {
 		return nil
@@ -231,7 +231,7 @@ func (f *Filter) targets(e *estate) []Share {
 
 // newHosts shares a probability out among the hosts that the incident has not reached, by
 // how often attackers went for hosts of their role, and appends them.
-func (f *Filter) newHosts(e *estate, p float64, to []Share) []Share {
+func (f *filter) newHosts(e *estate, p float64, to []Share) []Share {
 	from, sum := len(to), 0.0
 	for i := range e.hosts {
 		h := &e.hosts[i]
@@ -356,7 +356,7 @@ func (f *Forecast) Brier(came string) float64 {
 const kept = 5
 
 // forecast predicts from what is believed now.
-func (f *Filter) forecast(now time.Duration, e *estate) *Forecast {
+func (f *filter) forecast(now time.Duration, e *estate) *Forecast {
 	k := f.knowledge
 	out := &Forecast{Time: now, Belief: f.belief(now), all: f.techniques(), names: k.techniques}
 	shares := make([]Share, len(out.all))

@@ -12,8 +12,8 @@ import (
 // knowledgeFormat names the form of the file.
 const knowledgeFormat = "hemostat.profile/v1"
 
-// None is the goal of an incident that no attacker caused: a false alarm.
-const None = "none"
+// none is the goal of an incident that no attacker caused: a false alarm.
+const none = "none"
 
 // Counts counts things by name.
 type Counts map[string]float64
@@ -25,7 +25,7 @@ type Knowledge struct {
 	From string `json:"from"`
 	// Tactics gives the tactic of each technique that may be forecast.
 	Tactics map[string]string `json:"tactics"`
-	// Goals counts attacks by goal, with None for incidents without one. GoalTypes counts
+	// Goals counts attacks by goal, with none for incidents without one. GoalTypes counts
 	// types of attackers by goal.
 	Goals     Counts            `json:"goals"`
 	GoalTypes map[string]Counts `json:"goal_types"`

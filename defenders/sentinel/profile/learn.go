@@ -91,7 +91,7 @@ func Fit(days []Day, tactics map[string]string, facts Facts, from string) (*Know
 // count counts what the estimates rest on.
 func count(days []Day, tactics map[string]string, facts Facts) *Knowledge {
 	k := &Knowledge{
-		Format: knowledgeFormat, Tactics: tactics, Goals: Counts{None: 0}, GoalTypes: map[string]Counts{}, Seen: map[string]Counts{},
+		Format: knowledgeFormat, Tactics: tactics, Goals: Counts{none: 0}, GoalTypes: map[string]Counts{}, Seen: map[string]Counts{},
 		Next: map[string]Counts{}, GoalNext: map[string]map[string]Counts{}, TacticNext: map[string]Counts{}, Within: map[string]Counts{},
 		Groups: Counts{}, GroupsAll: float64(len(facts.Groups)), Together: map[string]Counts{}, Stages: map[string]Counts{},
 		Gaps: map[string]Counts{}, Severities: map[string]Counts{}, Skills: Counts{}, Aware: map[string]Counts{},
@@ -131,7 +131,7 @@ func (k *Knowledge) countDay(d *Day) {
 }
 
 func (k *Knowledge) countIncident(d *Day, alerts []*Alert) {
-	goal := None
+	goal := none
 	for _, a := range alerts {
 		if a.Attack != 0 {
 			attack := &d.Attacks[a.Attack-1]
@@ -264,7 +264,7 @@ type opinion struct {
 func opinionsOn(k *Knowledge, days []Day) []opinion {
 	var out []opinion
 	for d := range days {
-		filters := map[int]*Filter{}
+		filters := map[int]*filter{}
 		for i := range days[d].Alerts {
 			a := &days[d].Alerts[i]
 			f := filters[a.Incident]
@@ -466,7 +466,7 @@ func (t *tally) score(k *Knowledge, days []Day) {
 		normalize(chains[from])
 	}
 	for d := range days {
-		filters := map[int]*Filter{}
+		filters := map[int]*filter{}
 		for i := range days[d].Alerts {
 			a := &days[d].Alerts[i]
 			f := filters[a.Incident]

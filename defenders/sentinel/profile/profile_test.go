@@ -59,7 +59,7 @@ func learned(t testing.TB) *Knowledge {
 	return k
 }
 
-func see(k *Knowledge, techniques ...string) *Filter {
+func see(k *Knowledge, techniques ...string) *filter {
 	f := newFilter(k)
 	for i, x := range techniques {
 		f.observe(raised(time.Duration(i)*10*time.Minute, x, fmt.Sprint("H", i/2)))

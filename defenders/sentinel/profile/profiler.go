@@ -16,13 +16,13 @@ type Profiler struct {
 	knowledge *Knowledge
 	inventory *inventory.Inventory
 	estate    *estate
-	filters   map[int]*Filter
+	filters   map[int]*filter
 	latest    map[int]*Forecast
 }
 
 // New makes a profiler.
 func New(k *Knowledge, v *inventory.Inventory) *Profiler {
-	return &Profiler{knowledge: k, inventory: v, estate: newEstate(k, v), filters: map[int]*Filter{}, latest: map[int]*Forecast{}}
+	return &Profiler{knowledge: k, inventory: v, estate: newEstate(k, v), filters: map[int]*filter{}, latest: map[int]*Forecast{}}
 }
 
 // Observe takes an alert that joined an incident in, and returns what is predicted then.
@@ -59,7 +59,7 @@ func (p *Profiler) Ended(incident int) {
 	delete(p.latest, incident)
 }
 
-func (p *Profiler) filter(incident int) *Filter {
+func (p *Profiler) filter(incident int) *filter {
 	f := p.filters[incident]
 	if f == nil {
 		if len(p.filters) >= maxIncidents {
