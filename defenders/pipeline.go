@@ -355,6 +355,7 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	}
 	if p.config.Profiler != nil {
 		forecast := p.config.Profiler.Observe(now, in.ID, a)
+		in.Attacker = p.believed(forecast)
 		if f := p.config.Listener.Forecast; f != nil {
 			f(forecast)
 		}
@@ -363,6 +364,26 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {
 		p.schedule(ready, func(now time.Duration) { p.respond(now, in, a) })
 	}
+}
+
+// believed is a forecast as incidents and playbooks know it.
+func (p *Pipeline) believed(f *profile.Forecast) incident.Attacker {
+	first := func(list []profile.Share) profile.Share {
+		if len(list) == 0 {
+			return profile.Share{}
+		}
+		return list[0]
+	}
+	goal := first(f.Belief.Goals)
+	x := incident.Attacker{
+		Real: f.Belief.Real, Goal: goal.Name, GoalConfidence: goal.P, Skill: first(f.Belief.Skills).Name,
+		Stage: first(f.Belief.Stages).Name, Aware: f.Belief.Aware,
+		NextTechnique: first(f.Techniques).Name, NextHost: first(f.Targets).Name,
+	}
+	if h := p.config.Inventory.Host(x.NextHost); h != nil {
+		x.NextZone = h.Zone
+	}
+	return x
 }
 
 func (p *Pipeline) respond(now time.Duration, in *incident.Incident, a *alert.Alert) {

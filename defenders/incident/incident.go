@@ -34,6 +34,10 @@ type Incident struct {
 	Score        float64 // 0 to 1
 	IntelHits    int
 
+	// Attacker is what is believed of the attacker behind it; the zero value where nothing
+	// is inferred.
+	Attacker Attacker
+
 	// SeriousHosts are those with an alert of severity high or more of their own: code
 	// of the intruder may have run there.
 	SeriousHosts []string
@@ -44,6 +48,19 @@ type Incident struct {
 
 	keys   []string           // by which it is found
 	byRule map[string]float64 // confidence by rule and host, for the score
+}
+
+// Attacker is what is believed of the attacker behind an incident, and forecast of them.
+type Attacker struct {
+	Real           float64 // probability that there is one
+	Goal           string  // the likeliest one
+	GoalConfidence float64 // its probability
+	Skill          string  // low, middle or high
+	Stage          string  // tactic
+	Aware          float64 // probability that they believe to be seen
+	NextTechnique  string  // the likeliest one
+	NextHost       string
+	NextZone       string // of that host
 }
 
 // join takes an alert in.

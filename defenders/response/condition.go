@@ -49,6 +49,19 @@ type fusionView struct {
 	Techniques []string `expr:"techniques"`
 }
 
+// attackerView is what expressions see as attacker: what is believed and forecast of them.
+type attackerView struct {
+	Real           float64 `expr:"real"`
+	Goal           string  `expr:"goal"`
+	GoalConfidence float64 `expr:"goal_confidence"`
+	Skill          string  `expr:"skill"`
+	Stage          string  `expr:"stage"`
+	Aware          float64 `expr:"aware"`
+	NextTechnique  string  `expr:"next_technique"`
+	NextHost       string  `expr:"next_host"`
+	NextZone       string  `expr:"next_zone"`
+}
+
 // stepView is what expressions see as steps.ID, and ${steps.ID.…} names.
 type stepView struct {
 	Status    string   `expr:"status"`
@@ -63,10 +76,11 @@ type estateView struct {
 
 // env is the environment of every expression.
 type env struct {
-	Estate estateView          `expr:"estate"`
-	Alert  alertView           `expr:"alert"`
-	Fusion fusionView          `expr:"fusion"`
-	Steps  map[string]stepView `expr:"steps"`
+	Estate   estateView          `expr:"estate"`
+	Alert    alertView           `expr:"alert"`
+	Fusion   fusionView          `expr:"fusion"`
+	Attacker attackerView        `expr:"attacker"`
+	Steps    map[string]stepView `expr:"steps"`
 }
 
 // quotedTechnique is the id of a technique in a text of an expression.
@@ -116,7 +130,8 @@ func newEnv(a *alert.Alert, in *incident.Incident, criticality float64) env {
 			Sources:    in.Sources,
 			Techniques: in.Techniques,
 		},
-		Steps: map[string]stepView{},
+		Attacker: attackerView(in.Attacker),
+		Steps:    map[string]stepView{},
 	}
 }
 
@@ -149,6 +164,13 @@ var fieldGetters = map[string]func(*env) any{
 	"fusion.accounts":   func(e *env) any { return e.Fusion.Accounts },
 	"fusion.sources":    func(e *env) any { return e.Fusion.Sources },
 	"fusion.techniques": func(e *env) any { return e.Fusion.Techniques },
+
+	"attacker.goal":           func(e *env) any { return e.Attacker.Goal },
+	"attacker.skill":          func(e *env) any { return e.Attacker.Skill },
+	"attacker.stage":          func(e *env) any { return e.Attacker.Stage },
+	"attacker.next_technique": func(e *env) any { return e.Attacker.NextTechnique },
+	"attacker.next_host":      func(e *env) any { return e.Attacker.NextHost },
+	"attacker.next_zone":      func(e *env) any { return e.Attacker.NextZone },
 }
 
 func knownPath(name string) bool { return fieldGetters[name] != nil }

@@ -394,3 +394,20 @@ func BenchmarkCondition(b *testing.B) {
 		}
 	}
 }
+
+func TestPlaybooksKnowWhatIsBelievedOfTheAttacker(t *testing.T) {
+	p, err := compile(`attacker.goal == "encrypt" && attacker.goal_confidence > 0.5 && attacker.aware < 0.5`)
+	require.NoError(t, err)
+	in := &incident.Incident{Attacker: incident.Attacker{Goal: "encrypt", GoalConfidence: 0.8, NextHost: "FS001"}}
+	known := newEnv(bruteForce(), in, 1)
+	ok, err := evaluate(p, &known)
+	require.NoError(t, err)
+	require.True(t, ok)
+	host, err := scope{env: &known}.value("attacker.next_host")
+	require.NoError(t, err)
+	require.Equal(t, "FS001", host)
+	unknown := newEnv(bruteForce(), &incident.Incident{}, 1)
+	ok, err = evaluate(p, &unknown)
+	require.NoError(t, err)
+	require.False(t, ok)
+}

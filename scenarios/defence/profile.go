@@ -47,7 +47,7 @@ func (v *Variant) prepareProfile(base string) (digest string, err error) {
 	}
 	if f.Knowledge == "" {
 		v.knowledge, err = profile.Embedded()
-		return "", err
+		return profile.EmbeddedDigest(), err
 	}
 	name := f.Knowledge
 	if !filepath.IsAbs(name) {

@@ -1,7 +1,9 @@
 package profile
 
 import (
+	"crypto/sha256"
 	_ "embed" // what was learned from the program's own trials
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,6 +87,12 @@ var embedded []byte
 
 // Embedded is the knowledge that comes with the program.
 func Embedded() (*Knowledge, error) { return Read(embedded) }
+
+// EmbeddedDigest identifies that knowledge.
+func EmbeddedDigest() string {
+	sum := sha256.Sum256(embedded)
+	return hex.EncodeToString(sum[:])
+}
 
 // Read reads knowledge.
 func Read(data []byte) (*Knowledge, error) {
