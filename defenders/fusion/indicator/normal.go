@@ -119,6 +119,13 @@ func Guess(text string) (Kind, string, error) {
 		}
 		return try(IPv6)
 	}
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		if a.Addr().Unmap().Is4() {
+			return try(IPv4)
+		}
+		k, v, err := Guess(a.Addr().String())
+		return k, v, err
+	}
 	switch {
 	case strings.Contains(s, "://"):
 		return try(URL)
