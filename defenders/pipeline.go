@@ -77,6 +77,8 @@ type Listener struct {
 	Forecast func(f *profile.Forecast)
 	// Stage is called when a stage of an incident begins.
 	Stage func(s *incident.StageTime)
+	// IncidentMerged is called when an incident turned out to be a part of another.
+	IncidentMerged func(from, into int)
 	// IncidentEnded is called when an incident is over.
 	IncidentEnded func(now time.Duration, in *incident.Incident)
 	Response      response.Listener
@@ -172,6 +174,9 @@ func (p *Pipeline) incidentEnded(now time.Duration, in *incident.Incident) {
 func (p *Pipeline) incidentMerged(from, into int) {
 	if p.config.Profiler != nil {
 		p.config.Profiler.Merged(from, into)
+	}
+	if f := p.config.Listener.IncidentMerged; f != nil {
+		f(from, into)
 	}
 }
 

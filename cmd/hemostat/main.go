@@ -143,7 +143,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		rulesCommand(),
 		variantCommand(),
 		pluginCommand(),
-		trainCommand(), cassetteCommand(), incidentCommand(),
+		trainCommand(), cassetteCommand(), incidentCommand(), intelCommand(),
 		auditCommand(),
 		dbCommand(),
 		exportCommand(),

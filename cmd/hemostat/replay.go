@@ -19,6 +19,7 @@ import (
 	"hemostat/defenders"
 	"hemostat/defenders/alert"
 	"hemostat/defenders/detect"
+	"hemostat/defenders/fusion"
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/queue"
 	"hemostat/defenders/sentinel"
@@ -92,6 +93,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		return err
 	}
 	var judge *analyst.Stage
+	var feeds []fusion.Source
 	if v != nil {
 		defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
 		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
@@ -99,6 +101,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			return err
 		}
 		defer judging.close(c.ErrOrStderr())
+		feeds = v.FileFeeds(time.Unix(0, 0).UTC())
 		if judge, err = v.ReplayAnalyst(); err != nil {
 			return err
 		}
@@ -135,7 +138,7 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		defer stop()
 	}
 	p, err := defenders.New(
-		defenders.Config{Detectors: members, Analyst: judge, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
+		defenders.Config{Detectors: members, Analyst: judge, Intel: feeds, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
 	)
 	if err != nil {
 		return exit{exitInternal, err}

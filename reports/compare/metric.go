@@ -103,6 +103,30 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 		},
 	},
 	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "join_precision",
+			Kind:   Count,
+			Unit:   record.Share,
+			Better: 1,
+			Bound:  1,
+			Of:     alertsJoined(func(t *record.Trial) float64 { return t.JoinPrecision }),
+			Doc:    "of the pairs of alerts in one incident of which one at least is about an attack, the share in which both are about the same",
+		},
+	},
+	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "join_recall",
+			Kind:   Count,
+			Unit:   record.Share,
+			Better: 1,
+			Bound:  1,
+			Of:     alertsJoined(func(t *record.Trial) float64 { return t.JoinRecall }),
+			Doc:    "of the pairs of alerts about the same attack, the share that is in one incident",
+		},
+	},
+	{
 		"approvals_asked",
 		Metric{
 			Name:   "approval_wait",
@@ -190,6 +214,16 @@ func one(b bool) float64 {
 func attacked(of func(*record.Trial) float64) func(*record.Trial) float64 {
 	return func(t *record.Trial) float64 {
 		if t.Outcome == record.OutcomeNone {
+			return math.NaN()
+		}
+		return of(t)
+	}
+}
+
+// alertsJoined applies a metric to trials with several alerts about one attack.
+func alertsJoined(of func(*record.Trial) float64) func(*record.Trial) float64 {
+	return func(t *record.Trial) float64 {
+		if t.JoinPairs == 0 {
 			return math.NaN()
 		}
 		return of(t)

@@ -120,15 +120,6 @@ type reflexFile struct {
 	Limit    float64       `yaml:"limit" doc:"attempts a second that are left; 0.2 when absent"`
 }
 
-// intelFile is one feed.
-type intelFile struct {
-	Name       string    `yaml:"name" required:"true" name:"true" doc:"name of the feed"`
-	Coverage   float64   `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
-	Delay      *sim.Dist `yaml:"delay" doc:"how late it knows them"`
-	Errors     int       `yaml:"errors" doc:"innocent indicators that it lists"`
-	Confidence float64   `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent, from 0.9 on the reflex acts on it at once"`
-}
-
 // sensorChange changes a sensor of the world.
 type sensorChange struct {
 	Pos      strictyaml.Pos  `yaml:"-"`
@@ -165,14 +156,17 @@ type Variant struct {
 	playbooks []*response.Playbook
 	hotl      analysts.Config
 	feeds     []intel.Config
-	services  defenders.Services
-	detectors []sentinel.Chosen
-	baseline  *Baseline            // nil for none
-	analyst   *AnalystConfig       // nil for none
-	knowledge *profile.Knowledge   // of attackers; nil for none
-	pools     []*plugin.Pool       // of its plug-ins
-	embedded  bool                 // the variant comes with the program
-	own       []*response.Playbook // those that do not come with the program
+	fileFeeds []fileFeed
+	// passedOver tells what of the files of feeds was not taken.
+	passedOver []string
+	services   defenders.Services
+	detectors  []sentinel.Chosen
+	baseline   *Baseline            // nil for none
+	analyst    *AnalystConfig       // nil for none
+	knowledge  *profile.Knowledge   // of attackers; nil for none
+	pools      []*plugin.Pool       // of its plug-ins
+	embedded   bool                 // the variant comes with the program
+	own        []*response.Playbook // those that do not come with the program
 }
 
 //go:embed variants
@@ -286,7 +280,7 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights, v.Profile.Knowledge}, v.pluginSources(filepath.Dir(file)))
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights, v.Profile.Knowledge}, v.intelSources(), v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -316,23 +310,6 @@ func (v *Variant) prepare(file string) error {
 	}
 	v.hotl = v.file.HOTL.config(fault)
 	v.services = v.file.Services.config()
-	v.feeds = intel.Default()
-	if v.file.Intel != nil {
-		v.feeds = nil
-		for _, f := range *v.file.Intel {
-			c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence}
-			if f.Delay != nil {
-				c.Delay = *f.Delay
-			}
-			if c.Confidence == 0 {
-				c.Confidence = 0.5
-			}
-			if f.Coverage < 0 || f.Coverage > 1 || c.Confidence < 0 || c.Confidence > 1 {
-				fault("intel", "coverage and confidence of %s are shares from 0 to 1", f.Name)
-			}
-			v.feeds = append(v.feeds, c)
-		}
-	}
 	if err := v.chooseDetectors(); err != nil {
 		fault("detectors", "%s", err)
 	}
@@ -374,7 +351,11 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
-	return v.seal(ruleText, playbookText, pluginText, baselineText, analystText, profileText)
+	intelText, err := v.prepareIntel(base)
+	if err != nil {
+		return err
+	}
+	return v.seal(digests{ruleText, playbookText, pluginText, baselineText, analystText, profileText, intelText})
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -383,7 +364,7 @@ func (v *Variant) LeftOut() []string {
 	for i := range v.leftOut {
 		out = append(out, v.leftOut[i].Error())
 	}
-	return out
+	return append(out, v.passedOver...)
 }
 
 // loadRules returns the rules, and a digest of their files and of the pipelines.
@@ -545,22 +526,28 @@ func (v *Variant) readFolder(base, key, p string) (books []*response.Playbook, o
 	return books, true, err
 }
 
+// digests are those of what a variant's file names.
+type digests struct {
+	Rules, Playbooks string
+	Plugins          string `json:",omitempty"`
+	Baseline         string `json:",omitempty"`
+	Analyst          string `json:",omitempty"`
+	Knowledge        string `json:",omitempty"`
+	Intel            string `json:",omitempty"`
+}
+
 // seal computes what the variant's identity is: its file with defaults, its
 // rules, its playbooks and its plug-ins, and what it sets in scenarios; its
 // description does not count.
-func (v *Variant) seal(rules, playbooks, plugins, baseline, analyst, knowledge string) error {
+func (v *Variant) seal(d digests) error {
 	file := v.file
 	file.Description = ""
 	identity := struct {
-		File             variantFile
-		Rules, Playbooks string
-		Plugins          string `json:",omitempty"`
-		Baseline         string `json:",omitempty"`
-		Analyst          string `json:",omitempty"`
-		Knowledge        string `json:",omitempty"`
-		HOTL             string
-		Scenario         []scenarios.Setting
-	}{file, rules, playbooks, plugins, baseline, analyst, knowledge, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+		File variantFile
+		digests
+		HOTL     string
+		Scenario []scenarios.Setting
+	}{file, d, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)

@@ -58,6 +58,7 @@ type Day struct {
 	Searched  []analyst.Found // windows of events in which the analyst found nothing
 	Narrated  []Narrated
 	Forecasts []*profile.Forecast
+	Merged    map[int]int // the incident that each turned out to be a part of
 	Stages    []*incident.StageTime
 	Actions   []*response.ActionRecord
 	Approvals []*response.ApprovalRecord
@@ -100,6 +101,7 @@ func (d *Day) Rows() (*record.Trial, error) {
 	}
 	d.steps(r)
 	d.predictions(r)
+	d.joins(r)
 	d.fillTrialColumns(r)
 	f := d.facts()
 	f.fillCosts(r)

@@ -111,3 +111,27 @@ func TestSeveritiesFromRows(t *testing.T) {
 	require.False(t, isSerious("medium"))
 	require.False(t, isSerious("hgh"))
 }
+
+func TestJoinsAreHeldAgainstTheAttacks(t *testing.T) {
+	of := func(merged map[int]int, alerts ...record.Alert) *record.Trial {
+		r := &record.Trial{Alerts: alerts}
+		(&Day{Merged: merged}).joins(r)
+		return r
+	}
+	alert := func(incident, attack int) record.Alert { return record.Alert{Incident: incident, Attack: attack} }
+	perfect := of(map[int]int{3: 1}, alert(1, 1), alert(3, 1), alert(2, 2), alert(2, 2), alert(4, 0))
+	require.Equal(t, []float64{1, 1, 1}, []float64{perfect.JoinPrecision, perfect.JoinRecall, perfect.JoinRand}, "merged incidents are one")
+	require.Equal(t, 2, perfect.JoinPairs)
+	split := of(nil, alert(1, 1), alert(3, 1), alert(2, 2), alert(2, 2))
+	require.Equal(t, 0.5, split.JoinRecall)
+	require.Equal(t, 1.0, split.JoinPrecision)
+	mixed := of(nil, alert(1, 1), alert(1, 1), alert(1, 2), alert(1, 0), alert(1, 0))
+	require.InDelta(t, 1.0/9, mixed.JoinPrecision, 1e-12, "of ten pairs one is of two false alarms, and one is right")
+	require.Equal(t, 1.0, mixed.JoinRecall)
+	require.InDelta(t, 0, mixed.JoinRand, 1e-12, "everything in one says nothing")
+	none := of(nil, alert(1, 0), alert(0, 1))
+	require.Equal(t, []float64{1, 1}, []float64{none.JoinPrecision, none.JoinRecall})
+	// The example of Hubert and Arabie's index in scikit-learn's documentation: [0 0 1 2]
+	// against [0 0 1 1] is 0.57.
+	require.InDelta(t, 0.571, adjustedRand(1, 1, 2, 6), 0.001)
+}

@@ -163,7 +163,7 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -226,6 +226,7 @@ func (t *Trial) defend(indicators []string) error {
 			})
 		}
 	}
+	sources = append(sources, t.variant.FileFeeds(t.scenario.Epoch)...)
 	t.actuator = &actuator{
 		engine:   &t.engine,
 		world:    t.world,
@@ -261,12 +262,13 @@ func (t *Trial) defend(indicators []string) error {
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
-			Ingested: t.onIngested,
-			Alert:    t.onAlert,
-			Searched: t.done.addSearched,
-			Forecast: t.done.addForecast,
-			Stage:    t.done.addStage,
-			Response: t.done.listener(),
+			Ingested:       t.onIngested,
+			Alert:          t.onAlert,
+			Searched:       t.done.addSearched,
+			IncidentMerged: t.done.addMerge,
+			Forecast:       t.done.addForecast,
+			Stage:          t.done.addStage,
+			Response:       t.done.listener(),
 		},
 	})
 	if err != nil {
@@ -423,6 +425,7 @@ type responses struct {
 	alerts    []defenders.RaisedAlert
 	searched  []analyst.Found
 	forecasts []*profile.Forecast
+	merged    map[int]int
 	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
@@ -438,6 +441,13 @@ func (r *responses) addSearched(f *analyst.Found) {
 	if f.Alert == nil {
 		r.searched = append(r.searched, *f)
 	}
+}
+
+func (r *responses) addMerge(from, into int) {
+	if r.merged == nil {
+		r.merged = map[int]int{}
+	}
+	r.merged[from] = into
 }
 
 func (r *responses) addForecast(f *profile.Forecast) { r.forecasts = append(r.forecasts, f) }

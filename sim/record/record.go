@@ -81,6 +81,11 @@ type Trial struct {
 	ApprovalWait       Time    `json:"approval_wait" unit:"ns" doc:"sum of the waits for answers to approval requests"`
 	Coherence          float64 `json:"coherence" unit:"share" better:"more" bound:"1" doc:"share of incidents that were acted on within 5 s"`
 
+	JoinPairs     int     `json:"join_pairs" unit:"count" doc:"pairs of alerts about the same attack"`
+	JoinPrecision float64 `json:"join_precision" unit:"share" doc:"of the pairs of alerts in one incident of which one at least is about an attack, the share in which both are about the same; 1 without such pairs"`
+	JoinRecall    float64 `json:"join_recall" unit:"share" doc:"of the pairs of alerts about the same attack, the share that is in one incident; 1 without such pairs"`
+	JoinRand      float64 `json:"join_rand" unit:"" doc:"adjusted Rand index of incidents against attacks, each false alarm standing alone; 1 is perfect, 0 is chance"`
+
 	DecoysTouched   int     `json:"decoys_touched" unit:"count" doc:"steps of attackers that were aimed at a decoy or honeypot"`
 	Forecasts       int     `json:"forecasts" unit:"count" doc:"alerts about an attack after which a further step came, so that the forecast of its technique can be scored"`
 	ForecastLogLoss float64 `json:"forecast_log_loss" unit:"" doc:"mean of minus the logarithm of the probability that the technique was given"`

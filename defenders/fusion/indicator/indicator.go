@@ -46,9 +46,6 @@ var kinds = []Kind{
 	Account, UserAgent,
 }
 
-// Kinds lists the kinds.
-func Kinds() []Kind { return slices.Clone(kinds) }
-
 // ParseKind reads a kind.
 func ParseKind(text string) (Kind, error) {
 	if k := Kind(strings.ToLower(strings.TrimSpace(text))); slices.Contains(kinds, k) {
@@ -76,12 +73,16 @@ type IOC struct {
 // MarshalJSON writes lists and maps that are empty as such, and times that are not known as
 // null.
 func (i IOC) MarshalJSON() ([]byte, error) {
-	type plain IOC
 	out := struct {
-		plain
-		FirstSeen *time.Time `json:"first_seen"`
-		LastSeen  *time.Time `json:"last_seen"`
-	}{plain: plain(i)}
+		Value      string            `json:"value"`
+		Type       Kind              `json:"ioc_type"`
+		FirstSeen  *time.Time        `json:"first_seen"`
+		LastSeen   *time.Time        `json:"last_seen"`
+		Source     string            `json:"source"`
+		Confidence float64           `json:"confidence"`
+		Tags       []string          `json:"tags"`
+		Context    map[string]string `json:"context"`
+	}{Value: i.Value, Type: i.Type, Source: i.Source, Confidence: i.Confidence, Tags: i.Tags, Context: i.Context}
 	if out.Tags == nil {
 		out.Tags = []string{}
 	}
@@ -95,15 +96,6 @@ func (i IOC) MarshalJSON() ([]byte, error) {
 		out.LastSeen = &i.LastSeen
 	}
 	return json.Marshal(out)
-}
-
-// ThreatActor is a group or person to which attacks are attributed.
-type ThreatActor struct {
-	ID             string   `json:"id"`
-	Aliases        []string `json:"aliases"`
-	Techniques     []string `json:"techniques"`
-	Infrastructure []string `json:"infrastructure"`
-	Goals          []string `json:"goals"`
 }
 
 // halfLives say after which time an indicator of a kind is worth half: addresses change hands

@@ -19,8 +19,8 @@ import (
 // would match in every estate.
 var ErrNever = errors.New("can never be an indicator")
 
-// refang undoes the forms in which indicators are written so that nobody clicks on them.
-var refang = strings.NewReplacer(
+// defanged undoes the forms in which indicators are written so that nobody clicks on them.
+var defanged = strings.NewReplacer(
 	"[.]", ".", "(.)", ".", "{.}", ".", "[dot]", ".", "(dot)", ".", " dot ", ".", "[:]", ":", "[://]", "://", "[/]", "/",
 	"[@]", "@", "(@)", "@", "[at]", "@", "(at)", "@", `\.`, ".", "[.", ".", ".]", ".", "．", ".", "。", ".",
 )
@@ -31,10 +31,10 @@ var (
 	ja4Form        = regexp.MustCompile(`^[tqd](?:1[0-3]|s[23]|d[123]|00)[di]\d{2}\d{2}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$`)
 )
 
-// Refang undoes defanging, and takes white space around away.
-func Refang(text string) string {
+// refang undoes defanging, and takes white space around away.
+func refang(text string) string {
 	s := strings.Trim(strings.TrimSpace(text), "\"'`<>")
-	s = refang.Replace(s)
+	s = defanged.Replace(s)
 	if m := defangedScheme.FindStringSubmatch(s); m != nil {
 		scheme := "http"
 		if lower := strings.ToLower(s); strings.HasPrefix(lower, "ftp") || strings.HasPrefix(lower, "fxp") {
@@ -52,7 +52,7 @@ func Normalize(k Kind, text string) (string, error) {
 	switch k {
 	case RegistryKey, ProcessPath, Account, Mutex, UserAgent: // nobody defangs these
 	default:
-		s = Refang(text)
+		s = refang(text)
 	}
 	if s == "" {
 		return "", errors.New("the value is empty")
@@ -105,7 +105,7 @@ func Normalize(k Kind, text string) (string, error) {
 
 // Guess tells the kind of a value and its normal form.
 func Guess(text string) (Kind, string, error) {
-	s := Refang(text)
+	s := refang(text)
 	try := func(k Kind) (Kind, string, error) {
 		v, err := Normalize(k, text)
 		return k, v, err

@@ -78,9 +78,6 @@ func NewSet(room int) *Set {
 // Len is the number of indicators.
 func (s *Set) Len() int { return len(s.entries) }
 
-// Sources lists the names of the sources.
-func (s *Set) Sources() []string { return slices.Clone(s.sources.list) }
-
 func kindNumber(k Kind) uint8 { return uint8(slices.Index(kinds, k)) }
 
 // hash of a kind and a value (FNV-1a, 64 bits, mixed).
@@ -210,12 +207,6 @@ func timeOf(s uint32) time.Time {
 	return time.Unix(int64(s), 0).UTC()
 }
 
-// Has tells whether a value of a kind is in the set; it is the quickest question.
-func (s *Set) Has(k Kind, value string) bool {
-	kind := kindNumber(k)
-	return s.index[s.slot(kind, value)] != 0
-}
-
 // exact calls f with the entries of a value.
 func (s *Set) exact(kind uint8, value string, f func(*entry)) {
 	for n := s.index[s.slot(kind, value)]; n != 0; n = s.entries[n-1].next & nextMask {
@@ -231,13 +222,6 @@ func (s *Set) Lookup(k Kind, value string) []Entry {
 	take := func(e *entry) { out = append(out, s.entry(e)) }
 	s.lookup(k, value, take)
 	return out
-}
-
-// Meets tells whether a value meets an entry, as Lookup would find it.
-func (s *Set) Meets(k Kind, value string) bool {
-	found := false
-	s.lookup(k, value, func(*entry) { found = true })
-	return found
 }
 
 func (s *Set) lookup(k Kind, value string, take func(*entry)) {
@@ -318,14 +302,4 @@ func (s *Set) entry(e *entry) Entry {
 		x.Tags = strings.Split(tags, "\x00")
 	}
 	return x
-}
-
-// Each calls f with every indicator in the order in which they came.
-func (s *Set) Each(f func(Entry) error) error {
-	for i := range s.entries {
-		if err := f(s.entry(&s.entries[i])); err != nil {
-			return err
-		}
-	}
-	return nil
 }

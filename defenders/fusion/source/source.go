@@ -33,12 +33,12 @@ const (
 	NDJSON Format = "ndjson"
 )
 
-// Formats lists them.
-func Formats() []Format { return []Format{Auto, STIX, MISP, CSV, List, NDJSON} }
+// formats lists them.
+func formats() []Format { return []Format{Auto, STIX, MISP, CSV, List, NDJSON} }
 
 // ParseFormat reads the name of a format.
 func ParseFormat(text string) (Format, error) {
-	if f := Format(text); slices.Contains(Formats(), f) {
+	if f := Format(text); slices.Contains(formats(), f) {
 		return f, nil
 	}
 	return "", fmt.Errorf("%q is no format of indicators; accepted: auto, stix, misp, csv, list, ndjson", text)
@@ -117,13 +117,13 @@ func readFile(file string, o Options, f func(*indicator.IOC) error) (Report, err
 	if o.Source == "" {
 		o.Source = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"), filepath.Ext(strings.TrimSuffix(file, ".gz")))
 	}
-	r, err := Read(in, o, f)
+	r, err := readDocument(in, o, f)
 	r.File = file
 	return r, err
 }
 
-// Read reads one document, which may be compressed by gzip.
-func Read(in io.Reader, o Options, f func(*indicator.IOC) error) (Report, error) {
+// readDocument reads one document, which may be compressed by gzip.
+func readDocument(in io.Reader, o Options, f func(*indicator.IOC) error) (Report, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
 	if head, err := b.Peek(2); err == nil && head[0] == 0x1f && head[1] == 0x8b {
 		z, err := gzip.NewReader(b)

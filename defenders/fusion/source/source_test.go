@@ -17,9 +17,9 @@ import (
 	"hemostat/defenders/fusion/indicator"
 )
 
-func read(t testing.TB, text string, o Options) ([]indicator.IOC, Report, error) {
+func read(text string, o Options) ([]indicator.IOC, Report, error) {
 	var out []indicator.IOC
-	r, err := Read(strings.NewReader(text), o, func(i *indicator.IOC) error {
+	r, err := readDocument(strings.NewReader(text), o, func(i *indicator.IOC) error {
 		out = append(out, *i)
 		return nil
 	})
@@ -47,7 +47,7 @@ const bundle = `{"type":"bundle","id":"bundle--1","spec_version":"2.1","x":{"dee
  {"type":"relationship","source_ref":"indicator--1","target_ref":"indicator--1"}]}`
 
 func TestSTIX(t *testing.T) {
-	got, r, err := read(t, bundle, Options{Source: "feed"})
+	got, r, err := read(bundle, Options{Source: "feed"})
 	require.NoError(t, err)
 	require.Equal(t, STIX, r.Format)
 	require.Equal(t, []string{
@@ -98,7 +98,7 @@ func TestMISP(t *testing.T) {
   {"type":"domain","value":"gone.com","deleted":true}],
  "Object":[{"name":"network","Attribute":[{"type":"hostname","value":"c2.evil.com","to_ids":true},{"type":"ja3-fingerprint-md5","value":"0123456789abcdef0123456789abcdef","to_ids":true}]}]}}`
 	for name, text := range map[string]string{"an event": event, "a list": "[" + event + "]", "an answer": `{"response":[` + event + `]}`} {
-		got, r, err := read(t, text, Options{})
+		got, r, err := read(text, Options{})
 		require.NoError(t, err, name)
 		require.Equal(t, MISP, r.Format, name)
 		require.Equal(t, []string{"ipv4 203.0.113.9", "sha256 " + strings.Repeat("ab", 32), "domain c2.evil.com", "ja3 0123456789abcdef0123456789abcdef"}, values(got), name)
@@ -112,12 +112,12 @@ func TestMISP(t *testing.T) {
 		require.Equal(t, 1, r.Skipped["a value that is no text"])
 		require.Equal(t, 1, r.Skipped["can never be an indicator"])
 	}
-	_, _, err := read(t, `{"a":{"info":"x"}}`, Options{Format: MISP})
+	_, _, err := read(`{"a":{"info":"x"}}`, Options{Format: MISP})
 	require.ErrorContains(t, err, "and not its manifest")
 }
 
 func TestTablesAndLists(t *testing.T) {
-	got, r, err := read(t, "# a feed, of places\nioc_type,ioc_value,confidence,first_seen,tags\nip:port,203.0.113.9:443,75,2026-01-02,c2;x\ndomain,evil[.]com,0.4,,\nmd5_hash,zz,,,\nip,1.2.3.5,nine,,\n", Options{Source: "s"})
+	got, r, err := read("# a feed, of places\nioc_type,ioc_value,confidence,first_seen,tags\nip:port,203.0.113.9:443,75,2026-01-02,c2;x\ndomain,evil[.]com,0.4,,\nmd5_hash,zz,,,\nip,1.2.3.5,nine,,\n", Options{Source: "s"})
 	require.NoError(t, err)
 	require.Equal(t, CSV, r.Format)
 	require.Equal(t, []string{"ipv4 203.0.113.9", "domain evil.com"}, values(got)[:2])
@@ -128,12 +128,12 @@ func TestTablesAndLists(t *testing.T) {
 	require.Contains(t, r.Examples["no value of its kind"], "line 5")
 	require.Contains(t, r.Examples["a row that is not as it has to be"], "line 6")
 
-	got, r, err = read(t, "evil.com,something\nbad.org,else\n", Options{})
+	got, r, err = read("evil.com,something\nbad.org,else\n", Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"domain evil.com", "domain bad.org"}, values(got))
 	require.Equal(t, 2, r.Taken)
 
-	got, r, err = read(t, "\ufeff# comment\n\n203[.]0[.]113[.]7 # inline\nhxxp://evil[.]com/a#frag\n0.0.0.0 ads.example.com\nnot a value at all\nmine.example.org\n", Options{Allowed: []string{"mine.example.org"}})
+	got, r, err = read("\ufeff# comment\n\n203[.]0[.]113[.]7 # inline\nhxxp://evil[.]com/a#frag\n0.0.0.0 ads.example.com\nnot a value at all\nmine.example.org\n", Options{Allowed: []string{"mine.example.org"}})
 	require.NoError(t, err)
 	require.Equal(t, List, r.Format)
 	require.Equal(t, []string{"ipv4 203.0.113.7", "url http://evil.com/a", "domain ads.example.com"}, values(got))
@@ -166,7 +166,7 @@ func TestOwnFormAndFiles(t *testing.T) {
 	require.Len(t, reports[1].Skipped, 2)
 
 	stop := errors.New("enough")
-	_, err = Read(strings.NewReader("evil.com\nbad.org\n"), Options{}, func(*indicator.IOC) error { return stop })
+	_, err = readDocument(strings.NewReader("evil.com\nbad.org\n"), Options{}, func(*indicator.IOC) error { return stop })
 	require.ErrorIs(t, err, stop)
 	_, err = ParseFormat("colour")
 	require.ErrorContains(t, err, "accepted: auto, stix")
@@ -177,9 +177,9 @@ func FuzzRead(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, format := range Formats() {
+		for _, format := range formats() {
 			n := 0
-			r, _ := Read(strings.NewReader(s), Options{Format: format}, func(*indicator.IOC) error { n++; return nil })
+			r, _ := readDocument(strings.NewReader(s), Options{Format: format}, func(*indicator.IOC) error { n++; return nil })
 			require.Equal(t, n, r.Taken)
 		}
 	})
@@ -201,10 +201,10 @@ func BenchmarkSTIX(b *testing.B) {
 					i, 11+i>>24&127, i>>16&255, i>>8&255, i&255)
 			}
 			fmt.Fprint(w, "]}")
-			w.Close()
+			_ = w.Close() // the reader has all
 		}()
 		s := indicator.NewSet(0)
-		report, err := Read(r, Options{Source: "feed"}, s.Add)
+		report, err := readDocument(r, Options{Source: "feed"}, s.Add)
 		if err != nil || report.Taken != n {
 			b.Fatal(report.Taken, report.Examples, err)
 		}

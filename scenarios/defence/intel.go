@@ -1,0 +1,151 @@
+package defence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"hemostat/defenders/fusion"
+	"hemostat/defenders/fusion/indicator"
+	"hemostat/defenders/fusion/source"
+	"hemostat/sim"
+	"hemostat/sim/intel"
+	"hemostat/sim/strictyaml"
+)
+
+// intelFile is one feed: one whose quality is stated and that is made from the truth of each
+// trial, or files of indicators.
+type intelFile struct {
+	Pos        strictyaml.Pos `yaml:"-" json:"-"`
+	Name       string         `yaml:"name" required:"true" name:"true" doc:"name of the feed"`
+	Coverage   float64        `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
+	Delay      *sim.Dist      `yaml:"delay" doc:"how late it knows them"`
+	Errors     int            `yaml:"errors" doc:"innocent indicators that it lists"`
+	Confidence float64        `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent, from 0.9 on the reflex acts on it at once"`
+	Files      []string       `yaml:"files" json:",omitempty" doc:"files or folders of indicators (STIX, MISP, CSV, lists, NDJSON), relative to this file, in place of coverage, delay and errors"`
+	Allowed    []string       `yaml:"allowed" json:",omitempty" doc:"values that are never taken from the files"`
+}
+
+// fileFeed is a feed that was read from files.
+type fileFeed struct {
+	name string
+	set  *indicator.Set
+}
+
+// prepareIntel reads the feeds; digest covers the files. What was passed over is kept for
+// LeftOut.
+func (v *Variant) prepareIntel(base string) (digest string, err error) {
+	v.feeds = intel.Default()
+	if v.file.Intel == nil {
+		return "", nil
+	}
+	v.feeds = nil
+	h := sha256.New()
+	read := false
+	var faults []error
+	for i := range *v.file.Intel {
+		f := &(*v.file.Intel)[i]
+		fault := func(format string, args ...any) {
+			faults = append(faults, f.Pos.Fault(fmt.Sprintf("intel[%d]", i), format, args...))
+		}
+		if len(f.Files) > 0 {
+			if f.Coverage != 0 || f.Delay != nil || f.Errors != 0 {
+				fault("%s has files; coverage, delay and errors are for feeds that are made from the truth", f.Name)
+				continue
+			}
+			read = true
+			if err := v.readFeed(base, f, h.Write); err != nil {
+				fault("%s: %s", f.Name, err)
+			}
+			continue
+		}
+		c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence}
+		if f.Delay != nil {
+			c.Delay = *f.Delay
+		}
+		if c.Confidence == 0 {
+			c.Confidence = 0.5
+		}
+		if f.Coverage < 0 || f.Coverage > 1 || c.Confidence < 0 || c.Confidence > 1 {
+			fault("coverage and confidence of %s are shares from 0 to 1", f.Name)
+		}
+		v.feeds = append(v.feeds, c)
+	}
+	if err := errors.Join(faults...); err != nil || !read {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// readFeed reads the files of a feed.
+func (v *Variant) readFeed(base string, f *intelFile, hash func([]byte) (int, error)) error {
+	var paths []string
+	for _, name := range f.Files {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(base, name)
+		}
+		if _, err := os.Stat(name); err != nil {
+			return err
+		}
+		paths = append(paths, name)
+	}
+	set := indicator.NewSet(0)
+	o := source.Options{Source: f.Name, Confidence: f.Confidence, Allowed: f.Allowed}
+	reports, err := source.Files(paths, o, func(i *indicator.IOC) error {
+		line := fmt.Sprintf("%s\x00%s\x00%s\x00%g\x00%s\n", i.Type, i.Value, i.Source, i.Confidence, i.LastSeen.Format(time.RFC3339))
+		if _, err := hash([]byte(line)); err != nil {
+			return err
+		}
+		return set.Add(i)
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range reports {
+		for _, why := range sortedNames(r.Skipped) {
+			v.passedOver = append(v.passedOver, fmt.Sprintf("%s: %d entries are passed over: %s (%s)", r.File, r.Skipped[why], why, r.Examples[why]))
+		}
+	}
+	if set.Len() == 0 {
+		return errors.New("the files hold no indicator")
+	}
+	v.fileFeeds = append(v.fileFeeds, fileFeed{f.Name, set})
+	return nil
+}
+
+func sortedNames(m map[string]int) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// FileFeeds are the feeds that were read from files, as sources. The epoch is the time at
+// which virtual times count from 0.
+func (v *Variant) FileFeeds(epoch time.Time) []fusion.Source {
+	var out []fusion.Source
+	for _, f := range v.fileFeeds {
+		out = append(out, fusion.NewFileSource(f.name, f.set, epoch))
+	}
+	return out
+}
+
+// intelSources lists the files of the feeds, for Sources.
+func (f *variantFile) intelSources() []string {
+	if f.Intel == nil {
+		return nil
+	}
+	var out []string
+	for _, x := range *f.Intel {
+		out = append(out, x.Files...)
+	}
+	return slices.DeleteFunc(out, func(s string) bool { return strings.TrimSpace(s) == "" })
+}
