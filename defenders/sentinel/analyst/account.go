@@ -185,12 +185,14 @@ func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) 
 		var cited []*alert.Alert
 		sentence := Sentence{Text: escape(cutText(x.redact.restore(strings.TrimSpace(s.Text)), maxSentence))}
 		for _, label := range s.Evidence {
-			if at := slices.Index(labels, label); at >= 0 {
+			at := slices.Index(labels, label)
+			if at >= 0 && !slices.Contains(sentence.Alerts, shownOnes[at].ID) {
 				cited = append(cited, &shownOnes[at])
 				sentence.Alerts = append(sentence.Alerts, shownOnes[at].ID)
 			}
 		}
-		if i >= maxSentences || sentence.Text == "" || len(cited) == 0 || !holds(sentence.Text, cited, alerts) {
+		repeated := slices.ContainsFunc(account.Sentences, func(x Sentence) bool { return x.Text == sentence.Text })
+		if i >= maxSentences || repeated || sentence.Text == "" || len(cited) == 0 || !holds(sentence.Text, cited, alerts) {
 			account.Refused++
 			continue
 		}

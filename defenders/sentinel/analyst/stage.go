@@ -157,6 +157,11 @@ func (s *Stage) count(t *Triage) {
 	m.hits.Add(float64(t.FromTape))
 }
 
+// surest is how sure a verdict may make an alert. The cascade reads confidence as evidence in
+// log odds: without a bound one verdict of 99 % cuts a zone off as two independent alerts
+// would.
+const surest = 0.9
+
 // Apply lets a verdict change its alert; false means that the alert was dismissed.
 func (t *Triage) Apply(a *alert.Alert) bool {
 	switch t.Decision {
@@ -168,7 +173,7 @@ func (t *Triage) Apply(a *alert.Alert) bool {
 	default:
 		return true
 	}
-	a.Confidence = max(a.Confidence, t.Confidence)
+	a.Confidence = max(a.Confidence, min(t.Confidence, surest))
 	if t.Technique != "" && !containsCurrent(a.Techniques, t.Technique) {
 		a.Techniques = append(a.Techniques[:len(a.Techniques):len(a.Techniques)], t.Technique)
 	}
