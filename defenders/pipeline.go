@@ -131,10 +131,12 @@ func New(c Config) (*Pipeline, error) {
 		reacting: queue.New(c.Services.Response),
 	}
 	var err error
-	if p.sentinel, err = sentinel.New(sentinel.Options{Members: c.Detectors, Inventory: c.Inventory, Uniform: c.Uniform, Clock: c.Clock, Registry: c.Registry}); err != nil {
+	if p.sentinel, err = sentinel.New(sentinel.Options{Members: c.Detectors, Inventory: c.Inventory,
+		Uniform: c.Uniform, Clock: c.Clock, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
-	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory, Registry: c.Registry}); err != nil {
+	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory,
+		Registry: c.Registry}); err != nil {
 		return nil, err
 	}
 	p.engine, err = response.New(

@@ -219,7 +219,8 @@ func (g Goal) Role() role.Role {
 
 func (g Goal) keys() int {
 	n := 0
-	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil, g.Destroy != nil, g.Mine != nil, g.Cloud != nil, g.Finish != nil} {
+	for _, given := range []bool{g.Control != nil, g.Persist != nil, g.Exfiltrate != nil, g.Encrypt != nil,
+		g.Destroy != nil, g.Mine != nil, g.Cloud != nil, g.Finish != nil} {
 		if given {
 			n++
 		}
@@ -321,7 +322,8 @@ func (Moves) JSONSchema() map[string]any {
 			"type":                 "object",
 			"additionalProperties": false,
 			"required":             []string{"technique"},
-			"properties":           map[string]any{"technique": map[string]any{"type": "string"}, "tool": map[string]any{"type": "string"}},
+			"properties": map[string]any{"technique": map[string]any{"type": "string"},
+				"tool": map[string]any{"type": "string"}},
 		}}}
 }
 

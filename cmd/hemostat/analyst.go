@@ -82,7 +82,8 @@ func (u *analystUse) stopped(t *record.Trial) error {
 		return nil
 	}
 	if errors.Is(err, chat.ErrBudget) {
-		return exit{exitInterrupted, fmt.Errorf("stopped: %w; what was run is kept, and --resume goes on with a larger budget", err)}
+		return exit{exitInterrupted,
+			fmt.Errorf("stopped: %w; what was run is kept, and --resume goes on with a larger budget", err)}
 	}
 	return fmt.Errorf("the analyst: %w", err)
 }

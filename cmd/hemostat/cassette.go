@@ -65,7 +65,8 @@ func cassetteList() *cobra.Command {
 			defer func() { err = errors.Join(err, tape.Close()) }()
 			groups := []*cassetteGroup{}
 			err = tape.Each(c.Context(), func(e cassette.Entry, damaged error) error {
-				at := slices.IndexFunc(groups, func(g *cassetteGroup) bool { return g.Model == e.Model && g.Prompt == e.Prompt })
+				at := slices.IndexFunc(groups,
+					func(g *cassetteGroup) bool { return g.Model == e.Model && g.Prompt == e.Prompt })
 				if at < 0 {
 					groups = append(groups, &cassetteGroup{Model: e.Model, Prompt: e.Prompt})
 					at = len(groups) - 1
@@ -83,7 +84,8 @@ func cassetteList() *cobra.Command {
 			if asJSON {
 				return printJSON(c.OutOrStdout(), groups)
 			}
-			t := newTable(c.OutOrStdout(), "model", "prompts", "answers", "failed", "damaged", "tokens asked", "answered", "median time", "95 %", "newest")
+			t := newTable(c.OutOrStdout(), "model", "prompts", "answers", "failed", "damaged", "tokens asked",
+				"answered", "median time", "95 %", "newest")
 			for _, g := range groups {
 				t.AppendRow(table.Row{safe(g.Model), safe(g.Prompt), g.Answers, g.Failed, g.Damaged, g.Input, g.Output,
 					clock(time.Duration(g.Median)), clock(time.Duration(g.P95)), safe(g.Newest)})

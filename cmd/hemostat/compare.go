@@ -103,8 +103,10 @@ docs/statistics.md explains the methods.`,
 	f.StringVar(&against, "against", "", "database `FILE` of the candidate, when it is another one")
 	f.StringVar(&baseline, "baseline", "default", "variant to compare with")
 	f.StringVar(&candidate, "candidate", "", "variant to compare")
-	f.StringVar(&byDetector, "by-detector", "", "tell what each detector of this `VARIANT` adds, instead of comparing two variants")
-	f.StringVar(&analystMode, "analyst", "", "only trials of runs in which models were answered for in this way (record, replay, live, offline), or none was asked")
+	f.StringVar(&byDetector, "by-detector", "",
+		"tell what each detector of this `VARIANT` adds, instead of comparing two variants")
+	f.StringVar(&analystMode, "analyst", "",
+		"only trials of runs in which models were answered for in this way (record, replay, live, offline), or none was asked")
 	f.StringVar(&run, "run", "", "only trials of this run `ID`")
 	f.StringVar(&format, "format", "text", "text, markdown, json or html")
 	f.StringVar(

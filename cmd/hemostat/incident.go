@@ -86,7 +86,8 @@ where the narrative is a duty of the variant's analyst.`,
 }
 
 func incidentOf(t *record.Trial, n int) incidentReport {
-	r := incidentReport{Scenario: t.Scenario, Variant: t.Variant, Index: t.Index, Incident: n, Account: []record.AccountSentence{}}
+	r := incidentReport{Scenario: t.Scenario, Variant: t.Variant, Index: t.Index, Incident: n,
+		Account: []record.AccountSentence{}}
 	for _, s := range t.Accounts {
 		if s.Incident == n {
 			r.Account = append(r.Account, s)
@@ -94,7 +95,8 @@ func incidentOf(t *record.Trial, n int) incidentReport {
 	}
 	for i := range t.Alerts {
 		if a := &t.Alerts[i]; a.Incident == n {
-			r.Alerts = append(r.Alerts, incidentAlert{a.Alert, a.Time, a.Title, a.Technique, a.Severity, a.Host, a.User, a.Verdict})
+			r.Alerts = append(r.Alerts, incidentAlert{a.Alert, a.Time, a.Title, a.Technique, a.Severity, a.Host,
+				a.User, a.Verdict})
 		}
 	}
 	return r
@@ -119,7 +121,8 @@ func (r *incidentReport) print(out io.Writer) error {
 	fmt.Fprintln(out)
 	t := newTable(out, "alert", "time", "severity", "technique", "host", "user", "title", "verdict")
 	for _, a := range r.Alerts {
-		t.AppendRow([]any{a.Alert, clock(time.Duration(a.Time)), a.Severity, safe(a.Technique), safe(a.Host), safe(a.User), safe(a.Title), a.Verdict})
+		t.AppendRow([]any{a.Alert, clock(time.Duration(a.Time)), a.Severity, safe(a.Technique), safe(a.Host),
+			safe(a.User), safe(a.Title), a.Verdict})
 	}
 	t.Render()
 	return errors.Join(faults...)

@@ -43,7 +43,8 @@ func (o *intelFlags) flags(c *cobra.Command) {
 	f.StringVar(&o.format, "format", "auto", "auto, stix, misp, csv, list or ndjson")
 	f.StringVar(&o.source, "source", "", "source of indicators that name none; the file's name when absent")
 	f.Float64Var(&o.confidence, "confidence", 0.5, "confidence of indicators that state none, 0 to 1")
-	f.StringArrayVar(&o.allowed, "allow", nil, "`VALUE` that is never taken, such as a domain of your own; may be repeated")
+	f.StringArrayVar(&o.allowed, "allow", nil,
+		"`VALUE` that is never taken, such as a domain of your own; may be repeated")
 }
 
 // read reads files; what was passed over is told on errOut. Files that could not be read to
@@ -56,10 +57,12 @@ func (o *intelFlags) read(files []string, errOut io.Writer, f func(*indicator.IO
 	if !(o.confidence > 0 && o.confidence <= 1) {
 		return fmt.Errorf("--confidence: a share above 0 and up to 1 is expected, not %g", o.confidence)
 	}
-	reports, err := source.Files(files, source.Options{Format: format, Source: o.source, Confidence: o.confidence, Allowed: o.allowed}, f)
+	reports, err := source.Files(files,
+		source.Options{Format: format, Source: o.source, Confidence: o.confidence, Allowed: o.allowed}, f)
 	for _, r := range reports {
 		for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
-			fmt.Fprintf(errOut, "%s: passed over %d: %s, the first is %s\n", safe(r.File), r.Skipped[why], safe(why), safe(r.Examples[why]))
+			fmt.Fprintf(errOut, "%s: passed over %d: %s, the first is %s\n", safe(r.File), r.Skipped[why], safe(why),
+				safe(r.Examples[why]))
 		}
 	}
 	return err
@@ -92,7 +95,8 @@ func intelImport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "%s, %s\n", plural(set.Len(), "indicator", "indicators"), plural(set.Replaced, "repetition", "repetitions"))
+			fmt.Fprintf(c.ErrOrStderr(), "%s, %s\n", plural(set.Len(), "indicator", "indicators"),
+				plural(set.Replaced, "repetition", "repetitions"))
 			return readErr
 		},
 	}
@@ -216,9 +220,11 @@ The exit code is 1 when a value is not known.`,
 			if asJSON {
 				err = printJSON(c.OutOrStdout(), found)
 			} else {
-				t := newTable(c.OutOrStdout(), "asked", "kind", "value", "source", "confidence", "now", "last seen", "tags")
+				t := newTable(c.OutOrStdout(), "asked", "kind", "value", "source", "confidence", "now", "last seen",
+					"tags")
 				for _, f := range found {
-					t.AppendRow(table.Row{safe(f.Asked), f.Type, safe(f.Value), safe(f.Source), two(f.Confidence), two(f.Now), dateOf(f.LastSeen), safe(strings.Join(f.Tags, " "))})
+					t.AppendRow(table.Row{safe(f.Asked), f.Type, safe(f.Value), safe(f.Source), two(f.Confidence),
+						two(f.Now), dateOf(f.LastSeen), safe(strings.Join(f.Tags, " "))})
 				}
 				t.Render()
 			}
@@ -260,7 +266,8 @@ func intelExport() *cobra.Command {
 				return w.Close()
 			})
 			if left > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "%s left out: %s has no form for them\n", plural(left, "indicator is", "indicators are"), to)
+				fmt.Fprintf(c.ErrOrStderr(), "%s left out: %s has no form for them\n",
+					plural(left, "indicator is", "indicators are"), to)
 			}
 			return errors.Join(err, readErr)
 		},

@@ -63,7 +63,8 @@ passed over and named.`,
 	f := c.Flags()
 	o.rules.flags(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
-	f.StringVar(&o.variant, "variant", "", "detectors, plug-ins, rules and analyst of this variant `FILE` in place of --rules")
+	f.StringVar(&o.variant, "variant", "",
+		"detectors, plug-ins, rules and analyst of this variant `FILE` in place of --rules")
 	o.analyst.flags(f)
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
@@ -96,7 +97,8 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	var feeds []fusion.Source
 	if v != nil {
 		defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
-		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
+		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by },
+			c.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -138,7 +140,8 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		defer stop()
 	}
 	p, err := defenders.New(
-		defenders.Config{Detectors: members, Analyst: judge, Intel: feeds, Registry: registerer, Listener: defenders.Listener{Alert: onAlert}},
+		defenders.Config{Detectors: members, Analyst: judge, Intel: feeds, Registry: registerer,
+			Listener: defenders.Listener{Alert: onAlert}},
 	)
 	if err != nil {
 		return exit{exitInternal, err}
@@ -164,7 +167,8 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	if err := firstError(p.Err(), p.Close(true)); err != nil {
 		return exit{exitInternal, err}
 	}
-	if err := o.summarize(out, found, total, ruleStats(members), outcome{alerts, dismissed, p.Incidents().Count()}); err != nil {
+	if err := o.summarize(out, found, total, ruleStats(members),
+		outcome{alerts, dismissed, p.Incidents().Count()}); err != nil {
 		return err
 	}
 	for _, m := range members {
@@ -250,7 +254,8 @@ func (o *replayOptions) summarize(
 		plural(r.incidents, "incident", "incidents"),
 	)
 	if r.dismissed > 0 {
-		fmt.Fprintf(out, "%s by the analyst, and are not in the table\n", plural(r.dismissed, "alert was dismissed", "alerts were dismissed"))
+		fmt.Fprintf(out, "%s by the analyst, and are not in the table\n",
+			plural(r.dismissed, "alert was dismissed", "alerts were dismissed"))
 	}
 	for _, why := range total.Reasons() {
 		fmt.Fprintf(out, "  skipped %d: %s\n", total.Because[why], safe(why))

@@ -77,7 +77,8 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 					noteLeftOut(c.ErrOrStderr(), cell.Variant.LeftOut())
 				}
 			}
-			if o.judging, err = o.analyst.open(c.Context(), matrix.Variants(), matrix.Replace, c.ErrOrStderr()); err != nil {
+			if o.judging, err = o.analyst.open(c.Context(), matrix.Variants(), matrix.Replace,
+				c.ErrOrStderr()); err != nil {
 				return err
 			}
 			defer o.judging.close(c.ErrOrStderr())
@@ -483,7 +484,8 @@ func (c *cellSummary) add(t *record.Trial) {
 
 func (c *cellSummary) finish() {
 	n := float64(max(c.Trials, 1))
-	for _, v := range []*float64{&c.Detected, &c.Contained, &c.Objective, &c.FalseAlerts, &c.Collateral, &c.Coherence, &c.Score, &c.EventsPerTrial, &c.OnBenign} {
+	for _, v := range []*float64{&c.Detected, &c.Contained, &c.Objective, &c.FalseAlerts, &c.Collateral, &c.Coherence,
+		&c.Score, &c.EventsPerTrial, &c.OnBenign} {
 		*v /= n
 	}
 	median := func(sample []float64) *float64 {

@@ -72,7 +72,8 @@ nothing.`,
 			if err != nil {
 				return err
 			}
-			judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
+			judging, err := o.analyst.open(c.Context(), []*defence.Variant{v},
+				func(_, by *defence.Variant) { v = by }, c.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -72,7 +72,8 @@ func (o *trainOptions) run(c *cobra.Command, args []string) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	fmt.Fprintf(c.OutOrStdout(), "%s learned from %d events, into %s\n", strings.Join(names, ", "), b.Events, safe(o.output))
+	fmt.Fprintf(c.OutOrStdout(), "%s learned from %d events, into %s\n", strings.Join(names, ", "), b.Events,
+		safe(o.output))
 	return nil
 }
 

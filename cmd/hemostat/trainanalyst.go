@@ -38,7 +38,8 @@ would have lost all of its alerts.`,
 	}
 	f := c.Flags()
 	f.StringVarP(&o.output, "output", "o", "weights.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE` whose alerts are learned from; default and all_detectors when absent; may be repeated")
+	f.StringArrayVar(&o.variants, "variant", nil,
+		"variant `FILE` whose alerts are learned from; default and all_detectors when absent; may be repeated")
 	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
 	return c

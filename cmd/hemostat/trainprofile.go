@@ -41,7 +41,8 @@ beside a frequency table and a first-order chain of the same days.`,
 	}
 	f := c.Flags()
 	f.StringVarP(&o.output, "output", "o", "knowledge.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil, "variant `FILE` whose alerts are learned from; default and typical when absent; may be repeated")
+	f.StringArrayVar(&o.variants, "variant", nil,
+		"variant `FILE` whose alerts are learned from; default and typical when absent; may be repeated")
 	f.StringVar(&o.attack, "attack", "", "STIX bundle of ATT&CK `FILE`, for which techniques groups use together")
 	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
@@ -95,9 +96,11 @@ func printScores(out io.Writer, r *train.ProfileResult) {
 		fmt.Fprintln(out, "too few scenarios to leave one out: how good the forecasts are is not known")
 		return
 	}
-	t := newTable(out, "scenario left out", "forecasts", "top 1", "top 3", "log loss", "brier", "calibration", "frequency: top 3", "log loss", "chain: top 3", "log loss")
+	t := newTable(out, "scenario left out", "forecasts", "top 1", "top 3", "log loss", "brier", "calibration",
+		"frequency: top 3", "log loss", "chain: top 3", "log loss")
 	row := func(name string, s *profile.Scores) {
-		t.AppendRow(table.Row{name, s.Forecasts, percent(s.Top1), percent(s.Top3), two(s.LogLoss), two(s.Brier), two(s.Calibration),
+		t.AppendRow(table.Row{name, s.Forecasts, percent(s.Top1), percent(s.Top3), two(s.LogLoss), two(s.Brier),
+			two(s.Calibration),
 			percent(s.FrequencyTop3), two(s.FrequencyLogLoss), percent(s.FirstOrderTop3), two(s.FirstOrderLogLoss)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.ByScenario)) {

@@ -97,7 +97,8 @@ func (in *Incident) absorb(other *Incident) {
 		to   *[]string
 		from []string
 	}{{&in.Hosts, other.Hosts}, {&in.Zones, other.Zones}, {&in.Accounts, other.Accounts}, {&in.Sources, other.Sources},
-		{&in.Destinations, other.Destinations}, {&in.Techniques, other.Techniques}, {&in.SeriousHosts, other.SeriousHosts}} {
+		{&in.Destinations, other.Destinations}, {&in.Techniques, other.Techniques}, {&in.SeriousHosts,
+			other.SeriousHosts}} {
 		for _, x := range list.from {
 			addTo(list.to, x)
 		}

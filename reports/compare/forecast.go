@@ -136,8 +136,10 @@ func (r *Result) forecastCells() [][]string {
 			if s.Forecasts == 0 {
 				continue
 			}
-			out = append(out, []string{name, []string{"baseline", "candidate"}[i], fmt.Sprint(s.Forecasts), fmt.Sprintf("%.0f %%", 100*s.Top1),
-				fmt.Sprintf("%.0f %%", 100*s.Top3), fmt.Sprintf("%.2f", s.LogLoss), fmt.Sprintf("%.2f", s.Brier), fmt.Sprintf("%.2f", s.Calibration)})
+			out = append(out, []string{name, []string{"baseline", "candidate"}[i], fmt.Sprint(s.Forecasts),
+				fmt.Sprintf("%.0f %%", 100*s.Top1),
+				fmt.Sprintf("%.0f %%", 100*s.Top3), fmt.Sprintf("%.2f", s.LogLoss), fmt.Sprintf("%.2f",
+					s.Brier), fmt.Sprintf("%.2f", s.Calibration)})
 		}
 	}
 	return out

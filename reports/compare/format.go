@@ -111,7 +111,8 @@ type Part struct {
 // detectors only those are shown that differ, unless none does.
 func (r *Result) Parts() []Part {
 	parts := []Part{{Subject: "scenario", Rows: r.Rows}}
-	for _, p := range []Part{{Title: "By technique", Subject: "technique", Rows: r.Techniques}, {Title: "By detector", Subject: "detector", Rows: r.Detectors}} {
+	for _, p := range []Part{{Title: "By technique", Subject: "technique", Rows: r.Techniques},
+		{Title: "By detector", Subject: "detector", Rows: r.Detectors}} {
 		var shown []Row
 		for _, x := range p.Rows {
 			if x.Found() {

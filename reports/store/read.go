@@ -31,7 +31,8 @@ func (f Filter) where() (string, []any) {
 		where += " AND seed=?"
 		args = append(args, int64(*f.Seed))
 	}
-	for _, x := range []struct{ column, value string }{{"variant", f.Variant}, {"scenario", f.Scenario}, {"run_id", f.Run},
+	for _, x := range []struct{ column, value string }{{"variant", f.Variant}, {"scenario", f.Scenario},
+		{"run_id", f.Run},
 		{"scenario_digest", f.ScenarioDigest}, {"variant_digest", f.VariantDigest}} {
 		if x.value != "" {
 			where += " AND " + x.column + "=?"

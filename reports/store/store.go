@@ -177,7 +177,8 @@ func (db *DB) version() (int64, error) {
 		return 0, fmt.Errorf("database %s %w; choose another file with --db, or remove this one", db.path, errHalfMade)
 	}
 	var version int64
-	if err := db.sql.QueryRowContext(db.ctx, "SELECT coalesce(max(version_id),0) FROM goose_db_version WHERE is_applied").Scan(&version); err != nil {
+	if err := db.sql.QueryRowContext(db.ctx,
+		"SELECT coalesce(max(version_id),0) FROM goose_db_version WHERE is_applied").Scan(&version); err != nil {
 		return 0, db.explain(err)
 	}
 	return version, nil

@@ -49,7 +49,8 @@ var detailTables = []table{
 	tableOf("actions", "action", "", func(t *record.Trial) *[]record.Action { return &t.Actions }),
 	tableOf("audit", "line", "line", func(t *record.Trial) *[]record.AuditEntry { return &t.Audit }),
 	tableOf("verdicts", "asked, alert", "", func(t *record.Trial) *[]record.Verdict { return &t.Verdicts }),
-	tableOf("accounts", "incident, sentence", "", func(t *record.Trial) *[]record.AccountSentence { return &t.Accounts }),
+	tableOf("accounts", "incident, sentence", "",
+		func(t *record.Trial) *[]record.AccountSentence { return &t.Accounts }),
 	tableOf("predictions", "time, alert", "", func(t *record.Trial) *[]record.Prediction { return &t.Predictions }),
 	tableOf("stages", "rowid", "", func(t *record.Trial) *[]record.Stage { return &t.Stages }),
 }

@@ -39,12 +39,14 @@ func (db *DB) Begin(r Run, scenarios, variants []Named) error {
 			return err
 		}
 		for _, s := range scenarios {
-			if _, err := tx.Exec("INSERT OR IGNORE INTO scenarios (scenario,digest,yaml) VALUES (?,?,?)", s.Name, s.Digest, s.Text); err != nil {
+			if _, err := tx.Exec("INSERT OR IGNORE INTO scenarios (scenario,digest,yaml) VALUES (?,?,?)", s.Name,
+				s.Digest, s.Text); err != nil {
 				return err
 			}
 		}
 		for _, v := range variants {
-			if _, err := tx.Exec("INSERT OR IGNORE INTO variants (variant,digest,json) VALUES (?,?,?)", v.Name, v.Digest, v.Text); err != nil {
+			if _, err := tx.Exec("INSERT OR IGNORE INTO variants (variant,digest,json) VALUES (?,?,?)", v.Name,
+				v.Digest, v.Text); err != nil {
 				return err
 			}
 		}

@@ -90,7 +90,8 @@ func (v *Variant) ReplayAnalyst() (*analyst.Stage, error) {
 		return nil, nil
 	}
 	if v.analyst.Surrogate != nil {
-		return nil, v.file.Analyst.Pos.Fault("analyst.model", "a surrogate leans on the truth of a simulation, which recorded logs do not have")
+		return nil, v.file.Analyst.Pos.Fault("analyst.model",
+			"a surrogate leans on the truth of a simulation, which recorded logs do not have")
 	}
 	o := v.analyst.Stage
 	o.Epoch = time.Unix(0, 0).UTC()

@@ -98,7 +98,8 @@ func (v *Variant) readFeed(base string, f *intelFile, hash func([]byte) (int, er
 	set := indicator.NewSet(0)
 	o := source.Options{Source: f.Name, Confidence: f.Confidence, Allowed: f.Allowed}
 	reports, err := source.Files(paths, o, func(i *indicator.IOC) error {
-		line := fmt.Sprintf("%s\x00%s\x00%s\x00%g\x00%s\n", i.Type, i.Value, i.Source, i.Confidence, i.LastSeen.Format(time.RFC3339))
+		line := fmt.Sprintf("%s\x00%s\x00%s\x00%g\x00%s\n", i.Type, i.Value, i.Source, i.Confidence,
+			i.LastSeen.Format(time.RFC3339))
 		if _, err := hash([]byte(line)); err != nil {
 			return err
 		}
@@ -109,7 +110,8 @@ func (v *Variant) readFeed(base string, f *intelFile, hash func([]byte) (int, er
 	}
 	for _, r := range reports {
 		for _, why := range sortedNames(r.Skipped) {
-			v.passedOver = append(v.passedOver, fmt.Sprintf("%s: %d entries are passed over: %s (%s)", r.File, r.Skipped[why], why, r.Examples[why]))
+			v.passedOver = append(v.passedOver,
+				fmt.Sprintf("%s: %d entries are passed over: %s (%s)", r.File, r.Skipped[why], why, r.Examples[why]))
 		}
 	}
 	if set.Len() == 0 {

@@ -56,8 +56,10 @@ func (f *analystFile) checkModel(fault func(key, format string, args ...any)) {
 			key string
 			set bool
 		}{
-			{"endpoint", f.Endpoint != ""}, {"key_env", f.KeyEnv != ""}, {"key_file", f.KeyFile != ""}, {"ca_file", f.CAFile != ""},
-			{"prompts", f.Prompts != ""}, {"rounds", f.Rounds != 0}, {"max_tokens", f.MaxTokens != 0}, {"timeout", f.Timeout != 0},
+			{"endpoint", f.Endpoint != ""}, {"key_env", f.KeyEnv != ""}, {"key_file", f.KeyFile != ""}, {"ca_file",
+				f.CAFile != ""},
+			{"prompts", f.Prompts != ""}, {"rounds", f.Rounds != 0}, {"max_tokens", f.MaxTokens != 0}, {"timeout",
+				f.Timeout != 0},
 			{"retries", f.Retries != nil}, {"budget", f.Budget != budgetFile{}}, {"price", f.Price != priceFile{}},
 		} {
 			if x.set {
@@ -137,7 +139,8 @@ func (v *Variant) prepareModel(base string) (digest string, err error) {
 		return "", f.Pos.Fault("analyst.prompts", "%s", err)
 	}
 	e := endpointConfig{
-		chat:    chat.Config{URL: f.Endpoint, Model: f.Model, Timeout: f.Timeout, Concurrency: cmp.Or(f.Concurrency, 4)},
+		chat: chat.Config{URL: f.Endpoint, Model: f.Model, Timeout: f.Timeout,
+			Concurrency: cmp.Or(f.Concurrency, 4)},
 		keyEnv:  cmp.Or(f.KeyEnv, keyVariable),
 		keyFile: within(f.KeyFile),
 		limits:  chat.Limits{Tokens: f.Budget.Tokens, Money: f.Budget.Money, Time: f.Budget.Time},
@@ -281,7 +284,8 @@ func (s *AnalystSession) asker(v *Variant) (chat.Asker, error) {
 	if e.chat.URL == "" {
 		e.chat.URL = os.Getenv(endpointVariable)
 		if e.chat.URL == "" {
-			return nil, fmt.Errorf("no endpoint is named: give analyst.endpoint or the environment variable %s", endpointVariable)
+			return nil, fmt.Errorf("no endpoint is named: give analyst.endpoint or the environment variable %s",
+				endpointVariable)
 		}
 		if err := checkEndpoint(e.chat.URL); err != nil {
 			return nil, fmt.Errorf("%s: %w", endpointVariable, err)
@@ -299,7 +303,8 @@ func (s *AnalystSession) asker(v *Variant) (chat.Asker, error) {
 	s.endpoints = append(s.endpoints, endpoint)
 	budget := chat.NewBudget(e.limits, e.price, endpoint, time.Now)
 	s.budgets = append(s.budgets, budget)
-	s.Offers = append(s.Offers, fmt.Sprintf("the model %s of variant %s may cost at most %s", v.file.Analyst.Model, v.Name, budget.Most()))
+	s.Offers = append(s.Offers,
+		fmt.Sprintf("the model %s of variant %s may cost at most %s", v.file.Analyst.Model, v.Name, budget.Most()))
 	if s.mode == AnalystRecord {
 		return &cassette.Record{Cassette: s.tape, Next: budget}, nil
 	}

@@ -36,11 +36,14 @@ func (v *Variant) prepareProfile(base string) (digest string, err error) {
 	var faults strictyaml.Faults
 	for i, act := range f.Act {
 		if act != actDecoys && act != actIsolation && act != actWatch {
-			faults = append(faults, f.Pos.Fault(fmt.Sprintf("profile.act[%d]", i), "%q is no act; accepted: %s, %s, %s", act, actDecoys, actIsolation, actWatch))
+			faults = append(faults,
+				f.Pos.Fault(fmt.Sprintf("profile.act[%d]", i), "%q is no act; accepted: %s, %s, %s", act, actDecoys,
+					actIsolation, actWatch))
 		}
 	}
 	if f.Off && (len(f.Act) > 0 || f.Knowledge != "") {
-		faults = append(faults, f.Pos.Fault("profile.off", "where nothing is inferred, nothing can be known or done about it"))
+		faults = append(faults,
+			f.Pos.Fault("profile.off", "where nothing is inferred, nothing can be known or done about it"))
 	}
 	if err := faults.Err(); err != nil || f.Off {
 		return "", err

@@ -280,7 +280,8 @@ func Sources(file string) ([]string, error) {
 	if err := strictyaml.Decode(file, data, &v); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights, v.Profile.Knowledge}, v.intelSources(), v.pluginSources(filepath.Dir(file)))
+	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights,
+		v.Profile.Knowledge}, v.intelSources(), v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -487,7 +488,8 @@ func (v *Variant) loadPlaybooks(base string) (string, error) {
 			return "", err
 		}
 		for _, b := range over {
-			if at := slices.IndexFunc(v.playbooks, func(other *response.Playbook) bool { return other.ID == b.ID }); at >= 0 {
+			if at := slices.IndexFunc(v.playbooks,
+				func(other *response.Playbook) bool { return other.ID == b.ID }); at >= 0 {
 				v.playbooks[at] = b
 			} else {
 				v.playbooks = append(v.playbooks, b)
@@ -574,7 +576,8 @@ func (h hotlFile) config(fault func(path, format string, args ...any)) analysts.
 		}
 		*x.to = *x.from
 	}
-	for _, x := range []struct{ to, from *sim.Dist }{{&c.Decision, h.Decision}, {&c.Notice, h.Notice}, {&c.OnCall, h.OnCall}, {&c.Triage, h.Triage}, {&c.Delay, h.Delay}} {
+	for _, x := range []struct{ to, from *sim.Dist }{{&c.Decision, h.Decision}, {&c.Notice, h.Notice},
+		{&c.OnCall, h.OnCall}, {&c.Triage, h.Triage}, {&c.Delay, h.Delay}} {
 		if x.from != nil {
 			*x.to = *x.from
 		}
@@ -612,7 +615,8 @@ func (h hotlFile) config(fault func(path, format string, args ...any)) analysts.
 
 func (s servicesFile) config() defenders.Services {
 	c := defenders.DefaultServices()
-	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Fusion.Mean, s.Fusion}, {&c.Response.Mean, s.Response}} {
+	for _, x := range []struct{ to, from *time.Duration }{{&c.Ingest.Mean, s.Ingest}, {&c.Fusion.Mean, s.Fusion},
+		{&c.Response.Mean, s.Response}} {
 		if x.from != nil {
 			*x.to = *x.from
 		}
@@ -674,7 +678,8 @@ func (v *Variant) Restoration() incident.RestorationOptions {
 func (v *Variant) WithPlaybook(p *response.Playbook) *Variant {
 	changed := *v
 	changed.playbooks = slices.Clone(v.playbooks)
-	if at := slices.IndexFunc(changed.playbooks, func(other *response.Playbook) bool { return other.ID == p.ID }); at >= 0 {
+	if at := slices.IndexFunc(changed.playbooks,
+		func(other *response.Playbook) bool { return other.ID == p.ID }); at >= 0 {
 		changed.playbooks[at] = p
 	} else {
 		changed.playbooks = append(changed.playbooks, p)

@@ -74,7 +74,8 @@ func (d *exampleDay) run(ctx context.Context, seed uint64) error {
 	t, err := trial.New(d.scenario, d.variant, d.index, trial.Options{
 		Seed: seed,
 		Cases: func(c *analyst.Case, attack int) {
-			d.examples = append(d.examples, analyst.ExampleOf(c, attack != 0, d.scenario.Name, fmt.Sprintf("%s/%d", name, attack)))
+			d.examples = append(d.examples, analyst.ExampleOf(c, attack != 0, d.scenario.Name,
+				fmt.Sprintf("%s/%d", name, attack)))
 		},
 	})
 	if err != nil {

@@ -35,7 +35,8 @@ func ReadGroups(file string) ([][]string, error) {
 	groups = append(groups, stixGroups(f.Objects)...)
 	groups = slices.DeleteFunc(groups, func(g []string) bool { return len(g) == 0 })
 	if len(groups) == 0 {
-		return nil, fmt.Errorf("%s: %w", file, errors.New("it names no group with techniques; a STIX bundle of ATT&CK is expected"))
+		return nil, fmt.Errorf("%s: %w", file,
+			errors.New("it names no group with techniques; a STIX bundle of ATT&CK is expected"))
 	}
 	return groups, nil
 }

@@ -41,7 +41,8 @@ type ProfileResult struct {
 }
 
 // Profile learns what attackers are like from trials whose truth is known.
-func Profile(ctx context.Context, all []*scenarios.Scenario, variants []*defence.Variant, o ProfileOptions) (*ProfileResult, error) {
+func Profile(ctx context.Context, all []*scenarios.Scenario, variants []*defence.Variant,
+	o ProfileOptions) (*ProfileResult, error) {
 	type task struct {
 		s     *scenarios.Scenario
 		v     *defence.Variant
@@ -97,7 +98,8 @@ func Profile(ctx context.Context, all []*scenarios.Scenario, variants []*defence
 }
 
 // dayOf runs a trial and takes from its rows what is learned from.
-func dayOf(ctx context.Context, s *scenarios.Scenario, v *defence.Variant, index int, seed uint64) (profile.Day, error) {
+func dayOf(ctx context.Context, s *scenarios.Scenario, v *defence.Variant, index int, seed uint64) (profile.Day,
+	error) {
 	d := profile.Day{Scenario: s.Name}
 	t, err := trial.New(s, v, index, trial.Options{Seed: seed})
 	if err != nil {
@@ -150,7 +152,8 @@ func fillDay(d *profile.Day, r *record.Trial, estate *inventory.Inventory) error
 		if err != nil {
 			return err
 		}
-		x := alert.Alert{ID: a.Alert, Raised: time.Duration(a.Time), Severity: level, Entities: alert.Entities{Host: a.Host}}
+		x := alert.Alert{ID: a.Alert, Raised: time.Duration(a.Time), Severity: level,
+			Entities: alert.Entities{Host: a.Host}}
 		if a.Technique != "" {
 			x.Techniques = []string{a.Technique}
 		}

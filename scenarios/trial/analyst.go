@@ -88,7 +88,8 @@ func (s *surrogate) Name() string { return "surrogate" }
 
 // Judge implements analyst.Judge. What a model takes for the same kind of alert is one rule.
 func (s *surrogate) Judge(c *analyst.Case) (analyst.Answer, error) {
-	says, latency := s.Surrogate.Judge(c.Alert.RuleID, c.Alert.RuleID+"/"+c.Alert.Host, attackOf(s.ledger, c.Alert) != 0)
+	says, latency := s.Surrogate.Judge(c.Alert.RuleID, c.Alert.RuleID+"/"+c.Alert.Host,
+		attackOf(s.ledger, c.Alert) != 0)
 	v := analyst.Verdict{Decision: analyst.Dismiss}
 	if says {
 		v = analyst.Verdict{Decision: analyst.Confirm, Confidence: c.Alert.Confidence}

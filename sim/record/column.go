@@ -85,7 +85,8 @@ func columnOf(f reflect.StructField) (Column, bool, error) {
 	if name == "" || name == "-" {
 		return Column{}, false, nil
 	}
-	c := Column{Name: name, Unit: Unit(f.Tag.Get("unit")), Doc: f.Tag.Get("doc"), Optional: f.Tag.Get("optional") == "true"}
+	c := Column{Name: name, Unit: Unit(f.Tag.Get("unit")), Doc: f.Tag.Get("doc"),
+		Optional: f.Tag.Get("optional") == "true"}
 	switch t := f.Type; {
 	case t == reflect.TypeFor[Time]():
 		c.Type, c.Nullable = "INTEGER", true

@@ -147,7 +147,8 @@ func (s *Set) Add(i *IOC) error {
 		s.grow(2 * len(s.index))
 	}
 	e := entry{
-		kind: kind, confidence: uint8(min(max(i.Confidence, 0), 1)*confidenceSteps + 0.5), source: s.sources.of(i.Source),
+		kind: kind, confidence: uint8(min(max(i.Confidence, 0),
+			1)*confidenceSteps + 0.5), source: s.sources.of(i.Source),
 		tags: s.tags.of(strings.Join(i.Tags, "\x00")), first: seconds(i.FirstSeen), last: seconds(i.LastSeen),
 	}
 	at := s.slot(kind, i.Value)

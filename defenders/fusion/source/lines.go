@@ -132,7 +132,8 @@ func csvEntry(record []string, columns map[int]string) (*indicator.IOC, error) {
 			}
 			i.Confidence = v
 		case "tags":
-			for _, tag := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == '|' }) {
+			for _, tag := range strings.FieldsFunc(text,
+				func(r rune) bool { return r == ',' || r == ';' || r == '|' }) {
 				i.Tags = append(i.Tags, strings.Clone(strings.TrimSpace(tag)))
 			}
 		case "comment":

@@ -44,11 +44,15 @@ type mispAttribute struct {
 // mispKinds gives the kinds of attribute types; the parts of a type with | in their order.
 // What is missing says too little alone, or is no indicator.
 var mispKinds = map[string][]indicator.Kind{
-	"ip-src": {"address"}, "ip-dst": {"address"}, "ip-src|port": {"address", ""}, "ip-dst|port": {"address", ""}, "domain": {indicator.Domain},
-	"hostname": {indicator.Domain}, "hostname|port": {indicator.Domain, ""}, "domain|ip": {indicator.Domain, "address"}, "url": {indicator.URL},
+	"ip-src": {"address"}, "ip-dst": {"address"}, "ip-src|port": {"address", ""}, "ip-dst|port": {"address",
+		""}, "domain": {indicator.Domain},
+	"hostname": {indicator.Domain}, "hostname|port": {indicator.Domain, ""}, "domain|ip": {indicator.Domain,
+		"address"}, "url": {indicator.URL},
 	"link": nil, "email": {indicator.Email}, "email-src": {indicator.Email}, "email-dst": {indicator.Email}, "md5": {indicator.MD5},
-	"sha1": {indicator.SHA1}, "sha256": {indicator.SHA256}, "filename|md5": {"", indicator.MD5}, "filename|sha1": {"", indicator.SHA1},
-	"filename|sha256": {"", indicator.SHA256}, "ja3-fingerprint-md5": {indicator.JA3}, "ja4": {indicator.JA4}, "ja4-plus": {indicator.JA4},
+	"sha1": {indicator.SHA1}, "sha256": {indicator.SHA256}, "filename|md5": {"", indicator.MD5}, "filename|sha1": {"",
+		indicator.SHA1},
+	"filename|sha256": {"",
+		indicator.SHA256}, "ja3-fingerprint-md5": {indicator.JA3}, "ja4": {indicator.JA4}, "ja4-plus": {indicator.JA4},
 	"x509-fingerprint-sha1": {indicator.Certificate}, "x509-fingerprint-sha256": {indicator.Certificate}, "mutex": {indicator.Mutex},
 	"regkey": {indicator.RegistryKey}, "regkey|value": {indicator.RegistryKey, ""}, "user-agent": {indicator.UserAgent},
 	"target-user": {indicator.Account},
@@ -155,7 +159,8 @@ func (t *taker) mispAttribute(e *mispEvent, a *mispAttribute, place string) bool
 			continue
 		}
 		i := indicator.IOC{
-			Value: parts[n], Type: kindOf(kind, parts[n]), FirstSeen: parseTime(a.FirstSeen), LastSeen: parseTime(a.LastSeen),
+			Value: parts[n], Type: kindOf(kind,
+				parts[n]), FirstSeen: parseTime(a.FirstSeen), LastSeen: parseTime(a.LastSeen),
 			Tags: tags, Source: e.Orgc.Name, Context: map[string]string{"misp": e.UUID},
 		}
 		if i.LastSeen.IsZero() {

@@ -115,7 +115,8 @@ func readFile(file string, o Options, f func(*indicator.IOC) error) (Report, err
 	}
 	defer in.Close()
 	if o.Source == "" {
-		o.Source = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"), filepath.Ext(strings.TrimSuffix(file, ".gz")))
+		o.Source = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"),
+			filepath.Ext(strings.TrimSuffix(file, ".gz")))
 	}
 	r, err := readDocument(in, o, f)
 	r.File = file
@@ -173,10 +174,13 @@ func recognise(b *bufio.Reader) Format {
 	switch {
 	case strings.HasPrefix(text, "{") && strings.Contains(first, `"ioc_type"`):
 		return NDJSON
-	case strings.HasPrefix(text, "{") && (strings.Contains(text, `"objects"`) || strings.Contains(text, `"bundle"`) || strings.Contains(text, `"spec_version"`)):
+	case strings.HasPrefix(text, "{") &&
+		(strings.Contains(text, `"objects"`) || strings.Contains(text, `"bundle"`) ||
+			strings.Contains(text, `"spec_version"`)):
 		return STIX
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
-		if strings.Contains(text, `"Event"`) || strings.Contains(text, `"Attribute"`) || strings.Contains(text, `"response"`) {
+		if strings.Contains(text, `"Event"`) || strings.Contains(text, `"Attribute"`) ||
+			strings.Contains(text, `"response"`) {
 			return MISP
 		}
 		return STIX

@@ -187,7 +187,8 @@ func parsePattern(pattern string) ([]comparison, error) {
 		case !strings.Contains(word, ":"):
 			continue
 		}
-		path := strings.ToLower(strings.NewReplacer("'", "", `"`, "", "-256", "256", "-1", "1", "[*]", "").Replace(word))
+		path := strings.ToLower(strings.NewReplacer("'", "", `"`, "", "-256", "256", "-1", "1", "[*]",
+			"").Replace(word))
 		values, err := s.values()
 		if err != nil {
 			return nil, err

@@ -32,7 +32,8 @@ func NewWriter(to io.Writer, f Format, now time.Time) (*Writer, error) {
 	case NDJSON, List:
 	case CSV:
 		w.table = csv.NewWriter(w.out)
-		return w, w.table.Write([]string{"ioc_type", "value", "first_seen", "last_seen", "source", "confidence", "tags"})
+		return w, w.table.Write([]string{"ioc_type", "value", "first_seen", "last_seen", "source", "confidence",
+			"tags"})
 	case STIX:
 		_, err := fmt.Fprintf(w.out, `{"type":"bundle","id":"bundle--%s","objects":[`, uuid("bundle "+now.String()))
 		return w, err

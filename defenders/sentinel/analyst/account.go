@@ -97,7 +97,8 @@ func template(epoch time.Time, alerts []alert.Alert) []Sentence {
 		add(ids, "The techniques that were alerted are %s.", listed(tactics))
 	}
 	if worst != first {
-		add([]int{worst.ID}, "The most serious alert, of severity %s, is %q%s at %s.", worst.Severity, worst.Title, whereabouts(worst), at(worst.EventTime))
+		add([]int{worst.ID}, "The most serious alert, of severity %s, is %q%s at %s.", worst.Severity, worst.Title,
+			whereabouts(worst), at(worst.EventTime))
 	}
 	add([]int{worst.ID}, "Its detector is %.0f %% sure of it.", 100*worst.Confidence)
 	if last != first {
@@ -164,7 +165,8 @@ func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) 
 	if err != nil {
 		return account, fmt.Errorf("the question cannot be written: %w", err)
 	}
-	r, err := m.ask(&account.Answer, []chat.Message{{Role: "system", Text: m.config.Prompts.Narrative}, {Role: "user", Text: block(data)}},
+	r, err := m.ask(&account.Answer,
+		[]chat.Message{{Role: "system", Text: m.config.Prompts.Narrative}, {Role: "user", Text: block(data)}},
 		"account", accountSchema(labels))
 	if err != nil {
 		return account, err
@@ -192,7 +194,8 @@ func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) 
 			}
 		}
 		repeated := slices.ContainsFunc(account.Sentences, func(x Sentence) bool { return x.Text == sentence.Text })
-		if i >= maxSentences || repeated || sentence.Text == "" || len(cited) == 0 || !holds(sentence.Text, cited, alerts) {
+		if i >= maxSentences || repeated || sentence.Text == "" || len(cited) == 0 ||
+			!holds(sentence.Text, cited, alerts) {
 			account.Refused++
 			continue
 		}

@@ -293,7 +293,8 @@ func (x *exhibit) alert(c *Case) shown {
 	}
 	s.add("events", events)
 	s.add("why_it_was_raised", x.reasons(a.Reasons))
-	s.add("same_alert_on_other_hosts_within_a_day", countOther(c.memory.history(ruleEntity, a.RuleID, c.Now, day), a.Host,
+	s.add("same_alert_on_other_hosts_within_a_day", countOther(c.memory.history(ruleEntity, a.RuleID, c.Now, day),
+		a.Host,
 		func(p *pastAlert) string { return p.host }))
 	s.add("earlier_alerts_of_the_host", x.pastAlerts(c.memory.history(hostEntity, a.Host, c.Now, day)))
 	if a.User != "" {

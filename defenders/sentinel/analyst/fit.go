@@ -144,7 +144,8 @@ func fit(examples []Example) (*Weights, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Weights{Format: weightsFormat, Raise: 1, Features: map[string]float64{}, Rules: rules.table(), Techniques: techniques.table()}
+	w := &Weights{Format: weightsFormat, Raise: 1, Features: map[string]float64{}, Rules: rules.table(),
+		Techniques: techniques.table()}
 	delete(w.Techniques, "")
 	w.Bias = math.Round(1e4*x[featureCount]) / 1e4
 	for i := range featureTable {

@@ -128,7 +128,8 @@ func (m *Model) Judge(c *Case) (Answer, error) {
 			if round+1 == m.config.Rounds {
 				next += "\nDecide now: set action to \"answer\"."
 			}
-			messages = append(messages, chat.Message{Role: "assistant", Text: escape(r.Text)}, chat.Message{Role: "user", Text: next})
+			messages = append(messages, chat.Message{Role: "assistant", Text: escape(r.Text)},
+				chat.Message{Role: "user", Text: next})
 			continue
 		}
 		return m.verdict(answer, &v, x), nil

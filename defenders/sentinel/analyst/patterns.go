@@ -52,7 +52,8 @@ type rareEvent struct {
 }
 
 func newWindows(v *inventory.Inventory) *windows {
-	return &windows{inventory: v, traits: sketch.NewMap[string, sketch.Distinct](maxTraits), hosts: map[string]*hostWindow{}}
+	return &windows{inventory: v, traits: sketch.NewMap[string, sketch.Distinct](maxTraits),
+		hosts: map[string]*hostWindow{}}
 }
 
 // traitOf is what makes an event one of a kind: log, program, parent and what it touched, in
@@ -109,7 +110,8 @@ func (h *hostWindow) add(r rareEvent) {
 			return
 		}
 	}
-	at, _ := slices.BinarySearchFunc(h.rarest, r.rarity, func(x rareEvent, rarity float64) int { return -cmp.Compare(x.rarity, rarity) })
+	at, _ := slices.BinarySearchFunc(h.rarest, r.rarity,
+		func(x rareEvent, rarity float64) int { return -cmp.Compare(x.rarity, rarity) })
 	for at < len(h.rarest) && h.rarest[at].rarity == r.rarity {
 		at++
 	}
@@ -151,7 +153,10 @@ func (w *windows) close(now time.Duration) [][]*event.Event {
 			all = append(all, candidate{name, score, h})
 		}
 	}
-	slices.SortFunc(all, func(a, b candidate) int { return cmp.Or(-cmp.Compare(a.score, b.score), cmp.Compare(a.host, b.host)) })
+	slices.SortFunc(all, func(a,
+		b candidate) int {
+		return cmp.Or(-cmp.Compare(a.score, b.score), cmp.Compare(a.host, b.host))
+	})
 	warm := now-w.first >= warmUp
 	w.hosts, w.began = map[string]*hostWindow{}, now-now%windowLength
 	if !warm {
@@ -163,7 +168,8 @@ func (w *windows) close(now time.Duration) [][]*event.Event {
 		for _, r := range c.h.rarest {
 			events = append(events, r.event)
 		}
-		slices.SortFunc(events, func(a, b *event.Event) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID)) })
+		slices.SortFunc(events,
+			func(a, b *event.Event) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID)) })
 		out = append(out, events)
 	}
 	return out
@@ -191,11 +197,13 @@ func (m *Model) findPattern(now time.Duration, events []*event.Event) (answer An
 	for _, e := range events {
 		list = append(list, x.event(e))
 	}
-	data, err := json.Marshal(shown{{"host", escape(events[0].Host)}, {"minutes", int(windowLength.Minutes())}, {"events", list}})
+	data, err := json.Marshal(shown{{"host", escape(events[0].Host)}, {"minutes", int(windowLength.Minutes())},
+		{"events", list}})
 	if err != nil {
 		return answer, "", fmt.Errorf("the question cannot be written: %w", err)
 	}
-	r, err := m.ask(&answer, []chat.Message{{Role: "system", Text: m.config.Prompts.Patterns}, {Role: "user", Text: block(data)}},
+	r, err := m.ask(&answer,
+		[]chat.Message{{Role: "system", Text: m.config.Prompts.Patterns}, {Role: "user", Text: block(data)}},
 		"pattern", patternSchema(x.labels))
 	if err != nil {
 		return answer, "", err
@@ -298,7 +306,8 @@ func (s *Stage) patternAlert(t *Triage, title string, events []*event.Event) *al
 		a.Techniques = []string{t.Technique}
 	}
 	for _, r := range t.Reasons {
-		a.Reasons = append(a.Reasons, alert.Reason{Part: "model", Field: "events", Value: fmt.Sprint(r.Evidence), Test: r.Text})
+		a.Reasons = append(a.Reasons,
+			alert.Reason{Part: "model", Field: "events", Value: fmt.Sprint(r.Evidence), Test: r.Text})
 	}
 	return a
 }

@@ -47,7 +47,8 @@ func LoadPrompts(folder string) (*Prompts, error) {
 			own, err := os.ReadFile(filepath.Join(folder, f.name+".txt"))
 			switch {
 			case err == nil && (len(own) > maxPrompt || strings.TrimSpace(string(own)) == ""):
-				return nil, fmt.Errorf("%s: a prompt has some words and at most %d bytes", filepath.Join(folder, f.name+".txt"), maxPrompt)
+				return nil, fmt.Errorf("%s: a prompt has some words and at most %d bytes",
+					filepath.Join(folder, f.name+".txt"), maxPrompt)
 			case err == nil:
 				text = own
 				found++
@@ -99,7 +100,8 @@ func verdictSchema(labels []string, staged bool) json.RawMessage {
 	}
 	order := []string{"decision", "confidence", "technique", "reasons"}
 	if staged {
-		properties["action"], properties["query"], properties["of"] = oneOf("ask", "answer"), oneOf(append([]string{""}, queryNames...)...), text(200)
+		properties["action"], properties["query"], properties["of"] = oneOf("ask",
+			"answer"), oneOf(append([]string{""}, queryNames...)...), text(200)
 		order = append([]string{"action", "query", "of"}, order...)
 	}
 	return encode(object(properties, order...))

@@ -47,7 +47,8 @@ func (p *pseudonyms) of(name string) string {
 }
 
 func newRedactor() *redactor {
-	return &redactor{users: pseudonyms{prefix: "user"}, mails: pseudonyms{prefix: "mail"}, sids: pseudonyms{prefix: "sid"}}
+	return &redactor{users: pseudonyms{prefix: "user"}, mails: pseudonyms{prefix: "mail"},
+		sids: pseudonyms{prefix: "sid"}}
 }
 
 const secret = "[secret]"

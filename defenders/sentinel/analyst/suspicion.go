@@ -60,15 +60,19 @@ var orders = []orderForm{
 	order("decision|verdict", `["']?(?:decision|verdict)["']?\s*[:=]\s*["']?(?:dismiss|benign|confirm|false)`),
 	// other languages: German, French, Spanish, Italian, Portuguese, Dutch, Polish, Turkish,
 	// Russian, Ukrainian, Chinese, Japanese, Korean, Arabic, Hindi
-	order("ignorier|vergiss|missachte|uberge", `(?:ignorier|vergiss|missachte|uberge).{0,50}(?:anweisung|regel|vorgabe|alarm|befehl|hinweis)`),
-	order("ignor|oublie|tiens|tenez", `(?:ignore[zr]?|oublie[zr]?|ne tiens? pas compte|ne tenez pas compte).{0,50}(?:instruction|consigne|regle|alerte|precedent)`),
-	order("ignor|olvid|omit|descart", `(?:ignora|ignore|olvid[ae]|omit[ae]|descart[ae]).{0,50}(?:instruc|regla|alerta|anterior|indicacion)`),
+	order("ignorier|vergiss|missachte|uberge",
+		`(?:ignorier|vergiss|missachte|uberge).{0,50}(?:anweisung|regel|vorgabe|alarm|befehl|hinweis)`),
+	order("ignor|oublie|tiens|tenez",
+		`(?:ignore[zr]?|oublie[zr]?|ne tiens? pas compte|ne tenez pas compte).{0,50}(?:instruction|consigne|regle|alerte|precedent)`),
+	order("ignor|olvid|omit|descart",
+		`(?:ignora|ignore|olvid[ae]|omit[ae]|descart[ae]).{0,50}(?:instruc|regla|alerta|anterior|indicacion)`),
 	order("ignora|dimentica|trascura", `(?:ignora|dimentica|trascura).{0,50}(?:istruzion|regol|avvis|precedent)`),
 	order("ignor|esque|desconsider", `(?:ignor[ae]|esqueca|desconsider[ae]).{0,50}(?:instruc|regra|alerta|anterior)`),
 	order("negeer|vergeet", `(?:negeer|vergeet).{0,50}(?:instruct|regel|melding|opdracht)`),
 	order("ignoruj|pomin", `(?:zignoruj|ignoruj|pomin).{0,50}(?:instrukcj|polecen|alert|zasad)`),
 	order("talimat|komut|uyari", `(?:talimat|komut|uyari).{0,50}(?:yok ?say|gormezden|unut|dikkate alma)`),
-	order("игнор|забуд|ігнор|обращаи", `(?:игнорир|проигнорир|забуд|ігнор|не обращаи).{0,50}(?:инструкц|указан|правил|предупрежд|інструкц|вказівк|попередн|предыдущ)`),
+	order("игнор|забуд|ігнор|обращаи",
+		`(?:игнорир|проигнорир|забуд|ігнор|не обращаи).{0,50}(?:инструкц|указан|правил|предупрежд|інструкц|вказівк|попередн|предыдущ)`),
 	order("忽略|无视|無視|忘记|忘記|不要理会", `(?:忽略|无视|無視|忘记|忘記|不要理会).{0,20}(?:指令|指示|说明|說明|规则|規則|提示|警报|警報|之前|以上)`),
 	order("無視|忘れ", `(?:指示|命令|ルール|警告|アラート|プロンプト).{0,20}(?:無視|忘れ)`),
 	order("무시|잊", `(?:지시|명령|규칙|경고|프롬프트).{0,20}(?:무시|잊)`),
@@ -137,7 +141,8 @@ func hasHiddenText(s string) bool {
 		switch {
 		case r >= 0xE0000 && r <= 0xE007F:
 			return true
-		case r >= 0x200B && r <= 0x200F, r >= 0x202A && r <= 0x202E, r >= 0x2060 && r <= 0x2069, r == 0xFEFF, r == 0x00AD:
+		case r >= 0x200B && r <= 0x200F, r >= 0x202A && r <= 0x202E, r >= 0x2060 &&
+			r <= 0x2069, r == 0xFEFF, r == 0x00AD:
 			if hidden++; hidden >= 3 {
 				return true
 			}

@@ -53,7 +53,8 @@ func (p *Profiler) Advise(incident int, zone string, acts Acts) Advice {
 	switch {
 	case acts.Isolation && f.Belief.Real > watchReal && destruction > destructionBar:
 		advice.Weight = destructionWeight
-	case acts.Watch && (f.Belief.Real < watchReal || early && f.Belief.Aware < watchAware && destruction < destructionBar):
+	case acts.Watch && (f.Belief.Real < watchReal || early && f.Belief.Aware < watchAware &&
+		destruction < destructionBar):
 		advice.Weight = watchWeight
 	}
 	return advice

@@ -429,7 +429,8 @@ func (t *tally) merge(o *tally) {
 	t.n += o.n
 	for _, x := range []struct{ to, from *float64 }{
 		{&t.log, &o.log}, {&t.brier, &o.brier}, {&t.top1, &o.top1}, {&t.top3, &o.top3},
-		{&t.frequencyLog, &o.frequencyLog}, {&t.frequencyTop3, &o.frequencyTop3}, {&t.chainLog, &o.chainLog}, {&t.chainTop3, &o.chainTop3},
+		{&t.frequencyLog, &o.frequencyLog}, {&t.frequencyTop3, &o.frequencyTop3}, {&t.chainLog,
+			&o.chainLog}, {&t.chainTop3, &o.chainTop3},
 	} {
 		*x.to += *x.from
 	}

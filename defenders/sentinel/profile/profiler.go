@@ -22,7 +22,8 @@ type Profiler struct {
 
 // New makes a profiler.
 func New(k *Knowledge, v *inventory.Inventory) *Profiler {
-	return &Profiler{knowledge: k, inventory: v, estate: newEstate(k, v), filters: map[int]*filter{}, latest: map[int]*Forecast{}}
+	return &Profiler{knowledge: k, inventory: v, estate: newEstate(k, v), filters: map[int]*filter{},
+		latest: map[int]*Forecast{}}
 }
 
 // Observe takes an alert that joined an incident in, and returns what is predicted then.

@@ -48,7 +48,8 @@ type Entry struct {
 
 // checksum covers what a reply holds, so that a damaged file gives no wrong answer.
 func (e *Entry) checksum() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d\n%d\n%d\n%s\n%s", e.Key, e.Model, e.Prompt, e.Latency, e.Input, e.Output, e.Failed, e.Answer))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d\n%d\n%d\n%s\n%s", e.Key, e.Model, e.Prompt, e.Latency,
+		e.Input, e.Output, e.Failed, e.Answer))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -157,7 +158,8 @@ func (c *Cassette) find(ctx context.Context, key string) (chat.Reply, bool, erro
 	case err != nil:
 		return chat.Reply{}, false, c.explain(err)
 	}
-	r := chat.Reply{Text: e.Answer, Latency: e.Latency, Input: e.Input, Output: e.Output, Failed: e.Failed, FromTape: true}
+	r := chat.Reply{Text: e.Answer, Latency: e.Latency, Input: e.Input, Output: e.Output, Failed: e.Failed,
+		FromTape: true}
 	c.known[key] = r
 	return r, true, nil
 }
@@ -170,7 +172,8 @@ var errDamaged = errors.New("is damaged: its checksum does not fit; prune it wit
 func scan(row interface{ Scan(...any) error }) (Entry, error) {
 	var e Entry
 	var question, checksum string
-	err := row.Scan(&e.Key, &e.Model, &e.Prompt, &question, &e.Answer, &e.Failed, &e.Latency, &e.Input, &e.Output, &e.RecordedAt, &checksum)
+	err := row.Scan(&e.Key, &e.Model, &e.Prompt, &question, &e.Answer, &e.Failed, &e.Latency, &e.Input, &e.Output,
+		&e.RecordedAt, &checksum)
 	if err != nil {
 		return e, err
 	}

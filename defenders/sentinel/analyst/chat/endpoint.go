@@ -110,7 +110,8 @@ func New(c Config) *Endpoint {
 		},
 	}}
 	settings.HTTPClient = web
-	return &Endpoint{config: c, client: openai.NewClientWithConfig(settings), http: web, slots: make(chan struct{}, c.Concurrency)}
+	return &Endpoint{config: c, client: openai.NewClientWithConfig(settings), http: web,
+		slots: make(chan struct{}, c.Concurrency)}
 }
 
 // Close lets go of idle connections.
@@ -128,7 +129,8 @@ func (e *Endpoint) Check(ctx context.Context) error {
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			return &FatalError{fmt.Sprintf("the endpoint %s does not answer within %s", e.config.URL, min(e.config.Timeout, defaultTimeout)), nil}
+			return &FatalError{fmt.Sprintf("the endpoint %s does not answer within %s", e.config.URL,
+				min(e.config.Timeout, defaultTimeout)), nil}
 		}
 		if fatal := e.fatalOf(err); fatal != nil {
 			return fatal
