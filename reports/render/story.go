@@ -165,6 +165,10 @@ func alerts(t *record.Trial) []line {
 		hour  int64
 	}
 	quiet := map[group]int{}
+	verdicts := map[int]*record.Verdict{}
+	for i := range t.Verdicts {
+		verdicts[t.Verdicts[i].Alert] = &t.Verdicts[i]
+	}
 	for i := range t.Alerts {
 		a := &t.Alerts[i]
 		about := a.Host
@@ -190,7 +194,7 @@ func alerts(t *record.Trial) []line {
 					a.Time,
 					2,
 					"alert",
-					fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title, strings.TrimSpace(about)),
+					fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title, strings.TrimSpace(about)) + judged(verdicts[a.Alert]),
 				},
 			)
 			continue
@@ -202,17 +206,50 @@ func alerts(t *record.Trial) []line {
 				1,
 				"ALERT",
 				fmt.Sprintf(
-					"%s: %s (%s) — %s after the event; incident %d",
+					"%s: %s (%s) — %s after the event",
 					a.Severity,
 					a.Title,
 					strings.TrimSpace(about),
 					spoken(time.Duration(a.Time-a.EventTime)),
-					a.Incident,
-				) + because(a),
+				) + ofIncident(a) + because(a) + judged(verdicts[a.Alert]),
 			},
 		)
 	}
 	return out
+}
+
+// ofIncident names the incident of an alert; a dismissed one has none.
+func ofIncident(a *record.Alert) string {
+	if a.Incident == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; incident %d", a.Incident)
+}
+
+// judged tells what the automatic analyst said of an alert, "" when it was not asked.
+func judged(v *record.Verdict) string {
+	if v == nil {
+		return ""
+	}
+	did := map[string]string{"confirm": "confirmed", "dismiss": "dismissed", "raise": "confirmed and raised"}[v.Decision]
+	if did == "" {
+		return fmt.Sprintf("; %s gave no verdict (%s)", v.Judge, v.Why)
+	}
+	after := "at once"
+	if v.Answered > v.Asked {
+		after = "after " + spoken(time.Duration(v.Answered-v.Asked))
+	}
+	text := fmt.Sprintf("; %s %s it %s, holding it true at %.0f %%", v.Judge, did, after, 100*v.Confidence)
+	for i, r := range v.Reasons {
+		if i == mostReasons {
+			break
+		}
+		text += "; " + strings.TrimSuffix(r.Text, ".")
+		if r.Weight != 0 {
+			text += fmt.Sprintf(" (%+.1f)", r.Weight)
+		}
+	}
+	return text
 }
 
 // mostReasons bounds the reasons of an alert that the story tells.
