@@ -132,3 +132,21 @@ func TestPlansAreCheckedAgainstTheEstate(t *testing.T) {
 	withWeb.HoleInWeb = true
 	require.Empty(t, web.Check("a", withWeb))
 }
+
+func TestTypesFollowFromTheGoalAndTheBeginning(t *testing.T) {
+	begins := func(g Goal, first string) *Attacker {
+		return &Attacker{Goal: g, Campaign: []Stage{{Do: Moves{All: []string{first}}}}}
+	}
+	theft := Goal{Exfiltrate: &ExfiltrateGoal{Gigabytes: 1}}
+	for want, a := range map[string]*Attacker{
+		extortionist: begins(Goal{Encrypt: &EncryptGoal{Hosts: 1}}, "T1110.001"),
+		saboteur:     begins(Goal{Destroy: &EncryptGoal{Hosts: 1}}, "T1133"),
+		insider:      begins(theft, "T1078.002"),
+		opportunist:  begins(Goal{Control: &HostGoal{}}, "T1110.003"),
+		spy:          begins(theft, "T1566.001"),
+	} {
+		require.Equal(t, want, a.Type())
+	}
+	require.Equal(t, opportunist, begins(Goal{Mine: &HostGoal{}}, "T1190").Type())
+	require.Equal(t, spy, (&Attacker{}).Type())
+}
