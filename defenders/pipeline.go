@@ -77,6 +77,8 @@ type Listener struct {
 	Forecast func(f *profile.Forecast)
 	// Stage is called when a stage of an incident begins.
 	Stage func(s *incident.StageTime)
+	// IncidentFollows is called when an incident belongs to the campaign of an earlier one.
+	IncidentFollows func(incident, earlier int)
 	// IncidentMerged is called when an incident turned out to be a part of another.
 	IncidentMerged func(from, into int)
 	// IncidentEnded is called when an incident is over.
@@ -155,7 +157,8 @@ func New(c Config) (*Pipeline, error) {
 	}
 	p.incidents, err = incident.New(
 		incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
-			Stage: c.Listener.Stage, Ended: p.incidentEnded, Merged: p.incidentMerged, Advise: p.advise},
+			Stage: c.Listener.Stage, Ended: p.incidentEnded, Merged: p.incidentMerged, Advise: p.advise,
+			Follows: c.Listener.IncidentFollows},
 		p.engine,
 	)
 	if err != nil {

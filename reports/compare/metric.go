@@ -111,7 +111,7 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 			Better: 1,
 			Bound:  1,
 			Of:     alertsJoined(func(t *record.Trial) float64 { return t.JoinPrecision }),
-			Doc:    "of the pairs of alerts in one incident of which one at least is about an attack, the share in which both are about the same",
+			Doc:    "of the pairs of alerts in one campaign of which one at least is about an attack, the share in which both are about the same",
 		},
 	},
 	{
@@ -123,7 +123,7 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 			Better: 1,
 			Bound:  1,
 			Of:     alertsJoined(func(t *record.Trial) float64 { return t.JoinRecall }),
-			Doc:    "of the pairs of alerts about the same attack, the share that is in one incident",
+			Doc:    "of the pairs of alerts about the same attack, the share that is in one campaign",
 		},
 	},
 	{

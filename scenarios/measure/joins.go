@@ -2,16 +2,37 @@ package measure
 
 import "hemostat/sim/record"
 
-// joins holds which alerts fusion put into one incident against which belong to one attack.
-// Of two false alarms nobody knows whether they belong together; their pairs do not count for
-// precision, and each stands alone for the Rand index.
-func (d *Day) joins(r *record.Trial) {
-	final := func(id int) int {
-		for d.Merged[id] != 0 {
-			id = d.Merged[id]
+// campaigns gives the campaign of an incident: the first of those that are connected by what
+// was merged and what follows what.
+func (d *Day) campaigns() func(incident int) int {
+	parent := map[int]int{}
+	var root func(id int) int
+	root = func(id int) int {
+		if p, ok := parent[id]; ok && p != id {
+			parent[id] = root(p)
+			return parent[id]
 		}
 		return id
 	}
+	join := func(a, b int) {
+		if a, b = root(a), root(b); a != b {
+			parent[max(a, b)] = min(a, b)
+		}
+	}
+	for from, into := range d.Merged {
+		join(from, into)
+	}
+	for _, pair := range d.Follows {
+		join(pair[0], pair[1])
+	}
+	return root
+}
+
+// joins holds which alerts fusion put into one campaign against which belong to one attack.
+// Of two false alarms nobody knows whether they belong together; their pairs do not count for
+// precision, and each stands alone for the Rand index.
+func (d *Day) joins(r *record.Trial) {
+	campaign := d.campaigns()
 	cells := map[[2]int]int{}  // alerts by incident and attack
 	incidents := map[int]int{} // alerts by incident
 	attacks := map[int]int{}   // alerts by attack
@@ -22,7 +43,8 @@ func (d *Day) joins(r *record.Trial) {
 		if a.Incident == 0 {
 			continue // dismissed
 		}
-		id := final(a.Incident)
+		id := campaign(a.Incident)
+		a.Campaign = id
 		incidents[id]++
 		if a.Attack == 0 {
 			alone++

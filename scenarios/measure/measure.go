@@ -59,6 +59,7 @@ type Day struct {
 	Narrated  []Narrated
 	Forecasts []*profile.Forecast
 	Merged    map[int]int // the incident that each turned out to be a part of
+	Follows   [][2]int    // incidents and earlier ones of the same campaign
 	Stages    []*incident.StageTime
 	Actions   []*response.ActionRecord
 	Approvals []*response.ApprovalRecord

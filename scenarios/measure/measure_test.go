@@ -129,6 +129,10 @@ func TestJoinsAreHeldAgainstTheAttacks(t *testing.T) {
 	require.InDelta(t, 1.0/9, mixed.JoinPrecision, 1e-12, "of ten pairs one is of two false alarms, and one is right")
 	require.Equal(t, 1.0, mixed.JoinRecall)
 	require.InDelta(t, 0, mixed.JoinRand, 1e-12, "everything in one says nothing")
+	r := &record.Trial{Alerts: []record.Alert{alert(2, 1), alert(5, 1), alert(7, 1), alert(9, 0)}}
+	(&Day{Merged: map[int]int{5: 7}, Follows: [][2]int{{7, 2}}}).joins(r)
+	require.Equal(t, 1.0, r.JoinRecall, "incidents that follow each other are one campaign")
+	require.Equal(t, []int{2, 2, 2, 9}, []int{r.Alerts[0].Campaign, r.Alerts[1].Campaign, r.Alerts[2].Campaign, r.Alerts[3].Campaign})
 	none := of(nil, alert(1, 0), alert(0, 1))
 	require.Equal(t, []float64{1, 1}, []float64{none.JoinPrecision, none.JoinRecall})
 	// The example of Hubert and Arabie's index in scikit-learn's documentation: [0 0 1 2]

@@ -163,7 +163,7 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Follows: t.done.follows, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -262,13 +262,14 @@ func (t *Trial) defend(indicators []string) error {
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
-			Ingested:       t.onIngested,
-			Alert:          t.onAlert,
-			Searched:       t.done.addSearched,
-			IncidentMerged: t.done.addMerge,
-			Forecast:       t.done.addForecast,
-			Stage:          t.done.addStage,
-			Response:       t.done.listener(),
+			Ingested:        t.onIngested,
+			Alert:           t.onAlert,
+			Searched:        t.done.addSearched,
+			IncidentMerged:  t.done.addMerge,
+			IncidentFollows: t.done.addFollowing,
+			Forecast:        t.done.addForecast,
+			Stage:           t.done.addStage,
+			Response:        t.done.listener(),
 		},
 	})
 	if err != nil {
@@ -426,6 +427,7 @@ type responses struct {
 	searched  []analyst.Found
 	forecasts []*profile.Forecast
 	merged    map[int]int
+	follows   [][2]int
 	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
@@ -448,6 +450,10 @@ func (r *responses) addMerge(from, into int) {
 		r.merged = map[int]int{}
 	}
 	r.merged[from] = into
+}
+
+func (r *responses) addFollowing(incident, earlier int) {
+	r.follows = append(r.follows, [2]int{incident, earlier})
 }
 
 func (r *responses) addForecast(f *profile.Forecast) { r.forecasts = append(r.forecasts, f) }

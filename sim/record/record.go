@@ -82,9 +82,9 @@ type Trial struct {
 	Coherence          float64 `json:"coherence" unit:"share" better:"more" bound:"1" doc:"share of incidents that were acted on within 5 s"`
 
 	JoinPairs     int     `json:"join_pairs" unit:"count" doc:"pairs of alerts about the same attack"`
-	JoinPrecision float64 `json:"join_precision" unit:"share" doc:"of the pairs of alerts in one incident of which one at least is about an attack, the share in which both are about the same; 1 without such pairs"`
-	JoinRecall    float64 `json:"join_recall" unit:"share" doc:"of the pairs of alerts about the same attack, the share that is in one incident; 1 without such pairs"`
-	JoinRand      float64 `json:"join_rand" unit:"" doc:"adjusted Rand index of incidents against attacks, each false alarm standing alone; 1 is perfect, 0 is chance"`
+	JoinPrecision float64 `json:"join_precision" unit:"share" doc:"of the pairs of alerts in one campaign of which one at least is about an attack, the share in which both are about the same; 1 without such pairs"`
+	JoinRecall    float64 `json:"join_recall" unit:"share" doc:"of the pairs of alerts about the same attack, the share that is in one campaign; 1 without such pairs"`
+	JoinRand      float64 `json:"join_rand" unit:"" doc:"adjusted Rand index of campaigns against attacks, each false alarm standing alone; 1 is perfect, 0 is chance"`
 
 	DecoysTouched   int     `json:"decoys_touched" unit:"count" doc:"steps of attackers that were aimed at a decoy or honeypot"`
 	Forecasts       int     `json:"forecasts" unit:"count" doc:"alerts about an attack after which a further step came, so that the forecast of its technique can be scored"`
@@ -180,8 +180,11 @@ type Alert struct {
 	Source     string   `json:"source_ip"`
 	Evidence   []uint64 `json:"evidence"`
 	Incident   int      `json:"incident"`
-	Attack     int      `json:"attack"` // in truth; 0 is a false alarm
-	Step       int      `json:"step"`
+	// Campaign is the first of the incidents that belong together: those that turned out to be
+	// one, and those about the same entities within a day.
+	Campaign int `json:"campaign"`
+	Attack   int `json:"attack"` // in truth; 0 is a false alarm
+	Step     int `json:"step"`
 	// Reasons are those that the detector gave, where it explains.
 	Reasons []Reason `json:"reasons,omitempty" sql:"reasons"`
 	// Steps are all steps of attacks in the evidence, in truth, where there are several.
