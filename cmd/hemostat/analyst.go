@@ -60,6 +60,9 @@ func (o *analystFlags) open(
 			return nil, errors.Join(err, u.session.Close())
 		}
 	}
+	if !u.used && mode != defence.AnalystReplay {
+		fmt.Fprintln(errOut, "note: no variant's analyst is a model at an endpoint, so --analyst changes nothing; a variant with analyst: {model: offline} has the offline analyst")
+	}
 	for _, line := range u.session.Offers {
 		fmt.Fprintln(errOut, safe(line))
 	}

@@ -22,7 +22,7 @@ import (
 // analystFile is the automatic analyst.
 type analystFile struct {
 	Pos         strictyaml.Pos    `yaml:"-" json:"-"`
-	Model       string            `yaml:"model" json:",omitempty" doc:"who judges: offline (a small statistical model), surrogate (plays a model of stated error rates), or the name of a model that the endpoint serves"`
+	Model       string            `yaml:"model" json:",omitempty" doc:"who judges: offline (a small statistical model, also when neither model nor endpoint is named), surrogate (plays a model of stated error rates), or the name of a model that the endpoint serves"`
 	From        severity.Severity `yaml:"from" json:",omitempty" doc:"severity from which on alerts are judged; medium when absent"`
 	Concurrency int               `yaml:"concurrency" json:",omitempty" doc:"alerts that are judged at once; 4 when absent"`
 	Queue       int               `yaml:"queue" json:",omitempty" doc:"alerts that may wait for a verdict; those beyond go on without; 1000 when absent"`
@@ -105,6 +105,9 @@ func (v *Variant) prepareAnalyst(base string) (digest string, err error) {
 	if f.isEmpty() {
 		return "", nil
 	}
+	if f.Model == "" && f.Endpoint == "" {
+		f.Model = offlineModel
+	}
 	var faults strictyaml.Faults
 	fault := func(key, format string, args ...any) {
 		faults = append(faults, f.Pos.Fault("analyst."+key, format, args...))
@@ -137,7 +140,7 @@ func (f *analystFile) isEmpty() bool {
 // check reports what is wrong with the keys.
 func (f *analystFile) check(fault func(key, format string, args ...any)) {
 	if f.Model == "" {
-		fault("model", "a model is expected: offline, surrogate, or the name of one that the endpoint serves")
+		fault("model", "the name of a model that the endpoint serves is expected")
 	}
 	for _, d := range f.Duties {
 		if d != triageDuty && d != patternsDuty && d != narrativeDuty {

@@ -112,7 +112,7 @@ func TestDetectorsAreChosenByNameAndTakeOptions(t *testing.T) {
 
 func TestFaultsOfTheAnalystAreExplained(t *testing.T) {
 	for text, want := range map[string]string{
-		"{dismiss: 0.5}":                               "a model is expected",
+		"{endpoint: \"http://x/v1\"}":                  "the name of a model that the endpoint serves is expected",
 		"{model: offline, sensitivity: 0.5}":           "belongs to the model surrogate",
 		"{model: surrogate, specificity: 2}":           "a share from 0 to 1 is expected",
 		"{model: surrogate, weights: x}":               "they belong to the model offline",

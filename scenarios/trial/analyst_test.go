@@ -153,7 +153,7 @@ func TestAVariantWithAModelNeedsAnAnswer(t *testing.T) {
 	require.NotEmpty(t, r.Verdicts)
 	require.Equal(t, "offline", r.Verdicts[0].Judge)
 	session := defence.NewAnalystSession(context.Background(), defence.AnalystLive, "")
-	require.ErrorContains(t, session.Connect(v), "the endpoint http://127.0.0.1:9/v1 cannot be used")
+	require.ErrorContains(t, session.Connect(v), "the endpoint http://127.0.0.1:9/v1 cannot be reached")
 }
 
 func TestCasesForTrainingAreEveryAlertAndItsTruth(t *testing.T) {

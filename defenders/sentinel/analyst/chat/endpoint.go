@@ -123,8 +123,7 @@ func (e *Endpoint) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, min(e.config.Timeout, defaultTimeout))
 	defer cancel()
 	list, err := e.client.ListModels(ctx)
-	if status := statusOf(err); status == http.StatusNotFound || status == http.StatusMethodNotAllowed ||
-		status == http.StatusNotImplemented {
+	if statusOf(err) == http.StatusNotFound {
 		return nil
 	}
 	if err != nil {
@@ -132,10 +131,14 @@ func (e *Endpoint) Check(ctx context.Context) error {
 			return &FatalError{fmt.Sprintf("the endpoint %s does not answer within %s", e.config.URL,
 				min(e.config.Timeout, defaultTimeout)), nil}
 		}
-		if fatal := e.fatalOf(err); fatal != nil {
+		var op *net.OpError
+		switch fatal := e.fatalOf(err); {
+		case fatal != nil:
 			return fatal
+		case errors.As(err, &op):
+			return &FatalError{"the endpoint " + e.config.URL + " cannot be reached", e.clean(err)}
 		}
-		return &FatalError{"the endpoint " + e.config.URL + " cannot be used", e.clean(err)}
+		return nil // a server that lists nothing may answer all the same
 	}
 	var names []string
 	for _, m := range list.Models {

@@ -235,7 +235,8 @@ func TestCheckAsksBeforeARun(t *testing.T) {
 		"empty list":  {200, `{"data":[]}`, ""},
 		"other model": {200, `{"data":[{"id":"a"},{"id":"b"}]}`, `does not serve the model "m"; it serves a, b`},
 		"wrong key":   {401, `{"error":{"message":"x"}}`, "does not accept the key"},
-		"broken":      {500, `x`, "cannot be used"},
+		"broken":      {500, `x`, ""},
+		"no JSON":     {200, `<html>`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(w http.ResponseWriter, _ map[string]any, _ int) {
