@@ -366,11 +366,19 @@ func maximize(samples []opinion, prior []float64, strength float64) []float64 {
 
 // Scores says how good forecasts are on days that were left out.
 type Scores struct {
-	Forecasts                         int
-	LogLoss, Brier, Top1, Top3        float64
-	Calibration                       float64 // mean distance of probabilities from shares, over ten bins
-	FrequencyLogLoss, FrequencyTop3   float64 // of a frequency table fitted on the same days
-	FirstOrderLogLoss, FirstOrderTop3 float64 // of a first-order chain fitted on the same days
+	Forecasts int     `json:"forecasts"`
+	LogLoss   float64 `json:"log_loss"`
+	Brier     float64 `json:"brier"`
+	Top1      float64 `json:"top1"`
+	Top3      float64 `json:"top3"`
+	// Calibration is the mean distance of probabilities from shares, over ten bins.
+	Calibration float64 `json:"calibration"`
+	// Frequency and FirstOrder are a frequency table and a first-order chain that were fitted
+	// on the same days.
+	FrequencyLogLoss  float64 `json:"frequency_log_loss"`
+	FrequencyTop3     float64 `json:"frequency_top3"`
+	FirstOrderLogLoss float64 `json:"first_order_log_loss"`
+	FirstOrderTop3    float64 `json:"first_order_top3"`
 }
 
 // Evaluate fits knowledge without each scenario in turn, and scores its forecasts there.
