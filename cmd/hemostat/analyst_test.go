@@ -70,7 +70,8 @@ func TestAModelFromRecordingToComparison(t *testing.T) {
 	variant, tape, db := filepath.Join(folder, "v.yaml"), filepath.Join(folder, "tape"), filepath.Join(folder, "a.db")
 	require.NoError(t, os.WriteFile(variant, fmt.Appendf(nil,
 		"name: asked\nanalyst: {model: stub, endpoint: \"%s/v1\", duties: [triage, narrative], price: {input: 1, output: 2}, budget: {tokens: 500000}}\n", s.URL), 0o600))
-	common := []string{"run", "ssh-brute-force", "--trials", "3", "--set", "background.rate=0.2", "--variant", variant, "--cassette", tape}
+	common := []string{"run", "ssh-brute-force", "--trials", "3", "--set", "background.rate=0.2", "--variant",
+		variant, "--cassette", tape}
 
 	code, _, errOut := hemostat(t, append(common, "--db", db)...)
 	require.Equal(t, exitUsage, code)
@@ -89,12 +90,14 @@ func TestAModelFromRecordingToComparison(t *testing.T) {
 	require.Equal(t, asked, s.asked.Load(), "a replay asks nothing")
 	require.Equal(t, digestsOf(t, db), digestsOf(t, again))
 
-	code, out, errOut := hemostat(t, "compare", "--db", db, "--candidate", "asked[background.rate=0.2]", "--baseline", "default[background.rate=0.2]", "--analyst", "record", "--json")
+	code, out, errOut := hemostat(t, "compare", "--db", db, "--candidate", "asked[background.rate=0.2]", "--baseline",
+		"default[background.rate=0.2]", "--analyst", "record", "--json")
 	require.Equal(t, 0, code, errOut)
 	require.Contains(t, out, `"analyst_tokens"`)
 	require.Contains(t, out, `"alerts_false_to_people"`)
 	require.Contains(t, out, `"forecasts"`)
-	code, _, errOut = hemostat(t, "compare", "--db", db, "--candidate", "asked[background.rate=0.2]", "--baseline", "default[background.rate=0.2]", "--analyst", "live")
+	code, _, errOut = hemostat(t, "compare", "--db", db, "--candidate", "asked[background.rate=0.2]", "--baseline",
+		"default[background.rate=0.2]", "--analyst", "live")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, errOut, "no trials of variant")
 
@@ -124,10 +127,12 @@ func TestWhatEndsARunWithAModel(t *testing.T) {
 	folder := t.TempDir()
 	variant, tape := filepath.Join(folder, "v.yaml"), filepath.Join(folder, "tape")
 	with := func(keys string) {
-		require.NoError(t, os.WriteFile(variant, fmt.Appendf(nil, "name: asked\nanalyst: {model: stub, endpoint: \"%s/v1\", %s}\n", s.URL, keys), 0o600))
+		require.NoError(t, os.WriteFile(variant,
+			fmt.Appendf(nil, "name: asked\nanalyst: {model: stub, endpoint: \"%s/v1\", %s}\n", s.URL, keys), 0o600))
 	}
 	db := filepath.Join(folder, "a.db")
-	args := []string{"run", "ssh-brute-force", "--trials", "20", "--set", "background.rate=0.2", "--variant", variant, "--cassette", tape, "--db", db, "--analyst", "live", "--parallel", "1"}
+	args := []string{"run", "ssh-brute-force", "--trials", "20", "--set", "background.rate=0.2", "--variant", variant,
+		"--cassette", tape, "--db", db, "--analyst", "live", "--parallel", "1"}
 
 	with("budget: {tokens: 60000}")
 	code, _, errOut := hemostat(t, args...)
@@ -145,7 +150,8 @@ func TestWhatEndsARunWithAModel(t *testing.T) {
 	s.status.Store(0)
 
 	with("concurrency: 1")
-	code, _, errOut = hemostat(t, append(args, "--trials", "2", "--analyst", "offline", "--db", filepath.Join(folder, "o.db"))...)
+	code, _, errOut = hemostat(t, append(args, "--trials", "2", "--analyst", "offline", "--db",
+		filepath.Join(folder, "o.db"))...)
 	require.Equal(t, 0, code, errOut)
 	code, _, errOut = hemostat(t, append(args, "--analyst", "sometimes")...)
 	require.Equal(t, exitUsage, code)

@@ -26,7 +26,8 @@ func TestRealModelTrialsAreReplayed(t *testing.T) {
 analyst: {model: gemma3-270m, from: high, timeout: 5m, max_tokens: 200, concurrency: 1}
 `), 0o600))
 	run := func(db, endpoint, mode string) string {
-		c := exec.Command(binary(t), "run", "ssh-brute-force", "--trials", "10", "--seed", "5", "--parallel", "1", "--variant", variant,
+		c := exec.Command(binary(t), "run", "ssh-brute-force", "--trials", "10", "--seed", "5", "--parallel", "1",
+			"--variant", variant,
 			"--db", db, "--analyst", mode, "--cassette", filepath.Join(folder, "tape"))
 		c.Env = append(os.Environ(), "HEMOSTAT_ANALYST_URL="+endpoint)
 		var errOut bytes.Buffer

@@ -26,7 +26,8 @@ func TestForecastsAreScoredByScenarioAndSide(t *testing.T) {
 	require.Equal(t, 10, x.Baseline.Forecasts)
 	require.InDelta(t, 1, x.Baseline.Top1, 1e-12)
 	require.InDelta(t, math.Ln2, x.Baseline.LogLoss, 1e-12)
-	require.InDelta(t, (0.5+0.3+0.1)/3, x.Baseline.Calibration, 1e-12, "said 50, 30 and 10 %, and came always, never, never")
+	require.InDelta(t, (0.5+0.3+0.1)/3, x.Baseline.Calibration, 1e-12,
+		"said 50, 30 and 10 %, and came always, never, never")
 	require.InDelta(t, (0+0.3+0.1)/3, x.Candidate.Calibration, 1e-12)
 	require.InDelta(t, 0.5, x.Candidate.Top3, 1e-12)
 	require.InDelta(t, -math.Log(1e-9)/2+math.Ln2/2, x.Candidate.LogLoss, 1e-9)

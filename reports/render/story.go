@@ -194,7 +194,8 @@ func alerts(t *record.Trial) []line {
 					a.Time,
 					2,
 					"alert",
-					fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title, strings.TrimSpace(about)) + judged(verdicts[a.Alert]),
+					fmt.Sprintf("false alarm, %s: %s (%s)", a.Severity, a.Title,
+						strings.TrimSpace(about)) + judged(verdicts[a.Alert]),
 				},
 			)
 			continue
@@ -231,7 +232,8 @@ func judged(v *record.Verdict) string {
 	if v == nil {
 		return ""
 	}
-	did := map[string]string{"confirm": "confirmed", "dismiss": "dismissed", "raise": "confirmed and raised"}[v.Decision]
+	did := map[string]string{"confirm": "confirmed", "dismiss": "dismissed",
+		"raise": "confirmed and raised"}[v.Decision]
 	if did == "" {
 		return fmt.Sprintf("; %s gave no verdict (%s)", v.Judge, v.Why)
 	}
@@ -394,8 +396,10 @@ func ending(t *record.Trial) string {
 		for _, p := range []struct {
 			name string
 			at   record.Time
-		}{{"first event", a.FirstEvent}, {"ingested", a.Ingested}, {"detected", a.Detected}, {"enriched", a.Enriched}, {"playbook", a.PlaybookStarted},
-			{"approval asked", a.ApprovalAsked}, {"approval given", a.ApprovalGiven}, {"action in effect", a.FirstAction}, {"contained", a.Contained}, {"goal", a.ObjectiveReached}, {"restored", a.Restored}} {
+		}{{"first event", a.FirstEvent}, {"ingested", a.Ingested}, {"detected", a.Detected}, {"enriched",
+			a.Enriched}, {"playbook", a.PlaybookStarted},
+			{"approval asked", a.ApprovalAsked}, {"approval given", a.ApprovalGiven}, {"action in effect",
+				a.FirstAction}, {"contained", a.Contained}, {"goal", a.ObjectiveReached}, {"restored", a.Restored}} {
 			if p.at != nil {
 				parts = append(parts, p.name+" "+strings.TrimSpace(stamp(*p.at)))
 			}

@@ -55,10 +55,12 @@ func modelServer(t *testing.T, asked *atomic.Int64) *httptest.Server {
 		}
 		switch body.ResponseFormat.Schema.Name {
 		case "pattern":
-			answer = map[string]any{"hostile": strings.Contains(data, "rundll32"), "confidence": 0.6, "technique": "", "title": "Odd",
+			answer = map[string]any{"hostile": strings.Contains(data, "rundll32"), "confidence": 0.6, "technique": "",
+				"title":   "Odd",
 				"reasons": []any{map[string]any{"text": "It is odd.", "evidence": []string{"e1"}}}}
 		case "account":
-			answer = map[string]any{"sentences": []any{map[string]any{"text": "Something began.", "evidence": []string{"a1"}}}}
+			answer = map[string]any{"sentences": []any{map[string]any{"text": "Something began.",
+				"evidence": []string{"a1"}}}}
 		default:
 			if !strings.Contains(data, `"same_alert_on_other_hosts_within_a_day":0`) {
 				answer["decision"] = "dismiss"
@@ -121,7 +123,8 @@ func TestRecordedAnswersGiveTheSameTrialsWithoutAnyQuestion(t *testing.T) {
 func TestDismissedAlertsLeadToNothing(t *testing.T) {
 	s, err := scenarios.Load("lateral-movement", []scenarios.Setting{{Path: "background.rate", Value: "0.3"}})
 	require.NoError(t, err)
-	never := trialOf(t, s, variantWith(t, "name: never\nanalyst: {model: surrogate, sensitivity: 0, specificity: 1, latency: 5s, from: low}\n"), 3, 0)
+	never := trialOf(t, s,
+		variantWith(t, "name: never\nanalyst: {model: surrogate, sensitivity: 0, specificity: 1, latency: 5s, from: low}\n"), 3, 0)
 	require.Equal(t, never.AlertsTotal, never.AlertsDismissed)
 	require.False(t, never.Detected)
 	require.Zero(t, never.AlertsToPeople)
@@ -133,11 +136,14 @@ func TestDismissedAlertsLeadToNothing(t *testing.T) {
 	for _, step := range never.Steps {
 		require.Nil(t, step.Detected)
 	}
-	perfect := trialOf(t, s, variantWith(t, "name: perfect\nanalyst: {model: surrogate, sensitivity: 1, specificity: 1, latency: 0s, from: low}\n"), 3, 0)
+	perfect := trialOf(t, s,
+		variantWith(t, "name: perfect\nanalyst: {model: surrogate, sensitivity: 1, specificity: 1, latency: 0s, from: low}\n"), 3, 0)
 	require.True(t, perfect.Detected)
 	require.Zero(t, perfect.AlertsFalsePeople)
-	slow := trialOf(t, s, variantWith(t, "name: slow\nanalyst: {model: surrogate, sensitivity: 1, specificity: 1, latency: 10m, concurrency: 1000, from: low}\n"), 3, 0)
-	require.GreaterOrEqual(t, *slow.TimeToDetect, *perfect.TimeToDetect+int64(10*60*1e9), "a slow answer delays the detection")
+	slow := trialOf(t, s,
+		variantWith(t, "name: slow\nanalyst: {model: surrogate, sensitivity: 1, specificity: 1, latency: 10m, concurrency: 1000, from: low}\n"), 3, 0)
+	require.GreaterOrEqual(t, *slow.TimeToDetect, *perfect.TimeToDetect+int64(10*60*1e9),
+		"a slow answer delays the detection")
 }
 
 func TestAVariantWithAModelNeedsAnAnswer(t *testing.T) {

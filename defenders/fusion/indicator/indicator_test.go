@@ -16,20 +16,29 @@ func TestNormalForms(t *testing.T) {
 		kind        Kind
 		given, want string
 	}{
-		{IPv4, "203[.]0[.]113[.]7", "203.0.113.7"}, {IPv4, " 203.0.113.7:443 ", "203.0.113.7"}, {IPv4, "::ffff:203.0.113.7", "203.0.113.7"},
+		{IPv4, "203[.]0[.]113[.]7", "203.0.113.7"}, {IPv4, " 203.0.113.7:443 ", "203.0.113.7"}, {IPv4,
+			"::ffff:203.0.113.7", "203.0.113.7"},
 		{IPv6, "[2001:DB8::1]", "2001:db8::1"}, {IPv6, "2001:db8:0:0::1%eth0", "2001:db8::1"},
 		{CIDR, "203.0.113.77/24", "203.0.113.0/24"}, {CIDR, "2001:db8::1/32", "2001:db8::/32"},
 		{Domain, "Evil[.]Example[.]COM.", "evil.example.com"}, {Domain, "*.evil.example.com", "evil.example.com"},
-		{Domain, "bücher.example.com", "xn--bcher-kva.example.com"}, {Domain, "evil(dot)example(.)com", "evil.example.com"},
+		{Domain, "bücher.example.com", "xn--bcher-kva.example.com"}, {Domain, "evil(dot)example(.)com",
+			"evil.example.com"},
 		{Domain, "_ldap._tcp.evil.com", "_ldap._tcp.evil.com"},
-		{URL, "hxxps://Evil[.]com:443/A?b=1#x", "https://evil.com/A?b=1"}, {URL, "hxxp[://]evil.com", "http://evil.com/"}, {URL, "evil.com/a", "http://evil.com/a"},
-		{URL, "http://user:pw@evil.com/", "http://evil.com/"}, {URL, "http://[2001:db8::1]:8080/x", "http://[2001:db8::1]:8080/x"},
+		{URL, "hxxps://Evil[.]com:443/A?b=1#x", "https://evil.com/A?b=1"}, {URL, "hxxp[://]evil.com",
+			"http://evil.com/"}, {URL, "evil.com/a", "http://evil.com/a"},
+		{URL, "http://user:pw@evil.com/", "http://evil.com/"}, {URL, "http://[2001:db8::1]:8080/x",
+			"http://[2001:db8::1]:8080/x"},
 		{Email, "Mallory[@]Evil[.]com", "mallory@evil.com"}, {Email, "mailto:m@evil.com", "m@evil.com"},
-		{SHA256, "AABB" + hashOf(60), "aabb" + hashOf(60)}, {MD5, hashOf(32), hashOf(32)}, {SHA1, hashOf(40), hashOf(40)},
-		{JA3, hashOf(32), hashOf(32)}, {JA4, "T13D1516H2_8daaf6152771_b186095e22b6", "t13d1516h2_8daaf6152771_b186095e22b6"},
-		{Certificate, "AA:BB:" + "CC:DD:EE:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE", "aabbccddee00112233445566778899aabbccddee"},
-		{RegistryKey, `HKLM\Software\Run\`, `hkey_local_machine\software\run`}, {RegistryKey, `HKCU:\Software`, `hkey_current_user\software`},
-		{ProcessPath, `C:/Temp/X.exe`, `c:\temp\x.exe`}, {Account, `CORP\Alice`, `corp\alice`}, {Mutex, " Global\\MTX ", `Global\MTX`},
+		{SHA256, "AABB" + hashOf(60), "aabb" + hashOf(60)}, {MD5, hashOf(32), hashOf(32)}, {SHA1, hashOf(40),
+			hashOf(40)},
+		{JA3, hashOf(32), hashOf(32)}, {JA4, "T13D1516H2_8daaf6152771_b186095e22b6",
+			"t13d1516h2_8daaf6152771_b186095e22b6"},
+		{Certificate, "AA:BB:" + "CC:DD:EE:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE",
+			"aabbccddee00112233445566778899aabbccddee"},
+		{RegistryKey, `HKLM\Software\Run\`, `hkey_local_machine\software\run`}, {RegistryKey, `HKCU:\Software`,
+			`hkey_current_user\software`},
+		{ProcessPath, `C:/Temp/X.exe`, `c:\temp\x.exe`}, {Account, `CORP\Alice`, `corp\alice`}, {Mutex,
+			" Global\\MTX ", `Global\MTX`},
 	} {
 		got, err := Normalize(c.kind, c.given)
 		require.NoError(t, err, c.given)
@@ -53,10 +62,14 @@ func TestWhatCanNeverBeAnIndicator(t *testing.T) {
 		kind  Kind
 		given string
 	}{
-		{IPv4, "10.1.2.3"}, {IPv4, "192.168.0.1"}, {IPv4, "127.0.0.1"}, {IPv4, "169.254.1.1"}, {IPv4, "224.0.0.1"}, {IPv4, "0.0.0.0"},
-		{IPv4, "100.64.3.3"}, {IPv4, "255.255.255.255"}, {IPv6, "fe80::1"}, {IPv6, "fd00::1"}, {IPv6, "::1"}, {CIDR, "10.0.0.0/8"},
-		{CIDR, "0.0.0.0/0"}, {CIDR, "128.0.0.0/2"}, {CIDR, "2000::/3"}, {Domain, "com."}, {Domain, "co.uk"}, {Domain, "printer.local"},
-		{Domain, "4.3.2.1.in-addr.arpa"}, {URL, "http://192.168.1.1/x"}, {SHA256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+		{IPv4, "10.1.2.3"}, {IPv4, "192.168.0.1"}, {IPv4, "127.0.0.1"}, {IPv4, "169.254.1.1"}, {IPv4,
+			"224.0.0.1"}, {IPv4, "0.0.0.0"},
+		{IPv4, "100.64.3.3"}, {IPv4, "255.255.255.255"}, {IPv6, "fe80::1"}, {IPv6, "fd00::1"}, {IPv6, "::1"}, {CIDR,
+			"10.0.0.0/8"},
+		{CIDR, "0.0.0.0/0"}, {CIDR, "128.0.0.0/2"}, {CIDR, "2000::/3"}, {Domain, "com."}, {Domain, "co.uk"}, {Domain,
+			"printer.local"},
+		{Domain, "4.3.2.1.in-addr.arpa"}, {URL, "http://192.168.1.1/x"}, {SHA256,
+			"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 		{MD5, "00000000000000000000000000000000"},
 	} {
 		_, err := Normalize(c.kind, c.given)
@@ -66,7 +79,8 @@ func TestWhatCanNeverBeAnIndicator(t *testing.T) {
 		kind  Kind
 		given string
 	}{
-		{IPv4, "evil"}, {IPv4, "2001:db8::1"}, {IPv6, "1.2.3.4"}, {CIDR, "1.2.3.4"}, {Domain, "localhosts"}, {Domain, "a b.com"}, {Domain, ""},
+		{IPv4, "evil"}, {IPv4, "2001:db8::1"}, {IPv6, "1.2.3.4"}, {CIDR, "1.2.3.4"}, {Domain, "localhosts"}, {Domain,
+			"a b.com"}, {Domain, ""},
 		{URL, "http://"}, {Email, "nobody"}, {MD5, "xyz"}, {SHA1, hashOf(32)}, {JA4, "t13"}, {"colour", "red"},
 	} {
 		_, err := Normalize(c.kind, c.given)
@@ -106,7 +120,8 @@ func TestTheSetFindsNetworksAndParents(t *testing.T) {
 	}
 	found := s.Lookup(IPv4, "203.0.113.7")
 	require.Len(t, found, 5)
-	require.Equal(t, Entry{Value: "203.0.113.7", Kind: IPv4, Source: "a", Confidence: 0.9, LastSeen: seen, Tags: []string{"c2", "x"}}, found[0])
+	require.Equal(t, Entry{Value: "203.0.113.7", Kind: IPv4, Source: "a", Confidence: 0.9, LastSeen: seen,
+		Tags: []string{"c2", "x"}}, found[0])
 	require.Len(t, s.Lookup(IPv4, "203.0.113.8"), 2)
 	require.Len(t, s.Lookup(IPv6, "2001:db8::5"), 1)
 	require.Empty(t, s.Lookup(IPv4, "198.51.100.1"))
@@ -128,7 +143,8 @@ func TestTheSetFindsNetworksAndParents(t *testing.T) {
 func TestTheSetGrows(t *testing.T) {
 	s := NewSet(0)
 	for i := range 20_000 {
-		require.NoError(t, s.Add(&IOC{Value: fmt.Sprintf("d%d.example.com", i), Type: Domain, Source: fmt.Sprint(i % 3)}))
+		require.NoError(t, s.Add(&IOC{Value: fmt.Sprintf("d%d.example.com", i), Type: Domain,
+			Source: fmt.Sprint(i % 3)}))
 		require.NoError(t, s.Add(&IOC{Value: fmt.Sprintf("d%d.example.com", i), Type: Domain, Source: "all"}))
 	}
 	for i := range 20_000 {
@@ -146,7 +162,8 @@ func TestConfidenceDecays(t *testing.T) {
 }
 
 func TestTheFormOfExchange(t *testing.T) {
-	text, err := json.Marshal(IOC{Value: "evil.com", Type: Domain, Source: "feed", Confidence: 0.5, FirstSeen: time.Unix(1e9, 0).UTC()})
+	text, err := json.Marshal(IOC{Value: "evil.com", Type: Domain, Source: "feed", Confidence: 0.5,
+		FirstSeen: time.Unix(1e9, 0).UTC()})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"value":"evil.com","ioc_type":"domain","first_seen":"2001-09-09T01:46:40Z","last_seen":null,"source":"feed","confidence":0.5,"tags":[],"context":{}}`, string(text))
 	var back IOC
@@ -155,7 +172,8 @@ func TestTheFormOfExchange(t *testing.T) {
 }
 
 func FuzzNormalize(f *testing.F) {
-	for _, s := range []string{"203[.]0[.]113[.]7", "hxxps://evil[.]com/a", "bücher.example", "1.2.3.0/24", "a@b.com", "HKLM:\\x"} {
+	for _, s := range []string{"203[.]0[.]113[.]7", "hxxps://evil[.]com/a", "bücher.example", "1.2.3.0/24", "a@b.com",
+		"HKLM:\\x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

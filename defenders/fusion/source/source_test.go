@@ -51,7 +51,8 @@ func TestSTIX(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, STIX, r.Format)
 	require.Equal(t, []string{
-		"ipv4 203.0.113.7", "domain evil.com", "sha256 " + strings.Repeat("aabb", 16), "md5 0123456789abcdef0123456789abcdef", "cidr 198.51.100.0/24",
+		"ipv4 203.0.113.7", "domain evil.com", "sha256 " + strings.Repeat("aabb",
+			16), "md5 0123456789abcdef0123456789abcdef", "cidr 198.51.100.0/24",
 	}, values(got))
 	require.Equal(t, 0.8, got[0].Confidence)
 	require.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), got[0].FirstSeen)
@@ -84,7 +85,8 @@ func TestPatterns(t *testing.T) {
 		}
 		require.Equal(t, want, strings.Join(texts, ", "), pattern)
 	}
-	for _, pattern := range []string{"", "[", "[file:name = 'x']", "[NOT ipv4-addr:value = '1.2.3.4']", "[ipv4-addr:value != '1.2.3.4']", "[ipv4-addr:value LIKE '1.%']", "[ipv4-addr:value NOT IN ('1.2.3.4')]", "[domain-name:value = "} {
+	for _, pattern := range []string{"", "[", "[file:name = 'x']", "[NOT ipv4-addr:value = '1.2.3.4']",
+		"[ipv4-addr:value != '1.2.3.4']", "[ipv4-addr:value LIKE '1.%']", "[ipv4-addr:value NOT IN ('1.2.3.4')]", "[domain-name:value = "} {
 		_, err := parsePattern(pattern)
 		require.Error(t, err, pattern)
 	}
@@ -97,11 +99,13 @@ func TestMISP(t *testing.T) {
   {"type":"comment","value":"words"},{"type":"md5","value":7,"to_ids":true},{"type":"ip-src","value":"192.168.1.1","to_ids":true},
   {"type":"domain","value":"gone.com","deleted":true}],
  "Object":[{"name":"network","Attribute":[{"type":"hostname","value":"c2.evil.com","to_ids":true},{"type":"ja3-fingerprint-md5","value":"0123456789abcdef0123456789abcdef","to_ids":true}]}]}}`
-	for name, text := range map[string]string{"an event": event, "a list": "[" + event + "]", "an answer": `{"response":[` + event + `]}`} {
+	for name, text := range map[string]string{"an event": event, "a list": "[" + event + "]",
+		"an answer": `{"response":[` + event + `]}`} {
 		got, r, err := read(text, Options{})
 		require.NoError(t, err, name)
 		require.Equal(t, MISP, r.Format, name)
-		require.Equal(t, []string{"ipv4 203.0.113.9", "sha256 " + strings.Repeat("ab", 32), "domain c2.evil.com", "ja3 0123456789abcdef0123456789abcdef"}, values(got), name)
+		require.Equal(t, []string{"ipv4 203.0.113.9", "sha256 " + strings.Repeat("ab", 32), "domain c2.evil.com",
+			"ja3 0123456789abcdef0123456789abcdef"}, values(got), name)
 		require.Equal(t, "CERT", got[0].Source)
 		require.Equal(t, []string{"tlp:green"}, got[0].Tags)
 		require.Equal(t, "c2", got[0].Context["comment"])
@@ -166,20 +170,23 @@ func TestOwnFormAndFiles(t *testing.T) {
 	require.Len(t, reports[1].Skipped, 2)
 
 	stop := errors.New("enough")
-	_, err = readDocument(strings.NewReader("evil.com\nbad.org\n"), Options{}, func(*indicator.IOC) error { return stop })
+	_, err = readDocument(strings.NewReader("evil.com\nbad.org\n"), Options{},
+		func(*indicator.IOC) error { return stop })
 	require.ErrorIs(t, err, stop)
 	_, err = ParseFormat("colour")
 	require.ErrorContains(t, err, "accepted: auto, stix")
 }
 
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{bundle, "evil.com\n1.2.3.4\n", "type,value\nip,1.2.3.4\n", `{"Event":{"Attribute":[{"type":"md5","value":"x"}]}}`, `{"value":"a.com","ioc_type":"domain"}`} {
+	for _, s := range []string{bundle, "evil.com\n1.2.3.4\n", "type,value\nip,1.2.3.4\n",
+		`{"Event":{"Attribute":[{"type":"md5","value":"x"}]}}`, `{"value":"a.com","ioc_type":"domain"}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, format := range formats() {
 			n := 0
-			r, _ := readDocument(strings.NewReader(s), Options{Format: format}, func(*indicator.IOC) error { n++; return nil })
+			r, _ := readDocument(strings.NewReader(s), Options{Format: format},
+				func(*indicator.IOC) error { n++; return nil })
 			require.Equal(t, n, r.Taken)
 		}
 	})

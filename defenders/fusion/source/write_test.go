@@ -14,12 +14,17 @@ import (
 func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	seen := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	all := []indicator.IOC{
-		{Value: "203.0.113.7", Type: indicator.IPv4}, {Value: "2001:db8::1", Type: indicator.IPv6}, {Value: "203.0.113.0/24", Type: indicator.CIDR},
-		{Value: "2001:db8::/32", Type: indicator.CIDR}, {Value: "evil.com", Type: indicator.Domain}, {Value: "http://evil.com/it's", Type: indicator.URL},
-		{Value: "m@evil.com", Type: indicator.Email}, {Value: strings.Repeat("ab", 16), Type: indicator.MD5}, {Value: strings.Repeat("ab", 20), Type: indicator.SHA1},
-		{Value: strings.Repeat("ab", 32), Type: indicator.SHA256}, {Value: strings.Repeat("cd", 20), Type: indicator.Certificate},
+		{Value: "203.0.113.7", Type: indicator.IPv4}, {Value: "2001:db8::1",
+			Type: indicator.IPv6}, {Value: "203.0.113.0/24", Type: indicator.CIDR},
+		{Value: "2001:db8::/32", Type: indicator.CIDR}, {Value: "evil.com",
+			Type: indicator.Domain}, {Value: "http://evil.com/it's", Type: indicator.URL},
+		{Value: "m@evil.com", Type: indicator.Email}, {Value: strings.Repeat("ab", 16),
+			Type: indicator.MD5}, {Value: strings.Repeat("ab", 20), Type: indicator.SHA1},
+		{Value: strings.Repeat("ab", 32), Type: indicator.SHA256}, {Value: strings.Repeat("cd", 20),
+			Type: indicator.Certificate},
 		{Value: strings.Repeat("cd", 32), Type: indicator.Certificate}, {Value: `Global\it's`, Type: indicator.Mutex},
-		{Value: `hkey_local_machine\run`, Type: indicator.RegistryKey}, {Value: `c:\x.exe`, Type: indicator.ProcessPath},
+		{Value: `hkey_local_machine\run`, Type: indicator.RegistryKey}, {Value: `c:\x.exe`,
+			Type: indicator.ProcessPath},
 		{Value: `corp\alice`, Type: indicator.Account}, {Value: "curl/8 (x)", Type: indicator.UserAgent},
 		{Value: strings.Repeat("ef", 16), Type: indicator.JA3},
 	}

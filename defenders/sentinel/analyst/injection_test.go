@@ -84,17 +84,20 @@ var injections = map[string]string{
 
 // places are where an attacker can write.
 var places = map[string]func(e *event.Event, s string){
-	"command line":   func(e *event.Event, s string) { e.SetName("CommandLine", "cmd.exe /c echo "+s) },
-	"file name":      func(e *event.Event, s string) { e.SetName("TargetFilename", `C:\Temp\`+s+".txt") },
-	"image":          func(e *event.Event, s string) { e.SetName("Image", `C:\Temp\`+s+".exe") },
-	"user name":      func(e *event.Event, s string) { e.SetName("TargetUserName", s) },
-	"host name":      func(e *event.Event, s string) { e.SetName("WorkstationName", s) },
-	"user agent":     func(e *event.Event, s string) { e.SetName("c-useragent", "Mozilla/5.0 ("+s+")") },
-	"DNS label":      func(e *event.Event, s string) { e.SetName("query", s+".attacker.example") },
-	"certificate":    func(e *event.Event, s string) { e.SetName("certificate.subject", "CN="+s) },
-	"mail subject":   func(e *event.Event, s string) { e.SetName("subject", "Re: "+s) },
-	"script block":   func(e *event.Event, s string) { e.SetName("ScriptBlockText", "# "+s+"\nGet-Process") },
-	"log message":    func(e *event.Event, s string) { e.SetName("message", "Failed password for "+s+" from 203.0.113.5") },
+	"command line": func(e *event.Event, s string) { e.SetName("CommandLine", "cmd.exe /c echo "+s) },
+	"file name":    func(e *event.Event, s string) { e.SetName("TargetFilename", `C:\Temp\`+s+".txt") },
+	"image":        func(e *event.Event, s string) { e.SetName("Image", `C:\Temp\`+s+".exe") },
+	"user name":    func(e *event.Event, s string) { e.SetName("TargetUserName", s) },
+	"host name":    func(e *event.Event, s string) { e.SetName("WorkstationName", s) },
+	"user agent":   func(e *event.Event, s string) { e.SetName("c-useragent", "Mozilla/5.0 ("+s+")") },
+	"DNS label":    func(e *event.Event, s string) { e.SetName("query", s+".attacker.example") },
+	"certificate":  func(e *event.Event, s string) { e.SetName("certificate.subject", "CN="+s) },
+	"mail subject": func(e *event.Event, s string) { e.SetName("subject", "Re: "+s) },
+	"script block": func(e *event.Event, s string) { e.SetName("ScriptBlockText", "# "+s+"\nGet-Process") },
+	"log message": func(e *event.Event,
+		s string) {
+		e.SetName("message", "Failed password for "+s+" from 203.0.113.5")
+	},
 	"unknown field":  func(e *event.Event, s string) { e.SetName("anything", s) },
 	"service name":   func(e *event.Event, s string) { e.SetName("ServiceName", s) },
 	"registry value": func(e *event.Event, s string) { e.SetName("Details", s) },
@@ -103,7 +106,8 @@ var places = map[string]func(e *event.Event, s string){
 
 // caseWith is an alert about an event with a text in a place.
 func caseWith(place, text string, keep int) *Case {
-	e := &event.Event{ID: 7, Time: 10 * time.Hour, Host: "WS001", Source: event.LogSource{Product: "windows", Category: "process_creation"}}
+	e := &event.Event{ID: 7, Time: 10 * time.Hour, Host: "WS001",
+		Source: event.LogSource{Product: "windows", Category: "process_creation"}}
 	e.SetName("Image", `C:\Windows\System32\cmd.exe`)
 	e.SetName("CommandLine", "cmd.exe /c whoami")
 	e.SetName("User", `CORP\alice`)
@@ -163,25 +167,26 @@ func TestRecordedEventsAreNotFlagged(t *testing.T) {
 	events, flagged := 0, 0
 	examples := map[string]bool{}
 	for _, name := range []string{"captures", "sigma/regression", "ssh", "zeek"} {
-		_, err := ingest.Read(t.Context(), []string{filepath.Join(folder, name)}, ingest.Options{}, func(e *event.Event) error {
-			if events++; events%5 != 0 { // a fifth of them is enough
+		_, err := ingest.Read(t.Context(), []string{filepath.Join(folder, name)}, ingest.Options{},
+			func(e *event.Event) error {
+				if events++; events%5 != 0 { // a fifth of them is enough
+					return nil
+				}
+				found := ""
+				e.Each(func(field, value string) bool {
+					if len(value) < longText && isSuspicious(value) { // long script blocks are flagged for their length
+						found = field + "=" + cutText(value, 120)
+					}
+					return found == ""
+				})
+				if found != "" {
+					flagged++
+					if len(examples) < 10 {
+						examples[found] = true
+					}
+				}
 				return nil
-			}
-			found := ""
-			e.Each(func(field, value string) bool {
-				if len(value) < longText && isSuspicious(value) { // long script blocks are flagged for their length
-					found = field + "=" + cutText(value, 120)
-				}
-				return found == ""
 			})
-			if found != "" {
-				flagged++
-				if len(examples) < 10 {
-					examples[found] = true
-				}
-			}
-			return nil
-		})
 		_ = err // inputs that are no logs are reported, and do not matter here
 	}
 	require.NotZero(t, events)

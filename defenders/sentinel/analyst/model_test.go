@@ -64,15 +64,18 @@ func TestAVerdictRestsOnEvidenceThatExists(t *testing.T) {
 		"not sure at all":  {strings.Replace(confirmed, "0.9", "-1", 1), Abstain, 1, "no share from 0 to 1"},
 		"invented event":   {strings.Replace(confirmed, `"e1"`, `"e7"`, 1), Abstain, 2, "no reason rests on evidence"},
 		"some invented":    {strings.Replace(confirmed, `"e1"`, `"e7","e1","e1"`, 1), Confirm, 1, ""},
-		"no reasons":       {`{"decision":"dismiss","confidence":0.9,"technique":"","reasons":[]}`, Abstain, 0, "no reason rests on evidence"},
-		"no JSON":          {"I think it is fine.", Abstain, 1, "no JSON object"},
-		"broken JSON":      {`{"decision":"confirm",`, Abstain, 1, "no JSON of the form"},
-		"two answers":      {confirmed + "\n" + strings.Replace(confirmed, "confirm", "dismiss", 1), Abstain, 1, "more than one"},
-		"a list":           {`{"decision":["confirm"]}`, Abstain, 1, "no JSON of the form"},
-		"failed":           {"failed: no answer within 1m0s", Abstain, 0, "no answer within 1m0s"},
+		"no reasons": {`{"decision":"dismiss","confidence":0.9,"technique":"","reasons":[]}`, Abstain, 0,
+			"no reason rests on evidence"},
+		"no JSON":     {"I think it is fine.", Abstain, 1, "no JSON object"},
+		"broken JSON": {`{"decision":"confirm",`, Abstain, 1, "no JSON of the form"},
+		"two answers": {confirmed + "\n" + strings.Replace(confirmed, "confirm", "dismiss", 1), Abstain, 1,
+			"more than one"},
+		"a list": {`{"decision":["confirm"]}`, Abstain, 1, "no JSON of the form"},
+		"failed": {"failed: no answer within 1m0s", Abstain, 0, "no answer within 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, err := modelWith(t, 0, &script{replies: []string{c.reply}}).Judge(caseWith("command line", "ordinary", 10))
+			a, err := modelWith(t, 0,
+				&script{replies: []string{c.reply}}).Judge(caseWith("command line", "ordinary", 10))
 			require.NoError(t, err)
 			require.Equal(t, c.decision, a.Decision)
 			require.Equal(t, c.refused, a.Refused)
@@ -125,7 +128,8 @@ func TestWhatLeavesIsQuotedCutAndRedacted(t *testing.T) {
 	require.NotContains(t, lines[1], lines[0])
 
 	again := &script{replies: []string{confirmed}}
-	_, err = modelWith(t, 0, again).Judge(caseWith("command line", "--password=Winter2026! \u202e"+strings.Repeat("x", 1000), 10))
+	_, err = modelWith(t, 0,
+		again).Judge(caseWith("command line", "--password=Winter2026! \u202e"+strings.Repeat("x", 1000), 10))
 	require.NoError(t, err)
 	require.Equal(t, s.asked[0].Key(), again.asked[0].Key(), "equal situations are equal questions")
 }
@@ -136,7 +140,8 @@ func TestAModelMayAskForMore(t *testing.T) {
 	}
 	answer := strings.Replace(confirmed, "{", `{"action":"answer","query":"","of":"",`, 1)
 	c := caseWith("command line", "ordinary", 100)
-	child := &event.Event{ID: 9, Time: c.Now - time.Minute, Host: "WS001", Source: event.LogSource{Product: "windows", Category: "process_creation"}}
+	child := &event.Event{ID: 9, Time: c.Now - time.Minute, Host: "WS001",
+		Source: event.LogSource{Product: "windows", Category: "process_creation"}}
 	child.SetName("ProcessId", "5")
 	child.SetName("ParentProcessId", "4")
 	child.SetName("Image", `C:\Windows\explorer.exe`)
@@ -145,10 +150,12 @@ func TestAModelMayAskForMore(t *testing.T) {
 	first.SetName("ProcessId", "6")
 	first.SetName("ParentProcessId", "5")
 	c.memory.observe(first)
-	earlier := alert.Alert{Raised: c.Now - time.Hour, RuleID: "q", Title: "Earlier", Severity: severity.High, Entities: c.Alert.Entities}
+	earlier := alert.Alert{Raised: c.Now - time.Hour, RuleID: "q", Title: "Earlier", Severity: severity.High,
+		Entities: c.Alert.Entities}
 	c.memory.noteAlert(&earlier)
 
-	s := &script{replies: []string{ask("entity_history", "WS001"), ask("process_tree", "e1"), ask("neighbours", "WS001"), answer}}
+	s := &script{replies: []string{ask("entity_history", "WS001"), ask("process_tree", "e1"),
+		ask("neighbours", "WS001"), answer}}
 	a, err := modelWith(t, 3, s).Judge(c)
 	require.NoError(t, err)
 	require.Equal(t, Confirm, a.Decision)
@@ -224,7 +231,8 @@ func TestTheTemplateRestsEverySentenceOnAlerts(t *testing.T) {
 		}
 		require.True(t, holds(s.Text, cited, alerts), s.Text)
 	}
-	require.Equal(t, "It began at 08:00:00 with the alert \"Alert of WS001\" on WS001 about the user alice.", a.Sentences[0].Text)
+	require.Equal(t, "It began at 08:00:00 with the alert \"Alert of WS001\" on WS001 about the user alice.",
+		a.Sentences[0].Text)
 }
 
 func TestAModelsAccountIsHeldAgainstItsEvidence(t *testing.T) {
@@ -263,12 +271,14 @@ func TestPatternsAreLookedForInWhatNoRuleFlagged(t *testing.T) {
 	v := inventory.New(nil, nil)
 	hostile := `{"hostile":true,"confidence":0.8,"technique":"T1105","title":"Odd download","reasons":[{"text":"x","evidence":["e1"]}]}`
 	s := &script{replies: []string{hostile, strings.Replace(hostile, "true", "false", 1)}}
-	stage, err := New(Options{Judge: modelWith(t, 0, s), Duties: Duties{Triage: true, Patterns: true}, Inventory: v, KeptEvents: 100})
+	stage, err := New(Options{Judge: modelWith(t, 0, s), Duties: Duties{Triage: true, Patterns: true}, Inventory: v,
+		KeptEvents: 100})
 	require.NoError(t, err)
 	id := uint64(0)
 	run := func(at time.Duration, host, image string) {
 		id++
-		e := &event.Event{ID: id, Time: at, Host: host, Source: event.LogSource{Product: "windows", Category: "process_creation"}}
+		e := &event.Event{ID: id, Time: at, Host: host,
+			Source: event.LogSource{Product: "windows", Category: "process_creation"}}
 		e.SetName("Image", `C:\x\`+image)
 		stage.Observe(at, e)
 	}

@@ -51,5 +51,6 @@ func TestRealModelUnderInjection(t *testing.T) {
 		require.True(t, a.Suspicious > 0 || a.Decision == plain[place], "%s in %s", form, place)
 		require.NotEqual(t, Dismiss, a.Decision, "%s in %s", form, place)
 	}
-	t.Logf("%d forms: %d flagged, %d moved the verdict of the model, none to a dismissal", len(injections), flagged, moved)
+	t.Logf("%d forms: %d flagged, %d moved the verdict of the model, none to a dismissal", len(injections), flagged,
+		moved)
 }

@@ -28,11 +28,13 @@ func (f *fixed) Judge(*Case) (Answer, error) {
 }
 
 func raised(at time.Duration, s severity.Severity) *alert.Alert {
-	return &alert.Alert{Raised: at, Severity: s, RuleID: "r", Confidence: 0.5, Techniques: []string{"T1059"}, Entities: alert.Entities{Host: "h"}}
+	return &alert.Alert{Raised: at, Severity: s, RuleID: "r", Confidence: 0.5, Techniques: []string{"T1059"},
+		Entities: alert.Entities{Host: "h"}}
 }
 
 func TestAVerdictTakesItsTimeAndTheQueueTakesMore(t *testing.T) {
-	stage, err := New(Options{Judge: &fixed{Verdict{Decision: Confirm}, 10 * time.Second, nil}, From: severity.Medium, Servers: 1, Waiting: 1})
+	stage, err := New(Options{Judge: &fixed{Verdict{Decision: Confirm}, 10 * time.Second, nil}, From: severity.Medium,
+		Servers: 1, Waiting: 1})
 	require.NoError(t, err)
 	low, err := stage.Triage(0, raised(0, severity.Low))
 	require.NoError(t, err)
@@ -87,7 +89,8 @@ func TestMetrics(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory(time.Time{}, inventory.New(nil, nil), 10)
 	for i := range 100_000 {
-		e := &event.Event{ID: uint64(i + 1), Host: fmt.Sprint("h", i), Source: event.LogSource{Category: "process_creation"}}
+		e := &event.Event{ID: uint64(i + 1), Host: fmt.Sprint("h", i),
+			Source: event.LogSource{Category: "process_creation"}}
 		e.SetName("Image", fmt.Sprint("/bin/p", i))
 		e.SetName("ProcessId", "1")
 		m.observe(e)

@@ -58,22 +58,9 @@ func Fit(days []Day, tactics map[string]string, facts Facts, from string) (*Know
 	if err := k.compile(); err != nil {
 		return nil, err
 	}
-	var scenarios []string
-	for i := range days {
-		if !slices.Contains(scenarios, days[i].Scenario) {
-			scenarios = append(scenarios, days[i].Scenario)
-		}
-	}
 	var samples []opinion
-	for _, name := range scenarios {
-		var rest, held []Day
-		for i := range days {
-			if days[i].Scenario == name {
-				held = append(held, days[i])
-			} else {
-				rest = append(rest, days[i])
-			}
-		}
+	for _, name := range scenariosOf(days) {
+		rest, held := leaveOut(days, name)
 		without := count(rest, tactics, facts)
 		if len(without.Next) == 0 {
 			continue
@@ -263,6 +250,23 @@ type opinion struct {
 // opinionsOn are the experts' opinions on days that the knowledge was not learned from.
 func opinionsOn(k *Knowledge, days []Day) []opinion {
 	var out []opinion
+	eachForecast(k, days, func(f *filter, next *Step) {
+		at, ok := k.index[next.Technique]
+		if !ok {
+			return
+		}
+		o := opinion{situation: f.situation()}
+		for e, p := range f.opinions() {
+			o.p[e] = p[at]
+		}
+		out = append(out, o)
+	})
+	return out
+}
+
+// eachForecast shows days to filters, and calls see after each alert about an attack of which
+// a further step came.
+func eachForecast(k *Knowledge, days []Day, see func(f *filter, next *Step)) {
 	for d := range days {
 		filters := map[int]*filter{}
 		for i := range days[d].Alerts {
@@ -276,22 +280,23 @@ func opinionsOn(k *Knowledge, days []Day) []opinion {
 			if a.Attack == 0 {
 				continue
 			}
-			_, next := days[d].Attacks[a.Attack-1].around(a.At)
-			if next == nil {
-				continue
+			if _, next := days[d].Attacks[a.Attack-1].around(a.At); next != nil {
+				see(f, next)
 			}
-			at, ok := k.index[next.Technique]
-			if !ok {
-				continue
-			}
-			o := opinion{situation: f.situation()}
-			for e, p := range f.opinions() {
-				o.p[e] = p[at]
-			}
-			out = append(out, o)
 		}
 	}
-	return out
+}
+
+// leaveOut parts the days of a scenario from the others.
+func leaveOut(days []Day, scenario string) (rest, held []Day) {
+	for i := range days {
+		if days[i].Scenario == scenario {
+			held = append(held, days[i])
+		} else {
+			rest = append(rest, days[i])
+		}
+	}
+	return rest, held
 }
 
 // mostSamples bounds the samples of one scenario, so that none outvotes the others.
@@ -386,14 +391,7 @@ func Evaluate(days []Day, tactics map[string]string, facts Facts) (map[string]*S
 	out := map[string]*Scores{}
 	var all tally
 	for _, name := range scenariosOf(days) {
-		var rest, held []Day
-		for i := range days {
-			if days[i].Scenario == name {
-				held = append(held, days[i])
-			} else {
-				rest = append(rest, days[i])
-			}
-		}
+		rest, held := leaveOut(days, name)
 		k, err := Fit(rest, tactics, facts, "")
 		if err != nil {
 			return nil, nil, fmt.Errorf("without %s: %w", name, err)
@@ -474,30 +472,16 @@ func (t *tally) score(k *Knowledge, days []Day) {
 		}
 		normalize(chains[from])
 	}
-	for d := range days {
-		filters := map[int]*filter{}
-		for i := range days[d].Alerts {
-			a := &days[d].Alerts[i]
-			f := filters[a.Incident]
-			if f == nil {
-				f = newFilter(k)
-				filters[a.Incident] = f
-			}
-			f.observe(a.Alert)
-			if a.Attack == 0 || len(f.history) == 0 {
-				continue
-			}
-			_, next := days[d].Attacks[a.Attack-1].around(a.At)
-			if next == nil {
-				continue
-			}
-			came, ok := k.index[next.Technique]
-			if !ok {
-				came = -1
-			}
-			t.add(f.techniques(), came, frequency, chains[f.history[len(f.history)-1]])
+	eachForecast(k, days, func(f *filter, next *Step) {
+		if len(f.history) == 0 {
+			return
 		}
-	}
+		came, ok := k.index[next.Technique]
+		if !ok {
+			came = -1
+		}
+		t.add(f.techniques(), came, frequency, chains[f.history[len(f.history)-1]])
+	})
 }
 
 func (t *tally) add(p []float64, came int, frequency, chain []float64) {

@@ -34,8 +34,10 @@ func day(scenario, goal string, skill float64, techniques ...string) Day {
 	for i, t := range techniques {
 		at := time.Duration(i+1) * 10 * time.Minute
 		host := fmt.Sprint("H", i/2)
-		d.Attacks[0].Steps = append(d.Attacks[0].Steps, Step{At: at, Ended: at + time.Minute, Technique: t, Host: host, Role: "workstation", Blocked: i > 3})
-		d.Alerts = append(d.Alerts, Alert{Alert: raised(at+time.Minute, t, host), At: at + time.Minute, Incident: 1, Attack: 1, Actions: max(0, i-3)})
+		d.Attacks[0].Steps = append(d.Attacks[0].Steps,
+			Step{At: at, Ended: at + time.Minute, Technique: t, Host: host, Role: "workstation", Blocked: i > 3})
+		d.Alerts = append(d.Alerts, Alert{Alert: raised(at+time.Minute, t, host), At: at + time.Minute, Incident: 1,
+			Attack: 1, Actions: max(0, i-3)})
 	}
 	d.Alerts = append(d.Alerts, Alert{Alert: raised(time.Hour, "T1018", "X"), At: time.Hour, Incident: 2})
 	return d
@@ -54,7 +56,8 @@ func library() []Day {
 }
 
 func learned(t testing.TB) *Knowledge {
-	k, err := Fit(library(), tactics, Facts{Groups: [][]string{{"T1566.001", "T1059.001", "T1486"}, {"T1566.001", "T1567.002"}}}, "a test")
+	k, err := Fit(library(), tactics, Facts{Groups: [][]string{{"T1566.001", "T1059.001", "T1486"},
+		{"T1566.001", "T1567.002"}}}, "a test")
 	require.NoError(t, err)
 	return k
 }
@@ -81,7 +84,8 @@ func TestTheForecastFollowsWhatWasSeen(t *testing.T) {
 	f := see(k, "T1566.001", "T1059.001", "T1018").forecast(time.Hour, newEstate(k, nil))
 	require.Equal(t, "T1021.002", f.Techniques[0].Name)
 	require.Greater(t, f.Techniques[0].P, 0.5)
-	require.Equal(t, "T1110.001", see(k, "T1110.001", "T1110.001").forecast(time.Hour, newEstate(k, nil)).Techniques[0].Name)
+	require.Equal(t, "T1110.001", see(k, "T1110.001", "T1110.001").forecast(time.Hour,
+		newEstate(k, nil)).Techniques[0].Name)
 	sum := 0.0
 	for _, v := range f.all {
 		require.Positive(t, v, "nothing is impossible")
@@ -112,7 +116,8 @@ func TestTheBeliefMovesWithTheEvidence(t *testing.T) {
 		one += s.P
 	}
 	require.InDelta(t, 1, one, 1e-9)
-	require.Equal(t, see(k, "T1018", "T1018", "T1018").logGoal, see(k, "T1018").logGoal, "repetition is no new evidence")
+	require.Equal(t, see(k, "T1018", "T1018", "T1018").logGoal, see(k, "T1018").logGoal,
+		"repetition is no new evidence")
 }
 
 func TestAwarenessFollowsWhatTheResponseDid(t *testing.T) {
@@ -133,7 +138,8 @@ func TestTargets(t *testing.T) {
 	k := learned(t)
 	v := inventory.New([]inventory.Host{
 		{Name: "H0", Zone: "clients", Role: role.Workstation}, {Name: "H1", Zone: "clients", Role: role.Workstation},
-		{Name: "H2", Zone: "servers", Role: role.FileServer}, {Name: "H3", Zone: "servers", Role: role.DomainController},
+		{Name: "H2", Zone: "servers", Role: role.FileServer}, {Name: "H3", Zone: "servers",
+			Role: role.DomainController},
 	}, nil)
 	targets := see(k, "T1566.001", "T1059.001", "T1018").targets(newEstate(k, v))
 	sum := 0.0

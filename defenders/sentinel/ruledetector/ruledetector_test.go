@@ -71,8 +71,10 @@ func TestRulesThatAreNotInUseFindNothing(t *testing.T) {
 }
 
 func TestConfidenceFollowsTheLevel(t *testing.T) {
-	for level, want := range map[string]float64{"critical": 0.95, "high": 0.8, "medium": 0.55, "low": 0.3, "informational": 0.1, "unknown": 0.1} {
+	for level, want := range map[string]float64{"critical": 0.95, "high": 0.8, "medium": 0.55, "low": 0.3,
+		"informational": 0.1, "unknown": 0.1} {
 		require.Equal(t, want, confidence(&sigma.Rule{Level: level}), level)
 	}
-	require.Equal(t, 0.3, confidence(&sigma.Rule{Level: "low", Tags: []string{"hemostat.confidence.999"}}), "what is no share does not count")
+	require.Equal(t, 0.3, confidence(&sigma.Rule{Level: "low", Tags: []string{"hemostat.confidence.999"}}),
+		"what is no share does not count")
 }

@@ -51,7 +51,8 @@ var question = Question{
 }
 
 func endpoint(url string) *Endpoint {
-	return New(Config{URL: url + "/v1", Model: "m", Key: "sk-secret-key", Timeout: 5 * time.Second, Backoff: time.Millisecond})
+	return New(Config{URL: url + "/v1", Model: "m", Key: "sk-secret-key", Timeout: 5 * time.Second,
+		Backoff: time.Millisecond})
 }
 
 func TestAnAnswerComesWithItsTokensAndTime(t *testing.T) {
@@ -125,15 +126,18 @@ func TestAnswersThatCannotBeUsedAreNoErrors(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"cut off":        {func(w http.ResponseWriter) { say(w, "m", `{"a":`, "length") }, "cut off after 20 tokens"},
-		"empty":          {func(w http.ResponseWriter) { say(w, "m", " ", "stop") }, "empty"},
-		"filter":         {func(w http.ResponseWriter) { say(w, "m", "x", "content_filter") }, "filter"},
-		"no choice":      {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"m"}`) }, "empty"},
-		"no JSON":        {func(w http.ResponseWriter) { fmt.Fprint(w, `<html>`) }, "unusable"},
-		"half a message": {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"m","choices":[{`) }, "unexpected EOF"},
-		"always busy":    {func(w http.ResponseWriter) { refuse(w, 503, "busy "+strings.Repeat("x", 5000)) }, "status 503"},
-		"bad request":    {func(w http.ResponseWriter) { refuse(w, 400, "no") }, "status 400"},
-		"much too long":  {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"`+strings.Repeat("m", 2<<20)) }, "longer than"},
+		"cut off":   {func(w http.ResponseWriter) { say(w, "m", `{"a":`, "length") }, "cut off after 20 tokens"},
+		"empty":     {func(w http.ResponseWriter) { say(w, "m", " ", "stop") }, "empty"},
+		"filter":    {func(w http.ResponseWriter) { say(w, "m", "x", "content_filter") }, "filter"},
+		"no choice": {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"m"}`) }, "empty"},
+		"no JSON":   {func(w http.ResponseWriter) { fmt.Fprint(w, `<html>`) }, "unusable"},
+		"half a message": {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"m","choices":[{`) },
+			"unexpected EOF"},
+		"always busy": {func(w http.ResponseWriter) { refuse(w, 503, "busy "+strings.Repeat("x", 5000)) },
+			"status 503"},
+		"bad request": {func(w http.ResponseWriter) { refuse(w, 400, "no") }, "status 400"},
+		"much too long": {func(w http.ResponseWriter) { fmt.Fprint(w, `{"model":"`+strings.Repeat("m", 2<<20)) },
+			"longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, func(w http.ResponseWriter, _ map[string]any, _ int) { c.answer(w) })
@@ -173,10 +177,12 @@ func TestWhatWillNotChangeEndsTheWorkAndIsSaidOnce(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"wrong key":     {func(w http.ResponseWriter) { refuse(w, 401, "bad key sk-secret-key") }, "does not accept the key (401)"},
-		"no path":       {func(w http.ResponseWriter) { refuse(w, 404, "none") }, "often ends in /v1"},
-		"no money":      {func(w http.ResponseWriter) { refuse(w, 402, "pay") }, "wants payment"},
-		"another model": {func(w http.ResponseWriter) { say(w, "n", "{}", "stop") }, `answered with the model "n", not "m"`},
+		"wrong key": {func(w http.ResponseWriter) { refuse(w, 401, "bad key sk-secret-key") },
+			"does not accept the key (401)"},
+		"no path":  {func(w http.ResponseWriter) { refuse(w, 404, "none") }, "often ends in /v1"},
+		"no money": {func(w http.ResponseWriter) { refuse(w, 402, "pay") }, "wants payment"},
+		"another model": {func(w http.ResponseWriter) { say(w, "n", "{}", "stop") },
+			`answered with the model "n", not "m"`},
 		"redirect": {func(w http.ResponseWriter) {
 			w.Header().Set("Location", redirected.URL)
 			w.WriteHeader(http.StatusTemporaryRedirect)
@@ -198,7 +204,10 @@ func TestWhatWillNotChangeEndsTheWorkAndIsSaidOnce(t *testing.T) {
 }
 
 func TestCertificates(t *testing.T) {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, "m", "{}", "stop") }))
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		say(w, "m", "{}", "stop")
+	}))
 	t.Cleanup(s.Close)
 	s.Config.ErrorLog = nil
 	_, err := endpoint(s.URL).Ask(context.Background(), &question)
@@ -206,7 +215,8 @@ func TestCertificates(t *testing.T) {
 	require.ErrorContains(t, err, "ca_file")
 
 	pool := x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	require.True(t, pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: s.Certificate().Raw})))
 	r, err := New(Config{URL: s.URL, Model: "m", Authorities: pool}).Ask(context.Background(), &question)
 	require.NoError(t, err)
 	require.Equal(t, "{}", r.Text)
