@@ -34,6 +34,7 @@ func ExampleOf(c *Case, isTrue bool, scenario, attack string) Example {
 const (
 	ruleShrinkage = 4.0  // alerts that speak for the average, in the odds of a rule
 	ridge         = 2.0  // weight of the squared weights in the loss
+	biasRidge     = 1e-6 // the same of the bias, which is free but for having to be finite
 	mayLose       = 0.01 // share of attacks of which every alert may be dismissed
 	mayMiss       = 0.03 // share of true alerts that may be dismissed
 	sureEnough    = 0.97 // probability from which on an alert is raised
@@ -172,14 +173,50 @@ func minimize(rows []Features, examples []Example) ([]float64, error) {
 		if err := c.SolveVecTo(step, gradient); err != nil {
 			return nil, fmt.Errorf("the regression does not converge: %w", err)
 		}
-		for j := range x {
-			x[j] -= step.AtVec(j)
+		// The decrement is how much the loss would fall if it were as it looks from here; a
+		// full step may overshoot, so it is halved until the loss does fall.
+		decrement := mat.Dot(gradient, step)
+		if decrement < enoughDecrement {
+			return x, nil
 		}
-		if mat.Norm(step, 2) < 1e-8 {
+		before, share := lossOf(rows, examples, weight, x), 1.0
+		for ; share > smallestShare; share /= 2 {
+			next := slices.Clone(x)
+			for j := range next {
+				next[j] -= share * step.AtVec(j)
+			}
+			if lossOf(rows, examples, weight, next) <= before-share*decrement/4 {
+				x = next
+				break
+			}
+		}
+		if share <= smallestShare { // as near as numbers allow
 			return x, nil
 		}
 	}
 	return nil, errors.New("the regression does not converge")
+}
+
+// enoughDecrement ends Newton's method, smallestShare the halving of a step.
+const (
+	enoughDecrement = 1e-12
+	smallestShare   = 1e-10
+)
+
+// lossOf is the loss with its ridge.
+func lossOf(rows []Features, examples []Example, weight, x []float64) float64 {
+	loss := 0.0
+	for i := range rows {
+		z := predict(x, &rows[i])
+		if examples[i].IsTrue {
+			z = -z
+		}
+		loss += weight[i] * (max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))))
+	}
+	for _, v := range x[:featureCount] {
+		loss += ridge / 2 * v * v
+	}
+	return loss + biasRidge/2*x[featureCount]*x[featureCount]
 }
 
 // newtonSteps bounds the steps of Newton's method, of which some ten are needed.
@@ -217,7 +254,8 @@ func curvature(rows []Features, examples []Example, weight, x []float64) (*mat.S
 			hessian.SetSym(j, j, h[j][j]+ridge)
 			g[j] += ridge * x[j]
 		} else {
-			hessian.SetSym(j, j, h[j][j]+1e-6)
+			hessian.SetSym(j, j, h[j][j]+biasRidge)
+			g[j] += biasRidge * x[j]
 		}
 		gradient.SetVec(j, g[j])
 	}

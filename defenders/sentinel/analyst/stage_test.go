@@ -2,6 +2,7 @@ package analyst
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -223,5 +224,24 @@ func BenchmarkOffline(b *testing.B) {
 		if _, err := stage.Triage(a.Raised, a); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestTheRegressionConvergesOnFewAlertsThatAPlaneParts(t *testing.T) {
+	for n := 4; n < 40; n++ {
+		var examples []Example
+		for i := range n {
+			e := Example{Rule: fmt.Sprint("r", i%7), Scenario: fmt.Sprint("s", i%2), Attack: fmt.Sprint(i), IsTrue: i%4 == 0}
+			for j := range e.Features {
+				e.Features[j] = float64((i*7+j*13)%11) / 2
+			}
+			if e.IsTrue {
+				e.Features[hostSerious] = 8
+			}
+			examples = append(examples, e)
+		}
+		w, err := Fit(examples, "")
+		require.NoError(t, err, n)
+		require.False(t, math.IsNaN(w.Bias), n)
 	}
 }
