@@ -8,9 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"hemostat/reports/store"
-	"hemostat/sim/record"
 )
 
 // TestRealModelTrialsAreReplayed runs ten trials with a real model and again from the
@@ -36,20 +33,9 @@ analyst: {model: gemma3-270m, from: high, timeout: 5m, max_tokens: 200, concurre
 		require.NoError(t, err, errOut.String())
 		return string(out) + errOut.String()
 	}
-	digests := func(db string) (out []string) {
-		d, err := store.Open(t.Context(), db)
-		require.NoError(t, err)
-		defer d.Close()
-		require.NoError(t, d.Trials(store.Filter{}, func(r *record.Trial) error {
-			require.Equal(t, "ok", r.Status, r.Error)
-			out = append(out, r.Digest)
-			return nil
-		}))
-		return out
-	}
 	first, second := filepath.Join(folder, "recorded.db"), filepath.Join(folder, "replayed.db")
 	t.Log(run(first, url, "record"))
 	t.Log(run(second, "http://127.0.0.1:9/v1", "replay"))
-	require.Len(t, digests(first), 10)
-	require.Equal(t, digests(first), digests(second))
+	require.Len(t, digestsOf(t, first), 10)
+	require.Equal(t, digestsOf(t, first), digestsOf(t, second))
 }

@@ -65,17 +65,21 @@ func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
 	case err != nil:
 		return err
 	}
-	write := func(to io.Writer) error {
-		encoder := json.NewEncoder(to)
-		encoder.SetIndent("", " ")
-		return encoder.Encode(w)
-	}
-	if err := exportTo(c, o.output, write); err != nil {
+	if err := exportTo(c, o.output, indented(w)); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "learned from %d alerts; alerts of a probability below %g are dismissed; into %s\n",
 		alerts, w.Dismiss, safe(o.output))
 	return nil
+}
+
+// indented writes a value as JSON that people can read.
+func indented(v any) func(to io.Writer) error {
+	return func(to io.Writer) error {
+		encoder := json.NewEncoder(to)
+		encoder.SetIndent("", " ")
+		return encoder.Encode(v)
+	}
 }
 
 // trainingDays are scenarios and variants that something is learned from.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,12 +73,7 @@ func (o *trainProfileOptions) run(c *cobra.Command, args []string) error {
 	case err != nil:
 		return err
 	}
-	write := func(to io.Writer) error {
-		encoder := json.NewEncoder(to)
-		encoder.SetIndent("", " ")
-		return encoder.Encode(r.Knowledge)
-	}
-	if err := exportTo(c, o.output, write); err != nil {
+	if err := exportTo(c, o.output, indented(r.Knowledge)); err != nil {
 		return err
 	}
 	if o.json {

@@ -48,7 +48,7 @@ var csvColumns = map[string]string{
 func (t *taker) csv(b *bufio.Reader) error {
 	r := csv.NewReader(b)
 	r.Comment, r.FieldsPerRecord, r.LazyQuotes, r.TrimLeadingSpace, r.ReuseRecord = '#', -1, true, true, true
-	var columns map[int]string
+	var columns []string // the field of each, "" for none
 	for {
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -62,7 +62,7 @@ func (t *taker) csv(b *bufio.Reader) error {
 			if columns = headings(record); columns != nil {
 				continue
 			}
-			columns = map[int]string{0: "value"}
+			columns = []string{"value"}
 		}
 		i, fault := csvEntry(record, columns)
 		place := fmt.Sprintf("line %d", line)
@@ -78,8 +78,8 @@ func (t *taker) csv(b *bufio.Reader) error {
 }
 
 // headings are the columns that the first row names, nil when it is no heading.
-func headings(record []string) map[int]string {
-	columns := map[int]string{}
+func headings(record []string) []string {
+	columns := make([]string, len(record))
 	value := false
 	for i, name := range record {
 		key := strings.ToLower(strings.Trim(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")), `"# `))
@@ -97,7 +97,7 @@ func headings(record []string) map[int]string {
 	return columns
 }
 
-func csvEntry(record []string, columns map[int]string) (*indicator.IOC, error) {
+func csvEntry(record []string, columns []string) (*indicator.IOC, error) {
 	i := &indicator.IOC{}
 	for at, field := range columns {
 		if at >= len(record) {

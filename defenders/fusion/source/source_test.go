@@ -144,6 +144,14 @@ func TestTablesAndLists(t *testing.T) {
 	require.Equal(t, map[string]int{"no value of its kind": 1, "on the list of what is allowed": 1}, r.Skipped)
 }
 
+func TestTagsOfSeveralColumnsKeepTheirOrder(t *testing.T) {
+	for range 20 {
+		got, _, err := read("value,malware,type,labels\nevil.com,emotet,domain,c2;x\n", Options{})
+		require.NoError(t, err)
+		require.Equal(t, []string{"emotet", "c2", "x"}, got[0].Tags)
+	}
+}
+
 func TestOwnFormAndFiles(t *testing.T) {
 	folder := t.TempDir()
 	text := `{"value":"evil.com","ioc_type":"domain","source":"x","confidence":0.7,"first_seen":null,"last_seen":"2026-01-01T00:00:00Z","tags":["a"],"context":{}}` + "\n" +

@@ -147,7 +147,7 @@ func (m *memory) observe(e *event.Event) {
 	}
 	hosts.Add(sketch.Hash(e.Host))
 	if m.tree != nil {
-		m.noteProcess(e, program)
+		m.noteProcess(e)
 	}
 }
 
@@ -217,7 +217,7 @@ type process struct {
 func processKey(host, id string) string { return host + " " + id }
 
 // noteProcess takes the start of a process in.
-func (m *memory) noteProcess(e *event.Event, _ string) {
+func (m *memory) noteProcess(e *event.Event) {
 	id, parent := e.Value(event.ProcessId), e.Value(event.ParentProcessId)
 	if e.Source.Service == "security" {
 		id, parent = e.Value(event.NewProcessId), e.Value(event.ProcessId)
