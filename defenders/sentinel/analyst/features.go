@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/defenders/alert"
+	"hemostat/defenders/logistic"
 	"hemostat/sim/role"
 	"hemostat/sim/severity"
 )
@@ -105,7 +106,7 @@ func (m *memory) featuresOf(now time.Duration, a *alert.Alert, known *Weights) F
 	set(isMedium, a.Severity == severity.Medium)
 	set(isHigh, a.Severity == severity.High)
 	set(isCritical, a.Severity == severity.Critical)
-	f[confidence] = logit(min(max(a.Confidence, 0.02), 0.98))
+	f[confidence] = logistic.LogOdds(min(max(a.Confidence, 0.02), 0.98))
 	switch a.Detector {
 	case "sigma":
 	case "reflex":
@@ -209,7 +210,3 @@ func (f *Features) describe(i int) string {
 	}
 	return text
 }
-
-func logit(p float64) float64 { return math.Log(p / (1 - p)) }
-
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

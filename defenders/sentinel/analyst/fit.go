@@ -1,12 +1,11 @@
 package analyst
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
+	"hemostat/defenders/logistic"
 )
 
 // Example is an alert of a trial whose truth is known, to learn from.
@@ -34,7 +33,6 @@ func ExampleOf(c *Case, isTrue bool, scenario, attack string) Example {
 const (
 	ruleShrinkage = 4.0  // alerts that speak for the average, in the odds of a rule
 	ridge         = 2.0  // weight of the squared weights in the loss
-	biasRidge     = 1e-6 // the same of the bias, which is free but for having to be finite
 	mayLose       = 0.01 // share of attacks of which every alert may be dismissed
 	mayMiss       = 0.03 // share of true alerts that may be dismissed
 	sureEnough    = 0.97 // probability from which on an alert is raised
@@ -90,7 +88,7 @@ func (o *odds) without(name, scenario string) (logOdds float64, known bool) {
 // shrunk are log odds against the base, drawn towards 0 the fewer alerts there are.
 func (o *odds) shrunk(n [2]float64) float64 {
 	p := (n[1] + ruleShrinkage*o.base) / (n[0] + n[1] + ruleShrinkage)
-	return logit(p) - logit(o.base)
+	return logistic.LogOdds(p) - logistic.LogOdds(o.base)
 }
 
 func (o *odds) table() map[string]float64 {
@@ -141,133 +139,24 @@ func fit(examples []Example) (*Weights, error) {
 		}
 		rows[i][techniqueOdds], _ = techniques.without(e.Technique, e.Scenario)
 	}
-	x, err := minimize(rows, examples)
+	learn := logistic.Rows{Ridge: ridge, Weights: weigh(examples)}
+	for i := range rows {
+		learn.Features = append(learn.Features, rows[i][:])
+		learn.IsTrue = append(learn.IsTrue, examples[i].IsTrue)
+	}
+	x, bias, err := learn.Fit()
 	if err != nil {
 		return nil, err
 	}
 	w := &Weights{Format: weightsFormat, Raise: 1, Features: map[string]float64{}, Rules: rules.table(),
 		Techniques: techniques.table()}
 	delete(w.Techniques, "")
-	w.Bias = math.Round(1e4*x[featureCount]) / 1e4
+	w.Bias = math.Round(1e4*bias) / 1e4
 	for i := range featureTable {
 		w.weights[i] = math.Round(1e4*x[i]) / 1e4
 		w.Features[featureTable[i].name] = w.weights[i]
 	}
 	return w, nil
-}
-
-// minimize finds the weights, the bias last, by Newton's method on the loss with its ridge
-// (iteratively reweighted least squares). Each scenario weighs by the root of the number of
-// its alerts.
-func minimize(rows []Features, examples []Example) ([]float64, error) {
-	const n = featureCount + 1
-	weight := weigh(examples)
-	x := make([]float64, n)
-	step := mat.NewVecDense(n, nil)
-	for range newtonSteps {
-		hessian, gradient := curvature(rows, examples, weight, x)
-		var c mat.Cholesky
-		if !c.Factorize(hessian) {
-			return nil, errors.New("the regression has no single best answer: the alerts are too much alike")
-		}
-		if err := c.SolveVecTo(step, gradient); err != nil {
-			return nil, fmt.Errorf("the regression does not converge: %w", err)
-		}
-		// The decrement is how much the loss would fall if it were as it looks from here; a
-		// full step may overshoot, so it is halved until the loss does fall.
-		decrement := mat.Dot(gradient, step)
-		if decrement < enoughDecrement {
-			return x, nil
-		}
-		before, share := lossOf(rows, examples, weight, x), 1.0
-		for ; share > smallestShare; share /= 2 {
-			next := slices.Clone(x)
-			for j := range next {
-				next[j] -= share * step.AtVec(j)
-			}
-			if lossOf(rows, examples, weight, next) <= before-share*decrement/4 {
-				x = next
-				break
-			}
-		}
-		if share <= smallestShare { // as near as numbers allow
-			return x, nil
-		}
-	}
-	return nil, errors.New("the regression does not converge")
-}
-
-// enoughDecrement ends Newton's method, smallestShare the halving of a step.
-const (
-	enoughDecrement = 1e-12
-	smallestShare   = 1e-10
-)
-
-// lossOf is the loss with its ridge.
-func lossOf(rows []Features, examples []Example, weight, x []float64) float64 {
-	loss := 0.0
-	for i := range rows {
-		z := predict(x, &rows[i])
-		if examples[i].IsTrue {
-			z = -z
-		}
-		loss += weight[i] * (max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))))
-	}
-	for _, v := range x[:featureCount] {
-		loss += ridge / 2 * v * v
-	}
-	return loss + biasRidge/2*x[featureCount]*x[featureCount]
-}
-
-// newtonSteps bounds the steps of Newton's method, of which some ten are needed.
-const newtonSteps = 100
-
-// curvature are the second and the first derivatives of the loss.
-func curvature(rows []Features, examples []Example, weight, x []float64) (*mat.SymDense, *mat.VecDense) {
-	const n = featureCount + 1
-	var h [n][n]float64
-	var g, row [n]float64
-	for i := range rows {
-		copy(row[:], rows[i][:])
-		row[featureCount] = 1
-		p := logistic(predict(x, &rows[i]))
-		slope, bend := weight[i]*p, weight[i]*p*(1-p)
-		if examples[i].IsTrue {
-			slope -= weight[i]
-		}
-		for j := range n {
-			if row[j] == 0 {
-				continue
-			}
-			g[j] += slope * row[j]
-			for k := j; k < n; k++ {
-				h[j][k] += bend * row[j] * row[k]
-			}
-		}
-	}
-	hessian, gradient := mat.NewSymDense(n, nil), mat.NewVecDense(n, nil)
-	for j := range n {
-		for k := j; k < n; k++ {
-			hessian.SetSym(j, k, h[j][k])
-		}
-		if j < featureCount {
-			hessian.SetSym(j, j, h[j][j]+ridge)
-			g[j] += ridge * x[j]
-		} else {
-			hessian.SetSym(j, j, h[j][j]+biasRidge)
-			g[j] += biasRidge * x[j]
-		}
-		gradient.SetVec(j, g[j])
-	}
-	return hessian, gradient
-}
-
-func predict(x []float64, f *Features) float64 {
-	z := x[featureCount]
-	for i, v := range f {
-		z += x[i] * v
-	}
-	return z
 }
 
 // weigh gives examples of scenarios with many alerts less weight; the mean weight is 1.
@@ -334,7 +223,7 @@ func (w *Weights) probability(e *Example) float64 {
 		f[ruleKnown] = 1
 	}
 	f[techniqueOdds] = w.Techniques[e.Technique]
-	return logistic(w.score(&f))
+	return logistic.Of(w.score(&f))
 }
 
 // dismissBar is the highest bar at which few enough attacks would be lost.

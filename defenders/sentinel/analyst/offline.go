@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"hemostat/defenders/logistic"
 )
 
 // weightsFormat names the form of the file of weights.
@@ -86,7 +88,7 @@ func (o *Offline) Name() string { return "offline" }
 // Judge implements Judge.
 func (o *Offline) Judge(c *Case) (Answer, error) {
 	f := c.features(o.weights)
-	p := logistic(o.weights.score(&f))
+	p := logistic.Of(o.weights.score(&f))
 	v := Verdict{Decision: Confirm, Confidence: p, Reasons: o.reasons(&f, c.Alert.Evidence)}
 	switch {
 	case p < o.weights.Dismiss:

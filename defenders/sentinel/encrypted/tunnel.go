@@ -8,6 +8,7 @@ import (
 
 	"hemostat/defenders/alert"
 	"hemostat/defenders/detect"
+	"hemostat/defenders/logistic"
 	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/event"
 	"hemostat/sim/severity"
@@ -109,14 +110,12 @@ func (d *detector) asked(e *event.Event, from, name, kind string, report detect.
 func (a *asking) score() float64 {
 	length := a.bytes / a.distinct
 	text := 1 - math.Exp(-a.bytes/600) // 600 bytes of different names in half an hour
-	long := logistic((length - 22) / 4)
-	random := logistic((a.entropy/a.distinct - 3.1) * 3)
+	long := logistic.Of((length - 22) / 4)
+	random := logistic.Of((a.entropy/a.distinct - 3.1) * 3)
 	once := a.distinct / a.asked
 	odd := a.odd / a.asked
-	return text * combine(0.8*long*random, 0.35*odd, 0.35*random*logistic((length-12)/3)) * (0.5 + 0.5*once) * 1.15
+	return text * combine(0.8*long*random, 0.35*odd, 0.35*random*logistic.Of((length-12)/3)) * (0.5 + 0.5*once) * 1.15
 }
-
-func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // entropy is Shannon's entropy of a text, in bits a character.
 func entropy(s string) float64 {

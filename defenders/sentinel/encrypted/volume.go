@@ -7,6 +7,7 @@ import (
 
 	"hemostat/defenders/alert"
 	"hemostat/defenders/detect"
+	"hemostat/defenders/logistic"
 	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/event"
 	"hemostat/sim/severity"
@@ -88,7 +89,7 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	// An upload to a place that all call is rarely theft; the place decides unless the
 	// volume is beyond all that was ever seen.
 	context := d.places.standsOut(from, to)
-	score := logistic(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic(deviation-9))
+	score := logistic.Of(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic.Of(deviation-9))
 	if d.score != nil && score >= scoreFloor {
 		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID,
 			Time: at})
