@@ -2,6 +2,7 @@ package defenders
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +11,8 @@ import (
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
+	"hemostat/defenders/fusion/attackgraph"
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/queue"
@@ -44,9 +47,11 @@ type Config struct {
 	Analyst   *analyst.Stage // judges alerts before fusion; nil for nobody
 	// Profiler infers what attackers are like and will do; nil for nobody. Acts are what is
 	// done about that.
-	Profiler    *profile.Profiler
-	Acts        profile.Acts
-	Intel       []fusion.Source
+	Profiler *profile.Profiler
+	Acts     profile.Acts
+	Intel    []fusion.Source
+	// Correlation finds which incidents are one campaign.
+	Correlation correlation.Options
 	Playbooks   []*response.Playbook
 	Policy      response.Policy
 	Cascade     cascade.Options
@@ -77,8 +82,9 @@ type Listener struct {
 	Forecast func(f *profile.Forecast)
 	// Stage is called when a stage of an incident begins.
 	Stage func(s *incident.StageTime)
-	// IncidentFollows is called when an incident belongs to the campaign of an earlier one.
-	IncidentFollows func(incident, earlier int)
+	// IncidentLinked is called when an incident is found to belong to the campaign of an earlier
+	// one, to another one than before, or to none any more.
+	IncidentLinked func(l correlation.Link)
 	// IncidentMerged is called when an incident turned out to be a part of another.
 	IncidentMerged func(from, into int)
 	// IncidentEnded is called when an incident is over.
@@ -90,7 +96,11 @@ type Listener struct {
 type RaisedAlert struct {
 	alert.Alert
 	Incident int           // 0 for one that was dismissed
+	// IncidentScore is how sure it was after the alert that the incident is real, 0 to 1.
+	IncidentScore float64
 	Enriched time.Duration // when fusion was done with it
+	// Enrichment is what fusion found.
+	Enrichment fusion.Enrichment
 	// Triage is what the automatic analyst said; nil when it was not asked.
 	Triage *analyst.Triage
 }
@@ -138,7 +148,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory,
-		Registry: c.Registry}); err != nil {
+		Correlation: c.Correlation, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
 	p.engine, err = response.New(
@@ -149,6 +159,7 @@ func New(c Config) (*Pipeline, error) {
 			Approver:  c.Approver,
 			Inventory: c.Inventory,
 			Registry:  c.Registry,
+			Graph:     p.graphTargets,
 			Listener:  p.listen(c.Listener.Response),
 		},
 	)
@@ -157,8 +168,7 @@ func New(c Config) (*Pipeline, error) {
 	}
 	p.incidents, err = incident.New(
 		incident.Options{Inventory: c.Inventory, Cascade: c.Cascade, Restoration: c.Restoration, Registry: c.Registry,
-			Stage: c.Listener.Stage, Ended: p.incidentEnded, Merged: p.incidentMerged, Advise: p.advise,
-			Follows: c.Listener.IncidentFollows},
+			Stage: c.Listener.Stage, Ended: p.incidentEnded, Merged: p.incidentMerged, Advise: p.advise},
 		p.engine,
 	)
 	if err != nil {
@@ -177,11 +187,15 @@ func (p *Pipeline) incidentEnded(now time.Duration, in *incident.Incident) {
 }
 
 func (p *Pipeline) incidentMerged(from, into int) {
+	link, changed := p.fusion.Merged(from, into)
 	if p.config.Profiler != nil {
 		p.config.Profiler.Merged(from, into)
 	}
 	if f := p.config.Listener.IncidentMerged; f != nil {
 		f(from, into)
+	}
+	if f := p.config.Listener.IncidentLinked; f != nil && changed {
+		f(link)
 	}
 }
 
@@ -358,10 +372,14 @@ func (p *Pipeline) queueForFusion(now time.Duration, a *alert.Alert, t *analyst.
 func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	p.nextAlert++
 	a.ID = p.nextAlert
-	in := p.incidents.Join(now, a, p.fusion.Enrich(now, a))
-	p.fusion.Observe(in.Score)
+	e := p.fusion.Enrich(now, a)
+	in := p.incidents.Join(now, a, e)
+	link, changed := p.fusion.Correlate(now, in.ID, a, &e)
 	if f := p.config.Listener.Alert; f != nil {
-		f(&RaisedAlert{Alert: *a, Incident: in.ID, Enriched: now, Triage: t})
+		f(&RaisedAlert{Alert: *a, Incident: in.ID, IncidentScore: in.Score, Enriched: now, Enrichment: e, Triage: t})
+	}
+	if f := p.config.Listener.IncidentLinked; f != nil && changed {
+		f(link)
 	}
 	if p.config.Profiler != nil {
 		forecast := p.config.Profiler.Observe(now, in.ID, a)
@@ -374,6 +392,42 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {
 		p.schedule(ready, func(now time.Duration) { p.respond(now, in, a) })
 	}
+}
+
+// graphTargets is what the attack graph of an incident names as targets.
+func (p *Pipeline) graphTargets(incident int) response.GraphTargets {
+	g := p.fusion.Graph(incident, time.Time{})
+	t := response.GraphTargets{Cut: map[action.TargetKind][]string{}}
+	cut := g.Cut()
+	for kind, names := range cut.Kinds() {
+		if target, ok := targetKinds[kind]; ok {
+			t.Cut[target] = names
+		}
+	}
+	if root := g.RootCause(); root != nil {
+		t.Root = root.Name
+	}
+	for _, n := range g.Next(p.nextHosts(incident)) {
+		t.Next = append(t.Next, n.Host)
+		if n.Zone != "" && !slices.Contains(t.NextZones, n.Zone) {
+			t.NextZones = append(t.NextZones, n.Zone)
+		}
+	}
+	return t
+}
+
+// targetKinds are the kinds of nodes of attack graphs that something can be done to.
+var targetKinds = map[attackgraph.NodeKind]action.TargetKind{
+	attackgraph.HostNode: action.Host, attackgraph.AccountNode: action.Account,
+	attackgraph.AddressNode: action.Address, attackgraph.DomainNode: action.Domain,
+}
+
+// nextHosts is what is forecast of the attacker's next host; nil without a forecast.
+func (p *Pipeline) nextHosts(incident int) map[string]float64 {
+	if p.config.Profiler == nil {
+		return nil
+	}
+	return p.config.Profiler.NextHosts(incident)
 }
 
 // believed is a forecast as incidents and playbooks know it.

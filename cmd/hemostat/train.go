@@ -44,7 +44,8 @@ archive as for replay.`,
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the scenario's days")
 	f.BoolVar(&o.Attackers, "attackers", false, "keep the scenario's attackers, to see what they spoil")
 	f.StringArrayVar(&o.set, "set", nil, "setting of the scenario `PATH=VALUE`; may be repeated")
-	c.AddCommand(trainAnalystCommand(), trainProfileCommand())
+	c.AddCommand(trainAnalystCommand(), trainProfileCommand(), trainCorrelationCommand(),
+		trainAttributionCommand())
 	return c
 }
 

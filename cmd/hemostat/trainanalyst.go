@@ -18,7 +18,7 @@ import (
 type trainAnalystOptions struct {
 	variants []string
 	output   string
-	train.AnalystOptions
+	train.Days
 }
 
 func trainAnalystCommand() *cobra.Command {
@@ -49,15 +49,12 @@ func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
 	if len(o.variants) == 0 {
 		o.variants = []string{"default", "all_detectors"}
 	}
-	days, err := loadDays(args, o.variants, o.Trials)
-	if err != nil {
+	if err := loadDays(&o.Days, args, o.variants); err != nil {
 		return err
 	}
-	defer days.close(c.ErrOrStderr())
-	o.Parallel = runtime.NumCPU()
-	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(days.scenarios)*len(days.variants))
-	o.Step = bar.step
-	w, alerts, err := train.Analyst(c.Context(), days.scenarios, days.variants, o.AnalystOptions)
+	defer closeVariants(c.ErrOrStderr(), o.Variants)
+	bar := startDays(c, &o.Days)
+	w, alerts, err := train.Analyst(c.Context(), &o.Days)
 	bar.stop(err == nil)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -82,41 +79,42 @@ func indented(v any) func(to io.Writer) error {
 	}
 }
 
-// trainingDays are scenarios and variants that something is learned from.
-type trainingDays struct {
-	scenarios []*scenarios.Scenario
-	variants  []*defence.Variant
-}
-
-// loadDays loads them; without names every embedded scenario.
-func loadDays(names, variants []string, trials int) (*trainingDays, error) {
-	if trials < 1 || trials > 10_000 {
-		return nil, fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", trials)
+// loadDays loads the scenarios and variants of training days; without names every embedded
+// scenario.
+func loadDays(d *train.Days, names, variants []string) error {
+	if d.Trials < 1 || d.Trials > 10_000 {
+		return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", d.Trials)
 	}
 	if len(names) == 0 {
 		names = scenarios.EmbeddedNames()
 	}
-	d := &trainingDays{}
 	for _, name := range names {
 		s, err := scenarios.Load(name, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		d.scenarios = append(d.scenarios, s)
+		d.Scenarios = append(d.Scenarios, s)
 	}
 	for _, name := range variants {
 		v, err := defence.Load(name, nil)
 		if err != nil {
-			d.close(io.Discard)
-			return nil, err
+			closeVariants(io.Discard, d.Variants)
+			return err
 		}
-		d.variants = append(d.variants, v)
+		d.Variants = append(d.Variants, v)
 	}
-	return d, nil
+	return nil
 }
 
-func (d *trainingDays) close(errOut io.Writer) {
-	for _, v := range d.variants {
+// startDays shows how training days come along, on all processors.
+func startDays(c *cobra.Command, d *train.Days) *bar {
+	bar := startBar(c.ErrOrStderr(), "days", d.Trials*len(d.Scenarios)*len(d.Variants))
+	d.Parallel, d.Step = runtime.NumCPU(), bar.step
+	return bar
+}
+
+func closeVariants(errOut io.Writer, variants []*defence.Variant) {
+	for _, v := range variants {
 		noteFault(errOut, v.Close())
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -20,7 +19,7 @@ type trainProfileOptions struct {
 	variants       []string
 	output, attack string
 	json           bool
-	train.ProfileOptions
+	train.Days
 }
 
 func trainProfileCommand() *cobra.Command {
@@ -53,19 +52,19 @@ func (o *trainProfileOptions) run(c *cobra.Command, args []string) error {
 	if len(o.variants) == 0 {
 		o.variants = []string{"default", "typical"}
 	}
-	days, err := loadDays(args, o.variants, o.Trials)
-	if err != nil {
-		return err
-	}
-	defer days.close(c.ErrOrStderr())
+	var groups [][]string
 	if o.attack != "" {
-		if o.Groups, err = train.ReadGroups(o.attack); err != nil {
+		var err error
+		if groups, err = train.ReadGroups(o.attack); err != nil {
 			return err
 		}
 	}
-	bar := startBar(c.ErrOrStderr(), "days", o.Trials*len(days.scenarios)*len(days.variants))
-	o.Parallel, o.Step = runtime.NumCPU(), bar.step
-	r, err := train.Profile(c.Context(), days.scenarios, days.variants, o.ProfileOptions)
+	if err := loadDays(&o.Days, args, o.variants); err != nil {
+		return err
+	}
+	defer closeVariants(c.ErrOrStderr(), o.Variants)
+	bar := startDays(c, &o.Days)
+	r, err := train.Profile(c.Context(), &o.Days, groups)
 	bar.stop(err == nil)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -46,7 +46,7 @@ func TestASourceThatFailsIsLeftAloneForAWhile(t *testing.T) {
 	raise(breakerOpen)
 	require.Equal(t, breakerErrors+1, s.asked, "one question, which fails, and it is open again")
 	s.down = false
-	require.Positive(t, raise(3*breakerOpen).Hits, "answered, so it is closed")
+	require.NotEmpty(t, raise(3*breakerOpen).Sightings, "answered, so it is closed")
 	raise(3 * breakerOpen)
 	require.Equal(t, breakerErrors+3, s.asked)
 }

@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"strings"
 	"time"
 
 	"hemostat/defenders/fusion/indicator"
@@ -17,6 +18,21 @@ type FileSource struct {
 // what confidence is left of an indicator depends on its age.
 func NewFileSource(name string, set *indicator.Set, epoch time.Time) *FileSource {
 	return &FileSource{name, set, epoch}
+}
+
+// ActorsIn are the actors that tags of an indicator name, as MISP writes them
+// (misp-galaxy:threat-actor="…"), and as actor:… or threat-actor:….
+func ActorsIn(tags []string) []string {
+	var out []string
+	for _, t := range tags {
+		for _, prefix := range []string{"misp-galaxy:threat-actor=", "misp-galaxy:mitre-intrusion-set=", "threat-actor:",
+			"actor:"} {
+			if rest, ok := strings.CutPrefix(t, prefix); ok {
+				out = append(out, strings.Trim(rest, `"' `))
+			}
+		}
+	}
+	return out
 }
 
 // Name implements Source.
@@ -39,8 +55,12 @@ func (f *FileSource) Lookup(now time.Duration, i Indicator) (Hit, bool, error) {
 	}
 	hit, found := Hit{Source: f.name}, false
 	for _, e := range f.set.Lookup(kind, value) {
+		confidence := indicator.Decayed(e.Kind, e.Confidence, e.LastSeen, f.epoch.Add(now))
+		if !found || confidence > hit.Confidence {
+			hit.Confidence, hit.Known = confidence, e.IOC()
+		}
+		hit.Actors = append(hit.Actors, ActorsIn(e.Tags)...)
 		found = true
-		hit.Confidence = max(hit.Confidence, indicator.Decayed(e.Kind, e.Confidence, e.LastSeen, f.epoch.Add(now)))
 	}
 	return hit, found, nil
 }

@@ -7,33 +7,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hemostat/defenders/alert"
+	"hemostat/defenders/fusion/attackgraph"
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/inventory"
 )
-
-// Indicator is something that a feed may know.
-type Indicator struct {
-	Kind  string // ip, domain or sha256
-	Value string
-}
-
-// Hit is what a source says of an indicator.
-type Hit struct {
-	Source     string
-	Confidence float64
-}
-
-// Source is a threat-intelligence source. It answers for the virtual time that
-// it is given.
-type Source interface {
-	Name() string
-	Lookup(now time.Duration, i Indicator) (Hit, bool, error)
-}
 
 // Options configure the stage.
 type Options struct {
 	Sources   []Source
+	Asker     Asker // of sources that take time; nil for none
 	Inventory *inventory.Inventory
-	Registry  prometheus.Registerer
+	// Correlation finds which incidents are one campaign.
+	Correlation correlation.Options
+	Registry    prometheus.Registerer
 }
 
 // Fusion is the stage.
@@ -41,14 +27,10 @@ type Fusion struct {
 	options  Options
 	cache    map[Indicator]cachedLookup
 	breakers map[string]*breaker // by source
+	breadth  *breadth
+	linker   *correlation.Correlator
+	stories  stories
 	metrics  *metrics
-}
-
-// cachedLookup is an answer of a source, with its time.
-type cachedLookup struct {
-	hit   Hit
-	found bool
-	at    time.Duration
 }
 
 type metrics struct {
@@ -59,7 +41,18 @@ type metrics struct {
 
 // New puts the stage together.
 func New(o Options) (*Fusion, error) {
-	f := &Fusion{options: o, cache: map[Indicator]cachedLookup{}, breakers: map[string]*breaker{}}
+	f := &Fusion{options: o, cache: map[Indicator]cachedLookup{}, breakers: map[string]*breaker{},
+		stories: newStories()}
+	hosts := 0
+	if o.Inventory != nil {
+		hosts = len(o.Inventory.Hosts)
+	}
+	f.breadth = newBreadth(hosts)
+	o.Correlation.Forgotten = f.stories.forget
+	var err error
+	if f.linker, err = correlation.New(o.Correlation); err != nil {
+		return nil, err
+	}
 	if o.Registry != nil {
 		f.metrics = &metrics{
 			enrichments: prometheus.NewCounter(
@@ -68,14 +61,14 @@ func New(o Options) (*Fusion, error) {
 			score: prometheus.NewHistogram(
 				prometheus.HistogramOpts{
 					Name:    "threat_correlation_score",
-					Help:    "Score of the incident that an alert joined.",
+					Help:    "Score of the campaign that the incident of an alert fits best, 0 to 1.",
 					Buckets: prometheus.LinearBuckets(0.1, 0.1, 10),
 				},
 			),
 			queries: prometheus.NewCounterVec(
 				prometheus.CounterOpts{
 					Name: "threat_intel_source_queries_total",
-					Help: "Questions to threat-intelligence sources; status is hit, miss, cached, error, or open when the source has failed too often to be asked.",
+					Help: "Questions to threat-intelligence sources, by how they ended.",
 				},
 				[]string{"source", "status"},
 			),
@@ -91,12 +84,16 @@ func New(o Options) (*Fusion, error) {
 
 // Enrichment is what fusion adds to an alert.
 type Enrichment struct {
-	// Hits counts the answers of sources that know an indicator of the alert.
-	Hits int
+	// Sightings are the indicators of the alert that sources know.
+	Sightings []Sighting
 	// Confidence is the best of theirs, 0 without any.
 	Confidence float64
+	// Missing are the sources that could not answer.
+	Missing []string
 	// Keys are what relates alerts: two that share one belong together.
 	Keys []string
+	// Indicators are the addresses, names and files outside of the estate.
+	Indicators []string
 	// Account, Attacker and AttackerHost name who and where the alert points to, as the
 	// inventory has it.
 	Account       string // "" for one that the inventory does not know
@@ -107,7 +104,14 @@ type Enrichment struct {
 // Enrich looks an alert's indicators up and says what it may be related by.
 func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
 	e := Enrichment{Keys: f.keys(a)}
-	e.Hits, e.Confidence = f.lookupAll(now, a)
+	list := indicators(a, f.options.Inventory)
+	for _, i := range list {
+		e.Indicators = append(e.Indicators, i.Value)
+	}
+	e.Sightings, e.Missing = f.lookupAll(now, a.Host, list)
+	for i := range e.Sightings {
+		e.Confidence = max(e.Confidence, e.Sightings[i].Confidence)
+	}
 	if acc := f.options.Inventory.Account(a.User); acc != nil {
 		e.Account = acc.Name
 	}
@@ -119,12 +123,34 @@ func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
 	return e
 }
 
-// Observe counts an alert that joined an incident of a score.
-func (f *Fusion) Observe(score float64) {
+// Correlate holds the incident that an alert joined against earlier campaigns; it returns the
+// incident's link, and whether that is another than before.
+func (f *Fusion) Correlate(now time.Duration, incident int, a *alert.Alert, e *Enrichment) (correlation.Link, bool) {
+	f.stories.add(incident, a, e)
+	l, changed := f.linker.Observe(now, incident,
+		correlation.Observation{Alert: a, Entities: e.Keys, Indicators: e.Indicators})
 	if f.metrics != nil {
 		f.metrics.enrichments.Inc()
-		f.metrics.score.Observe(score)
+		f.metrics.score.Observe(l.Score)
 	}
+	return l, changed
+}
+
+// Merged tells that an incident turned out to be a part of another; it returns the link of
+// that one, and whether it is another than before.
+func (f *Fusion) Merged(from, into int) (correlation.Link, bool) {
+	f.stories.merge(from, into)
+	return f.linker.Merged(from, into)
+}
+
+// Graph is the attack graph of the campaign of an incident. The epoch is the time at which
+// virtual times count from 0.
+func (f *Fusion) Graph(incident int, epoch time.Time) *attackgraph.Graph {
+	var list []attackgraph.Observation
+	for _, id := range f.linker.Campaign(incident) {
+		list = append(list, f.stories.observations(id)...)
+	}
+	return attackgraph.New(f.options.Inventory, epoch, list)
 }
 
 // keys are the words by which alerts are related: hosts that are no hubs,
@@ -149,94 +175,4 @@ func (f *Fusion) keys(a *alert.Alert) []string {
 		keys = append(keys, "address "+a.Destination)
 	}
 	return keys
-}
-
-// lookupAll looks the alert's indicators up; it returns the number of hits and the
-// best confidence among them.
-func (f *Fusion) lookupAll(now time.Duration, a *alert.Alert) (int, float64) {
-	hits, best := 0, 0.0
-	for _, i := range indicators(a, f.options.Inventory) {
-		for _, s := range f.options.Sources {
-			h, ok := f.lookup(now, s, i)
-			if ok {
-				hits++
-				best = max(best, h.Confidence)
-			}
-		}
-	}
-	return hits, best
-}
-
-// cacheTTL is how long an answer of a source is reused.
-const cacheTTL = time.Hour
-
-// maxCached bounds the answers that are kept.
-const maxCached = 100_000
-
-func (f *Fusion) lookup(now time.Duration, s Source, i Indicator) (Hit, bool) {
-	key := Indicator{s.Name() + "/" + i.Kind, i.Value}
-	if v, ok := f.cache[key]; ok && now-v.at < cacheTTL {
-		f.count(s, "cached")
-		return v.hit, v.found
-	}
-	b := f.breakers[s.Name()]
-	if b == nil {
-		b = &breaker{}
-		f.breakers[s.Name()] = b
-	}
-	if !b.allows(now) {
-		f.count(s, "open")
-		return Hit{}, false
-	}
-	h, ok, err := s.Lookup(now, i)
-	b.note(now, err != nil)
-	switch {
-	case err != nil:
-		f.count(s, "error")
-		return Hit{}, false
-	case ok:
-		f.count(s, "hit")
-	default:
-		f.count(s, "miss")
-	}
-	if len(f.cache) >= maxCached {
-		f.dropStale(now)
-	}
-	f.cache[key] = cachedLookup{h, ok, now}
-	return h, ok
-}
-
-func (f *Fusion) count(s Source, status string) {
-	if f.metrics != nil {
-		f.metrics.queries.WithLabelValues(s.Name(), status).Inc()
-	}
-}
-
-func indicators(a *alert.Alert, v *inventory.Inventory) []Indicator {
-	var out []Indicator
-	if a.SourceIP != "" && v.Host(a.SourceIP) == nil {
-		out = append(out, Indicator{"ip", a.SourceIP})
-	}
-	if a.Destination != "" {
-		out = append(out, Indicator{"ip", a.Destination})
-	}
-	if a.Domain != "" {
-		out = append(out, Indicator{"domain", a.Domain})
-	}
-	if a.FileHash != "" {
-		out = append(out, Indicator{"sha256", a.FileHash})
-	}
-	return out
-}
-
-// dropStale forgets answers that are too old to be reused, or all when none is.
-func (f *Fusion) dropStale(now time.Duration) {
-	for key, v := range f.cache {
-		if now-v.at >= cacheTTL {
-			delete(f.cache, key)
-		}
-	}
-	if len(f.cache) >= maxCached {
-		clear(f.cache)
-	}
 }

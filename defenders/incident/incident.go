@@ -67,7 +67,7 @@ type Attacker struct {
 func (in *Incident) join(now time.Duration, a *alert.Alert, e fusion.Enrichment) {
 	in.Last = now
 	in.Count++
-	in.IntelHits += e.Hits
+	in.IntelHits += len(e.Sightings)
 	in.Severity = max(in.Severity, a.Severity)
 	addTo(&in.Hosts, a.Host)
 	addTo(&in.Zones, a.Zone)

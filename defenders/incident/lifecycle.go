@@ -14,7 +14,6 @@ import (
 	"hemostat/defenders/cascade"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
-	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/action"
 	"hemostat/sim/approval"
 	"hemostat/sim/severity"
@@ -34,10 +33,6 @@ type Options struct {
 	Stage func(s *StageTime)
 	// Ended is called when an incident is over; nothing holds it any more.
 	Ended func(now time.Duration, in *Incident)
-	// Follows is called when an incident shares a host, an account or an outside address with
-	// an earlier one that is over, or that its alerts were too late for: both belong to one
-	// campaign. It may be called several times for the same two.
-	Follows func(incident, earlier int)
 	// Merged is called when an incident turned out to be a part of another.
 	Merged func(from, into int)
 	// Advise says what else is believed about an incident; nil for nothing.
@@ -77,7 +72,6 @@ type Lifecycle struct {
 	idle      []idleSince
 	byKey     map[string]*tracked
 	merged    map[int]int // the incident that another was merged into, while that one is open
-	past      *sketch.Map[string, pastAlert]
 	stages    map[stageKey][]*StageTime
 	count     int
 	coherence prometheus.Histogram
@@ -127,7 +121,6 @@ func New(o Options, r Responder) (*Lifecycle, error) {
 		open:      map[int]*tracked{},
 		byKey:     map[string]*tracked{},
 		merged:    map[int]int{},
-		past:      sketch.NewMap[string, pastAlert](maxPastKeys),
 		stages:    map[stageKey][]*StageTime{},
 	}
 	if o.Registry != nil {
@@ -176,7 +169,6 @@ func (l *Lifecycle) Join(now time.Duration, a *alert.Alert, e fusion.Enrichment)
 			in.keys = append(in.keys, k)
 		}
 	}
-	l.follow(now, in.ID, e.Keys)
 	in.join(now, a, e)
 	in.noteRaised(a)
 	if fresh {
@@ -184,35 +176,6 @@ func (l *Lifecycle) Join(now time.Duration, a *alert.Alert, e fusion.Enrichment)
 		l.addStage(in.ID, stage.Fusion, a.Raised, now)
 	}
 	return in.Incident
-}
-
-// campaignWindow is for how long after an alert a later incident about the same belongs to
-// the same campaign, although its alerts join no open incident. An assumption; docs/intel.md
-// has what it comes to.
-const campaignWindow = 24 * time.Hour
-
-// maxPastKeys bounds the entities of past alerts that are remembered.
-const maxPastKeys = 50_000
-
-// pastAlert is the newest alert about an entity, and its incident.
-type pastAlert struct {
-	incident int
-	at       time.Duration
-}
-
-// follow notes the entities of an alert, and tells of earlier incidents about them.
-func (l *Lifecycle) follow(now time.Duration, id int, keys []string) {
-	for _, key := range keys {
-		p := l.past.Get(key)
-		if p == nil {
-			l.past.Put(key, &pastAlert{id, now})
-			continue
-		}
-		if p.incident != id && now-p.at <= campaignWindow && l.options.Follows != nil {
-			l.options.Follows(id, p.incident)
-		}
-		p.incident, p.at = id, now
-	}
 }
 
 // related are the open incidents that share a key and had an alert within the window,

@@ -122,7 +122,10 @@ func (s *scripted) do(t *testing.T, c *scripttest.Command) {
 		if c.Has("confidence") {
 			a.Confidence = c.Number("confidence")
 		}
-		in := s.Join(now, a, fusion.Enrichment{Keys: c.List("keys"), Account: c.Text("account", ""), OutsideSource: c.Text("source", ""), Hits: int(c.Number("hits")), Confidence: c.Number("intel")})
+		in := s.Join(now, a, fusion.Enrichment{
+			Keys: c.List("keys"), Account: c.Text("account", ""), OutsideSource: c.Text("source", ""),
+			Sightings: make([]fusion.Sighting, int(c.Number("hits"))), Confidence: c.Number("intel"),
+		})
 		s.say(now, "alert %s on %s is of incident %d: %d alerts, %s, score %.3f, hosts %v", a.RuleID, a.Host, in.ID, in.Count, in.Severity, in.Score, in.Hosts)
 		s.Recur(now, in, a.Severity)
 		s.React(now, in, a)

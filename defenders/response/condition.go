@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"hemostat/sim/attack"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -13,6 +12,8 @@ import (
 
 	"hemostat/defenders/alert"
 	"hemostat/defenders/incident"
+	"hemostat/sim/action"
+	"hemostat/sim/attack"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
@@ -81,6 +82,11 @@ type env struct {
 	Fusion   fusionView          `expr:"fusion"`
 	Attacker attackerView        `expr:"attacker"`
 	Steps    map[string]stepView `expr:"steps"`
+
+	// graph draws the attack graph of the incident when a path below graph is named, once;
+	// targets is what it named.
+	graph   func() GraphTargets
+	targets *GraphTargets
 }
 
 // quotedTechnique is the id of a technique in a text of an expression.
@@ -173,7 +179,7 @@ var fieldGetters = map[string]func(*env) any{
 	"attacker.next_zone":      func(e *env) any { return e.Attacker.NextZone },
 }
 
-func knownPath(name string) bool { return fieldGetters[name] != nil }
+func knownPath(name string) bool { return fieldGetters[name] != nil || graphPaths[name] != nil }
 
 // stepPath splits steps.ID.field; false when the name is none.
 func stepPath(name string) (id, field string, ok bool) {
@@ -199,6 +205,9 @@ var stepNames = regexp.MustCompile(`\bsteps(?:\.([A-Za-z_]\w*)|\[["']([^"']+)["'
 func paths() []string {
 	var out []string
 	for name := range fieldGetters {
+		out = append(out, name)
+	}
+	for name := range graphPaths {
 		out = append(out, name)
 	}
 	slices.Sort(out)
@@ -227,6 +236,7 @@ type scope struct {
 	env    *env
 	inputs map[string]any
 	item   string
+	kind   action.TargetKind // of the action that the value is for
 }
 
 func (s scope) value(name string) (any, error) {
@@ -239,7 +249,7 @@ func (s scope) value(name string) (any, error) {
 	case name == "severity":
 		v = s.env.Alert.Severity
 	case knownPath(name):
-		v = fieldGetters[name](s.env)
+		v, _ = s.env.fieldOf(name)
 	default:
 		if id, field, ok := stepPath(name); ok {
 			switch view := s.env.Steps[id]; field {
@@ -251,6 +261,9 @@ func (s scope) value(name string) (any, error) {
 				v = view.Addresses
 			}
 		}
+	}
+	if c, ok := v.(cut); ok {
+		v = c.of(s.kind)
 	}
 	switch v := v.(type) {
 	case nil:
@@ -347,7 +360,7 @@ func (p *Playbook) bindInputs(env *env) (map[string]any, error) {
 		in := p.Inputs[name]
 		var v any
 		if in.From != "" {
-			v = fieldGetters[in.From](env)
+			v, _ = env.fieldOf(in.From)
 		}
 		if !matchesType(v, in.Type) {
 			v = nil

@@ -81,8 +81,10 @@ type Options struct {
 	Actuator  Actuator
 	Approver  Approver
 	Inventory *inventory.Inventory
-	Registry  prometheus.Registerer
-	Listener  Listener
+	// Graph is what the attack graph of an incident names as targets; nil for no graph.
+	Graph    func(incident int) GraphTargets
+	Registry prometheus.Registerer
+	Listener Listener
 }
 
 // Listener is told what happens; every function may be nil. It may call the engine:
@@ -225,6 +227,9 @@ func (e *Engine) Alert(now time.Duration, in *incident.Incident, a *alert.Alert)
 func (e *Engine) consider(now time.Duration, p *Playbook, in *incident.Incident, a *alert.Alert) {
 	env := newEnv(a, in, e.criticality(a.Host))
 	env.Estate.Zones = e.zones
+	if e.options.Graph != nil {
+		env.graph = func() GraphTargets { return e.options.Graph(in.ID) }
+	}
 	if env.Alert.Criticality < p.Trigger.MinCriticality {
 		return
 	}

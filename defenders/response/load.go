@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hemostat/sim/attack"
 	"io/fs"
 	"maps"
 	"path"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"hemostat/sim/attack"
 
 	"hemostat/defenders/incident"
 	"hemostat/sim/action"
@@ -157,6 +158,10 @@ func (p *Playbook) check() []error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Inputs)) {
 		in := p.Inputs[name]
+		if in.From == "graph.cut" {
+			c.add(in.line, in.column, "inputs."+name+".from", "graph.cut holds targets of several kinds; a step may name it as ${graph.cut}, "+
+				"an input takes graph.cut_hosts, graph.cut_accounts, graph.cut_addresses or graph.cut_domains")
+		}
 		if in.From != "" && !knownPath(in.From) {
 			c.add(
 				in.line,

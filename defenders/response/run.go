@@ -580,7 +580,7 @@ func (n *node) requests() ([]action.Request, action.Status, error) {
 	}
 	items := []string{""}
 	if s.ForEach != "" {
-		list, err := (scope{env: &r.env, inputs: r.inputs}).list(s.ForEach)
+		list, err := (scope{env: &r.env, inputs: r.inputs, kind: action.Must(s.Action).Target}).list(s.ForEach)
 		if err != nil {
 			return nil, action.Skipped, err
 		}
@@ -595,7 +595,7 @@ func (n *node) requests() ([]action.Request, action.Status, error) {
 			if !given {
 				continue
 			}
-			text, err := (scope{&r.env, r.inputs, item}).text(value)
+			text, err := (scope{&r.env, r.inputs, item, action.Must(s.Action).Target}).text(value)
 			if err != nil {
 				return nil, action.Failed, err
 			}

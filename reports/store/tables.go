@@ -52,6 +52,10 @@ var detailTables = []table{
 	tableOf("accounts", "incident, sentence", "",
 		func(t *record.Trial) *[]record.AccountSentence { return &t.Accounts }),
 	tableOf("predictions", "time, alert", "", func(t *record.Trial) *[]record.Prediction { return &t.Predictions }),
+	tableOf("incidents", "incident", "", func(t *record.Trial) *[]record.Incident { return &t.Incidents }),
+	tableOf("sightings", "rowid", "", func(t *record.Trial) *[]record.Sighting { return &t.Sightings }),
+	tableOf("entities", "kind, name", "", func(t *record.Trial) *[]record.Entity { return &t.Entities }),
+	tableOf("attributions", "attack", "", func(t *record.Trial) *[]record.Attribution { return &t.Attributions }),
 	tableOf("stages", "rowid", "", func(t *record.Trial) *[]record.Stage { return &t.Stages }),
 }
 

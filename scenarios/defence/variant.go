@@ -18,6 +18,8 @@ import (
 
 	"hemostat/defenders"
 	"hemostat/defenders/cascade"
+	"hemostat/defenders/fusion/attribution"
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/plugin"
 	"hemostat/defenders/response"
@@ -51,6 +53,7 @@ type variantFile struct {
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
 	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
 	Analyst     analystFile    `yaml:"analyst" json:"Analyst,omitzero" doc:"automatic analyst that judges alerts before people and playbooks see them; none when absent"`
+	Fusion      fusionFile     `yaml:"fusion" json:"Fusion,omitzero" doc:"how incidents are explained: which are one campaign, who is behind them"`
 	Profile     profileFile    `yaml:"profile" json:"Profile,omitzero" doc:"what is inferred of attackers, and what is done about it"`
 	HOTL        hotlFile       `yaml:"hotl" doc:"people on the loop"`
 	Response    responseFile   `yaml:"response" doc:"policy of the response"`
@@ -161,12 +164,15 @@ type Variant struct {
 	passedOver []string
 	services   defenders.Services
 	detectors  []sentinel.Chosen
-	baseline   *Baseline            // nil for none
-	analyst    *AnalystConfig       // nil for none
-	knowledge  *profile.Knowledge   // of attackers; nil for none
-	pools      []*plugin.Pool       // of its plug-ins
-	embedded   bool                 // the variant comes with the program
-	own        []*response.Playbook // those that do not come with the program
+	baseline   *Baseline          // nil for none
+	analyst    *AnalystConfig     // nil for none
+	knowledge  *profile.Knowledge // of attackers; nil for none
+	// correlation finds which incidents are one campaign.
+	correlation correlation.Options
+	actors      *attribution.Facts   // nil where nobody is named
+	pools       []*plugin.Pool       // of its plug-ins
+	embedded    bool                 // the variant comes with the program
+	own         []*response.Playbook // those that do not come with the program
 }
 
 //go:embed variants
@@ -239,6 +245,7 @@ var variantKeys = []string{
 	"restoration",
 	"reflex",
 	"intel",
+	"fusion",
 	"sensors",
 	"services",
 }
@@ -281,7 +288,8 @@ func Sources(file string) ([]string, error) {
 		return nil, err
 	}
 	all := slices.Concat(v.Rules, v.Pipelines, []string{v.Playbooks, v.Over, v.Baseline, v.Analyst.Weights,
-		v.Profile.Knowledge}, v.intelSources(), v.pluginSources(filepath.Dir(file)))
+		v.Profile.Knowledge, v.Fusion.Correlation.Weights,
+		v.Fusion.Attribution.Actors}, v.intelSources(), v.pluginSources(filepath.Dir(file)))
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "embedded" || s == "none" }), nil
 }
 
@@ -352,11 +360,15 @@ func (v *Variant) prepare(file string) error {
 	if err != nil {
 		return err
 	}
+	fusionText, err := v.prepareFusion(base)
+	if err != nil {
+		return err
+	}
 	intelText, err := v.prepareIntel(base)
 	if err != nil {
 		return err
 	}
-	return v.seal(digests{ruleText, playbookText, pluginText, baselineText, analystText, profileText, intelText})
+	return v.seal(digests{ruleText, playbookText, pluginText, baselineText, analystText, profileText, intelText, fusionText})
 }
 
 // LeftOut tells why rules that cannot be used were left out, one fault each.
@@ -536,6 +548,7 @@ type digests struct {
 	Analyst          string `json:",omitempty"`
 	Knowledge        string `json:",omitempty"`
 	Intel            string `json:",omitempty"`
+	Fusion           string `json:",omitempty"`
 }
 
 // seal computes what the variant's identity is: its file with defaults, its

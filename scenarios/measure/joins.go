@@ -3,7 +3,7 @@ package measure
 import "hemostat/sim/record"
 
 // campaigns gives the campaign of an incident: the first of those that are connected by what
-// was merged and what follows what.
+// was merged and what is linked to what.
 func (d *Day) campaigns() func(incident int) int {
 	parent := map[int]int{}
 	var root func(id int) int
@@ -22,8 +22,10 @@ func (d *Day) campaigns() func(incident int) int {
 	for from, into := range d.Merged {
 		join(from, into)
 	}
-	for _, pair := range d.Follows {
-		join(pair[0], pair[1])
+	for _, l := range d.Links {
+		if _, merged := d.Merged[l.Incident]; l.Earlier != 0 && !merged {
+			join(l.Incident, l.Earlier)
+		}
 	}
 	return root
 }

@@ -15,7 +15,10 @@ import (
 	"hemostat/attackers"
 	"hemostat/defenders"
 	"hemostat/defenders/detect"
+	"hemostat/defenders/fusion/attribution"
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
+	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
@@ -54,12 +57,18 @@ type Day struct {
 	Applied  map[int64]time.Duration
 	OnBenign map[int64]bool
 
+	// Estate is what the defence knows of the estate, Actors what it knows of threat actors; nil
+	// where it names none.
+	Estate *inventory.Inventory
+	Actors *attribution.Facts
+
 	Alerts    []defenders.RaisedAlert
 	Searched  []analyst.Found // windows of events in which the analyst found nothing
 	Narrated  []Narrated
 	Forecasts []*profile.Forecast
 	Merged    map[int]int // the incident that each turned out to be a part of
-	Follows   [][2]int    // incidents and earlier ones of the same campaign
+	// Links are those of incidents to earlier ones of the same campaign, as they stand in the end.
+	Links     map[int]correlation.Link
 	Stages    []*incident.StageTime
 	Actions   []*response.ActionRecord
 	Approvals []*response.ApprovalRecord
@@ -103,6 +112,7 @@ func (d *Day) Rows() (*record.Trial, error) {
 	d.steps(r)
 	d.predictions(r)
 	d.joins(r)
+	d.incidents(r)
 	d.fillTrialColumns(r)
 	f := d.facts()
 	f.fillCosts(r)
@@ -201,6 +211,10 @@ func (d *Day) alerts(r *record.Trial) {
 			Source:     a.SourceIP,
 			Evidence:   a.Evidence,
 			Incident:   a.Incident,
+			SourceHost: a.Alert.Source, Zone: a.Zone, Destination: a.Destination, Domain: a.Domain, FileHash: a.FileHash,
+		}
+		if len(a.Techniques) > 1 {
+			x.Techniques = a.Techniques
 		}
 		if a.Triage != nil {
 			x.Verdict = string(a.Triage.Decision)

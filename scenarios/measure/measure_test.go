@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/scenarios"
 	"hemostat/sim/record"
 )
@@ -130,7 +131,7 @@ func TestJoinsAreHeldAgainstTheAttacks(t *testing.T) {
 	require.Equal(t, 1.0, mixed.JoinRecall)
 	require.InDelta(t, 0, mixed.JoinRand, 1e-12, "everything in one says nothing")
 	r := &record.Trial{Alerts: []record.Alert{alert(2, 1), alert(5, 1), alert(7, 1), alert(9, 0)}}
-	(&Day{Merged: map[int]int{5: 7}, Follows: [][2]int{{7, 2}}}).joins(r)
+	(&Day{Merged: map[int]int{5: 7}, Links: map[int]correlation.Link{7: {Incident: 7, Earlier: 2}}}).joins(r)
 	require.Equal(t, 1.0, r.JoinRecall, "incidents that follow each other are one campaign")
 	require.Equal(t, []int{2, 2, 2, 9}, []int{r.Alerts[0].Campaign, r.Alerts[1].Campaign, r.Alerts[2].Campaign, r.Alerts[3].Campaign})
 	none := of(nil, alert(1, 0), alert(0, 1))

@@ -2,36 +2,19 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"hemostat/attackers/technique"
 	"hemostat/defenders/alert"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel/profile"
-	"hemostat/scenarios"
-	"hemostat/scenarios/defence"
 	"hemostat/scenarios/trial"
 	"hemostat/sim/action"
-	"hemostat/sim/batch"
 	"hemostat/sim/record"
 	"hemostat/sim/severity"
 )
-
-// ProfileOptions say what knowledge of attackers is learned from.
-type ProfileOptions struct {
-	Trials   int // of each scenario and variant
-	Seed     uint64
-	Parallel int
-	Groups   [][]string // techniques of groups; nil for no such facts
-	// Step is called after each trial, by several at once.
-	Step func()
-}
 
 // ProfileResult is what was learned, and how good it is on scenarios that were left out.
 type ProfileResult struct {
@@ -40,83 +23,39 @@ type ProfileResult struct {
 	All        *profile.Scores
 }
 
-// Profile learns what attackers are like from trials whose truth is known.
-func Profile(ctx context.Context, all []*scenarios.Scenario, variants []*defence.Variant,
-	o ProfileOptions) (*ProfileResult, error) {
-	type task struct {
-		s     *scenarios.Scenario
-		v     *defence.Variant
-		index int
-		day   profile.Day
-	}
-	var tasks []*task
-	for _, v := range variants {
-		for _, s := range all {
-			for i := range o.Trials {
-				tasks = append(tasks, &task{s: s, v: v, index: firstDay + i})
-			}
+// Profile learns what attackers are like from trials whose truth is known. Groups are the
+// techniques of groups of ATT&CK; nil for no such facts.
+func Profile(ctx context.Context, d *Days, groups [][]string) (*ProfileResult, error) {
+	days, err := each(ctx, d, func(ctx context.Context, x day) (profile.Day, error) {
+		p := profile.Day{Scenario: x.scenario.Name}
+		t, err := x.run(ctx, trial.Options{Seed: d.Seed})
+		if err != nil {
+			return p, err
 		}
-	}
-	var group errgroup.Group
-	group.SetLimit(max(1, o.Parallel))
-	for _, x := range tasks {
-		group.Go(func() error {
-			var err error
-			if x.day, err = dayOf(ctx, x.s, x.v, x.index, o.Seed); err == nil && o.Step != nil {
-				o.Step()
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+		r, err := t.Rows()
+		if err != nil {
+			return p, err
+		}
+		return p, fillDay(&p, r, t.Inventory())
+	})
+	if err != nil {
 		return nil, err
-	}
-	var days []profile.Day
-	for _, x := range tasks {
-		days = append(days, x.day)
 	}
 	tactics := map[string]string{}
 	for _, t := range technique.All() {
 		tactics[t.ID] = t.Tactic
 	}
-	var names []string
-	for _, v := range variants {
-		names = append(names, v.Name)
-	}
-	from := fmt.Sprintf("%d days of each of %d scenarios under %s with seed %d; %d groups of ATT&CK",
-		o.Trials, len(all), strings.Join(names, ", "), o.Seed, len(o.Groups))
-	facts := profile.Facts{Groups: o.Groups}
+	from := fmt.Sprintf("%s; %d groups of ATT&CK", d.describe(), len(groups))
+	facts := profile.Facts{Groups: groups}
 	k, err := profile.Fit(days, tactics, facts, from)
 	if err != nil {
 		return nil, err
 	}
 	out := &ProfileResult{Knowledge: k}
-	if len(all) > 2 {
+	if len(d.Scenarios) > 2 {
 		out.ByScenario, out.All, err = profile.Evaluate(days, tactics, facts)
 	}
 	return out, err
-}
-
-// dayOf runs a trial and takes from its rows what is learned from.
-func dayOf(ctx context.Context, s *scenarios.Scenario, v *defence.Variant, index int, seed uint64) (profile.Day,
-	error) {
-	d := profile.Day{Scenario: s.Name}
-	t, err := trial.New(s, v, index, trial.Options{Seed: seed})
-	if err != nil {
-		return d, err
-	}
-	err = t.RunWhile(func() bool { return ctx.Err() != nil })
-	if errors.Is(err, batch.ErrInterrupted) {
-		err = nil
-	}
-	if err = errors.Join(err, ctx.Err(), t.Close()); err != nil {
-		return d, err
-	}
-	r, err := t.Rows()
-	if err != nil {
-		return d, err
-	}
-	return d, fillDay(&d, r, t.Inventory())
 }
 
 // fillDay takes the rows in.

@@ -17,6 +17,7 @@ import (
 	"hemostat/defenders"
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
@@ -163,7 +164,8 @@ func (t *Trial) Rows() (*record.Trial, error) {
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Follows: t.done.follows, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		Estate: t.Inventory(), Actors: t.variant.Actors(),
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Links: t.done.links, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -258,18 +260,18 @@ func (t *Trial) defend(indicators []string) error {
 		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate), Acts: t.variant.ProfileActs(), Intel: sources, Playbooks: t.variant.Playbooks(),
+		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate), Acts: t.variant.ProfileActs(), Intel: sources, Correlation: t.variant.Correlation(), Playbooks: t.variant.Playbooks(),
 		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
-			Ingested:        t.onIngested,
-			Alert:           t.onAlert,
-			Searched:        t.done.addSearched,
-			IncidentMerged:  t.done.addMerge,
-			IncidentFollows: t.done.addFollowing,
-			Forecast:        t.done.addForecast,
-			Stage:           t.done.addStage,
-			Response:        t.done.listener(),
+			Ingested:       t.onIngested,
+			Alert:          t.onAlert,
+			Searched:       t.done.addSearched,
+			IncidentMerged: t.done.addMerge,
+			IncidentLinked: t.done.addLink,
+			Forecast:       t.done.addForecast,
+			Stage:          t.done.addStage,
+			Response:       t.done.listener(),
 		},
 	})
 	if err != nil {
@@ -427,7 +429,7 @@ type responses struct {
 	searched  []analyst.Found
 	forecasts []*profile.Forecast
 	merged    map[int]int
-	follows   [][2]int
+	links     map[int]correlation.Link
 	stages    []*incident.StageTime
 	actions   []*response.ActionRecord
 	approvals []*response.ApprovalRecord
@@ -452,8 +454,11 @@ func (r *responses) addMerge(from, into int) {
 	r.merged[from] = into
 }
 
-func (r *responses) addFollowing(incident, earlier int) {
-	r.follows = append(r.follows, [2]int{incident, earlier})
+func (r *responses) addLink(l correlation.Link) {
+	if r.links == nil {
+		r.links = map[int]correlation.Link{}
+	}
+	r.links[l.Incident] = l
 }
 
 func (r *responses) addForecast(f *profile.Forecast) { r.forecasts = append(r.forecasts, f) }

@@ -96,7 +96,7 @@ func columnOf(f reflect.StructField) (Column, bool, error) {
 		c.Type = "INTEGER"
 	case t.Kind() == reflect.Float64:
 		c.Type = "REAL"
-	case t == reflect.TypeFor[[]uint64]():
+	case t == reflect.TypeFor[[]uint64](), t == reflect.TypeFor[[]string]():
 		c.Type, c.asJSON = "TEXT", true
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && !named:
 		return Column{}, false, nil // rows of another table

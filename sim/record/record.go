@@ -93,6 +93,11 @@ type Trial struct {
 	ForecastTop1    float64 `json:"forecast_top1" unit:"share" doc:"share in which the technique was the one held likeliest"`
 	ForecastTop3    float64 `json:"forecast_top3" unit:"share" doc:"share in which it was among the three held likeliest"`
 
+	AttributionsScored int     `json:"attributions_scored" unit:"count" doc:"attacks with a campaign of alerts for which an actor was named"`
+	AttributionTop1    float64 `json:"attribution_top1" unit:"share" doc:"share of them for which the right actor stood first; unknown is right for one that the defence cannot know"`
+	AttributionTop3    float64 `json:"attribution_top3" unit:"share" doc:"share for which the right actor was among the first three"`
+	AttributionBrier   float64 `json:"attribution_brier" unit:"" doc:"mean Brier score of these probabilities, 0 to 2"`
+
 	AnalystTokens int     `json:"analyst_tokens" unit:"count" optional:"true" better:"less" bound:"1e6" doc:"tokens of the model analyst's questions and answers, recorded ones too"`
 	AnalystCost   float64 `json:"analyst_cost" unit:"money" optional:"true" better:"less" bound:"1e3" doc:"what these tokens cost, in the currency of the variant's prices"`
 
@@ -104,19 +109,23 @@ type Trial struct {
 	BytesLost  int64   `json:"bytes_lost" unit:"bytes" better:"less" bound:"100e9" doc:"data that the attackers carried out of the estate"`
 	Digest     string  `json:"digest" doc:"SHA-256 over the trial's rows"`
 
-	Attacks     []Attack          `json:"attacks"`
-	Steps       []Step            `json:"steps"`
-	Alerts      []Alert           `json:"alerts"`
-	Approvals   []Approval        `json:"approvals"`
-	Actions     []Action          `json:"actions"`
-	Stages      []Stage           `json:"stages"`
-	Verdicts    []Verdict         `json:"verdicts,omitempty"`
-	Accounts    []AccountSentence `json:"accounts,omitempty"`
-	Predictions []Prediction      `json:"predictions,omitempty"`
-	Audit       []AuditEntry      `json:"audit"`
-	Cost        []Cost            `json:"-"`
-	Scores      []Score           `json:"-"`
-	Events      []StoredEvent     `json:"-"`
+	Attacks      []Attack          `json:"attacks"`
+	Steps        []Step            `json:"steps"`
+	Alerts       []Alert           `json:"alerts"`
+	Approvals    []Approval        `json:"approvals"`
+	Actions      []Action          `json:"actions"`
+	Stages       []Stage           `json:"stages"`
+	Verdicts     []Verdict         `json:"verdicts,omitempty"`
+	Accounts     []AccountSentence `json:"accounts,omitempty"`
+	Predictions  []Prediction      `json:"predictions,omitempty"`
+	Incidents    []Incident        `json:"incidents,omitempty"`
+	Sightings    []Sighting        `json:"sightings,omitempty"`
+	Entities     []Entity          `json:"entities,omitempty"`
+	Attributions []Attribution     `json:"attributions,omitempty"`
+	Audit        []AuditEntry      `json:"audit"`
+	Cost         []Cost            `json:"-"`
+	Scores       []Score           `json:"-"`
+	Events       []StoredEvent     `json:"-"`
 }
 
 // Attack is one attacker's fate.
@@ -185,6 +194,14 @@ type Alert struct {
 	Campaign int `json:"campaign"`
 	Attack   int `json:"attack"` // in truth; 0 is a false alarm
 	Step     int `json:"step"`
+	// SourceHost, Zone, Destination, Domain and FileHash are what else the alert is about, and
+	// Techniques all of its techniques where there are several; incidents are drawn from them.
+	SourceHost  string   `json:"source_host,omitempty" sql:"source_host"`
+	Zone        string   `json:"zone,omitempty" sql:"zone"`
+	Destination string   `json:"destination,omitempty" sql:"destination"`
+	Domain      string   `json:"domain,omitempty" sql:"domain"`
+	FileHash    string   `json:"file_hash,omitempty" sql:"file_hash"`
+	Techniques  []string `json:"techniques,omitempty" sql:"techniques"`
 	// Reasons are those that the detector gave, where it explains.
 	Reasons []Reason `json:"reasons,omitempty" sql:"reasons"`
 	// Steps are all steps of attacks in the evidence, in truth, where there are several.
@@ -192,6 +209,73 @@ type Alert struct {
 	// Verdict is what the automatic analyst decided: confirm, dismiss, raise, abstain; ""
 	// where it was not asked. A dismissed alert led to nothing: it belongs to no incident.
 	Verdict string `json:"verdict,omitempty" sql:"verdict"`
+}
+
+// Incident is a set of alerts that fusion put together. What is said of the campaign stands in
+// the row of its first incident.
+type Incident struct {
+	Incident   int     `json:"incident"`
+	Campaign   int     `json:"campaign"`    // the first incident of those that belong together
+	MergedInto int     `json:"merged_into"` // the incident that it turned out to be a part of, or 0
+	First      int64   `json:"first"`
+	Last       int64   `json:"last"`
+	Alerts     int     `json:"alerts"`
+	Severity   string  `json:"severity"`
+	Score      float64 `json:"score"` // how sure it is that it is real, 0 to 1
+	// LinkedTo is the earlier incident that it was linked to, or 0; Correlation the score of the
+	// link, or of the best campaign that it was not linked to; Parts what adds to its log odds.
+	LinkedTo    int          `json:"linked_to"`
+	Correlation float64      `json:"correlation"`
+	Parts       []NamedShare `json:"correlation_parts" sql:"correlation_parts"`
+	IntelHits   int          `json:"intel_hits"`
+	Missing     []string     `json:"missing_sources" sql:"missing_sources"` // sources that could not answer
+	Attack      int          `json:"attack"`                                // in truth: most of its alerts are about it
+
+	// Of the campaign: where it began, the way to what matters most, what would stop it, where
+	// it may go next, what is held and what is in reach, and who is behind it.
+	RootCause    string       `json:"root_cause"`
+	CriticalPath []string     `json:"critical_path" sql:"critical_path"`
+	Cut          []string     `json:"cut" sql:"cut"`
+	CutCost      float64      `json:"cut_cost"`
+	Next         []NamedShare `json:"next_hosts" sql:"next_hosts"`
+	Hosts        []string     `json:"hosts" sql:"hosts"`
+	HostsShare   float64      `json:"hosts_share"` // of the estate's worth
+	InReach      int          `json:"hosts_in_reach"`
+	ReachShare   float64      `json:"share_in_reach"`
+	Actors       []NamedShare `json:"actors" sql:"actors"`
+}
+
+// Sighting is an indicator of an alert that a source of threat intelligence knows.
+type Sighting struct {
+	Alert      int      `json:"alert"`
+	Kind       string   `json:"kind"`
+	Value      string   `json:"value"`
+	Source     string   `json:"source"`
+	Entry      string   `json:"entry"` // of the source, such as the network that holds an address
+	Confidence float64  `json:"confidence"`
+	Tags       []string `json:"tags" sql:"tags"`
+}
+
+// Entity is a host or an account that an alert is about, as the inventory has it.
+type Entity struct {
+	Kind        string  `json:"kind"` // host or account
+	Name        string  `json:"name"`
+	Address     string  `json:"address"`
+	Zone        string  `json:"zone"`
+	Role        string  `json:"role"`
+	Criticality float64 `json:"criticality"`
+	Privilege   string  `json:"privilege"`
+}
+
+// Attribution is who was held to be behind the campaign of an attack.
+type Attribution struct {
+	Attack      int          `json:"attack"`
+	Campaign    int          `json:"campaign"`
+	Actor       string       `json:"actor"`       // in truth; unknown where the defence cannot know them
+	Rank        int          `json:"rank"`        // of the right one, from 1
+	Probability float64      `json:"probability"` // that the right one was given
+	Brier       float64      `json:"brier"`
+	Suspects    []NamedShare `json:"suspects" sql:"suspects"`
 }
 
 // Dismissed is the verdict by which an alert leads to nothing.

@@ -19,6 +19,12 @@ type Entry struct {
 	Tags       []string
 }
 
+// IOC is the entry in the form in which indicators are exchanged.
+func (e *Entry) IOC() IOC {
+	return IOC{Value: e.Value, Type: e.Kind, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, Source: e.Source,
+		Confidence: e.Confidence, Tags: e.Tags}
+}
+
 // Set holds millions of indicators in little memory: values in one block, entries of a fixed
 // size, and an index with open addressing. It is built once and then only read; reading is
 // safe from several goroutines.

@@ -73,6 +73,8 @@ type compiled struct {
 	goals      []string
 	logPrior   []float64
 	logSeen    [][]float64 // by goal and technique, the last one for techniques without a name here
+	goalPriors []float64   // of attacks, without false alarms
+	likely     []Likelihoods
 	popular    []float64
 	logLift    [][]float64
 	base       []float64
@@ -148,6 +150,7 @@ func (k *Knowledge) compile() error {
 	k.compileTactics()
 	k.compileChains()
 	k.compileGoals()
+	k.compileLikelihoods()
 	return k.checkWeights()
 }
 
@@ -282,6 +285,42 @@ func (k *Knowledge) compileGoals() {
 		row[len(c.techniques)] = math.Log(seenWeight / (sum + seenWeight*kinds))
 		c.logSeen = append(c.logSeen, row)
 	}
+}
+
+// Likelihoods tell how likely a technique is in an alert.
+type Likelihoods struct {
+	Goals      []float64 // logarithms, by goal of an attacker, in the order of GoalPriors
+	FalseAlarm float64   // logarithm, where no attacker is behind it
+	Tactic     string    // "" where it is not known
+}
+
+// GoalPriors are the shares of the goals among attacks, in the order of their names.
+func (k *Knowledge) GoalPriors() []float64 { return k.goalPriors }
+
+// Likelihoods tells how likely a technique is in alerts.
+func (k *Knowledge) Likelihoods(technique string) *Likelihoods { return &k.likely[k.place(technique)] }
+
+func (k *Knowledge) compileLikelihoods() {
+	c := &k.compiled
+	k.likely = make([]Likelihoods, len(c.techniques)+1)
+	for i := range k.likely {
+		if i < len(c.tacticOf) {
+			k.likely[i].Tactic = c.tactics[c.tacticOf[i]]
+		}
+		for g, goal := range c.goals {
+			if goal == none {
+				k.likely[i].FalseAlarm = c.logSeen[g][i]
+				continue
+			}
+			k.likely[i].Goals = append(k.likely[i].Goals, c.logSeen[g][i])
+		}
+	}
+	for g, goal := range c.goals {
+		if goal != none {
+			k.goalPriors = append(k.goalPriors, math.Exp(c.logPrior[g]))
+		}
+	}
+	normalize(k.goalPriors)
 }
 
 // place is a technique's place in the tables; the last one for a technique without a name

@@ -60,6 +60,20 @@ func (p *Profiler) Ended(incident int) {
 	delete(p.latest, incident)
 }
 
+// NextHosts is what the newest forecast of an incident says of the attacker's next host; nil
+// without one.
+func (p *Profiler) NextHosts(incident int) map[string]float64 {
+	f := p.latest[incident]
+	if f == nil || len(f.Targets) == 0 {
+		return nil
+	}
+	out := make(map[string]float64, len(f.Targets))
+	for _, t := range f.Targets {
+		out[t.Name] = t.P
+	}
+	return out
+}
+
 func (p *Profiler) filter(incident int) *filter {
 	f := p.filters[incident]
 	if f == nil {
