@@ -12,6 +12,7 @@ import (
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/fusion/attackgraph"
+	"hemostat/defenders/fusion/attribution"
 	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
@@ -50,8 +51,10 @@ type Config struct {
 	Profiler *profile.Profiler
 	Acts     profile.Acts
 	Intel    []fusion.Source
+	Asker    fusion.Asker // of servers of threat intelligence; nil for none
 	// Correlation finds which incidents are one campaign.
 	Correlation correlation.Options
+	Actors      *attribution.Facts // about threat actors; nil to name nobody
 	Playbooks   []*response.Playbook
 	Policy      response.Policy
 	Cascade     cascade.Options
@@ -95,10 +98,10 @@ type Listener struct {
 // RaisedAlert is an alert and where it went.
 type RaisedAlert struct {
 	alert.Alert
-	Incident int           // 0 for one that was dismissed
+	Incident int // 0 for one that was dismissed
 	// IncidentScore is how sure it was after the alert that the incident is real, 0 to 1.
 	IncidentScore float64
-	Enriched time.Duration // when fusion was done with it
+	Enriched      time.Duration // when fusion was done with it
 	// Enrichment is what fusion found.
 	Enrichment fusion.Enrichment
 	// Triage is what the automatic analyst said; nil when it was not asked.
@@ -148,7 +151,7 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory,
-		Correlation: c.Correlation, Registry: c.Registry}); err != nil {
+		Asker: c.Asker, Correlation: c.Correlation, Actors: c.Actors, Registry: c.Registry}); err != nil {
 		return nil, err
 	}
 	p.engine, err = response.New(
@@ -374,7 +377,7 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	a.ID = p.nextAlert
 	e := p.fusion.Enrich(now, a)
 	in := p.incidents.Join(now, a, e)
-	link, changed := p.fusion.Correlate(now, in.ID, a, &e)
+	link, changed := p.fusion.Correlate(now, in.ID, in.Score, a, &e)
 	if f := p.config.Listener.Alert; f != nil {
 		f(&RaisedAlert{Alert: *a, Incident: in.ID, IncidentScore: in.Score, Enriched: now, Enrichment: e, Triage: t})
 	}
@@ -414,6 +417,11 @@ func (p *Pipeline) graphTargets(incident int) response.GraphTargets {
 		}
 	}
 	return t
+}
+
+// Explain explains an incident. The epoch is the time at which virtual times count from 0.
+func (p *Pipeline) Explain(incident int, epoch time.Time) fusion.EnrichedThreat {
+	return p.fusion.Explain(incident, epoch, p.nextHosts(incident))
 }
 
 // targetKinds are the kinds of nodes of attack graphs that something can be done to.

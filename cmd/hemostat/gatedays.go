@@ -243,14 +243,14 @@ func (d *gateDays) settleRun(names [2]string, wanted []string) error {
 			return err
 		}
 		d.checkout = checkout
-		if d.simulated[0], err = defence.Load(checkout.variant, settings); err != nil {
+		if d.simulated[0], err = defence.LoadSimulated(checkout.variant, settings); err != nil {
 			return fmt.Errorf("at %s: %w", d.o.baselineRef, checkout.readable(err))
 		}
 		d.simulated[0].Name += "@" + checkout.revision
-	} else if d.simulated[0], err = defence.Load(names[0], settings); err != nil {
+	} else if d.simulated[0], err = defence.LoadSimulated(names[0], settings); err != nil {
 		return err
 	}
-	if d.simulated[1], err = defence.Load(names[1], settings); err != nil {
+	if d.simulated[1], err = defence.LoadSimulated(names[1], settings); err != nil {
 		return err
 	}
 	if len(wanted) == 0 {
@@ -275,7 +275,7 @@ func (d *gateDays) settleAgainst(ctx context.Context, i int, name string, other 
 	if err != nil {
 		return err
 	}
-	if d.simulated[i], err = defence.Load(name, settings); err != nil {
+	if d.simulated[i], err = defence.LoadSimulated(name, settings); err != nil {
 		return err
 	}
 	if len(d.simulated[i].Scenario) > 0 {

@@ -1,82 +1,107 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"hemostat/defenders/fusion/attribution"
+	"hemostat/defenders/fusion/stix"
 	"hemostat/reports/store"
+	"hemostat/scenarios"
+	"hemostat/scenarios/explain"
 	"hemostat/sim/record"
 )
 
 func incidentCommand() *cobra.Command {
 	c := &cobra.Command{Use: "incident", Short: "Look at single incidents"}
-	c.AddCommand(incidentShow())
+	c.AddCommand(incidentShow(), incidentExport())
 	return c
 }
 
-// incidentAlert is an alert of an incident.
-type incidentAlert struct {
-	Alert     int    `json:"alert"`
-	Time      int64  `json:"time"`
-	Title     string `json:"title"`
-	Technique string `json:"technique"`
-	Severity  string `json:"severity"`
-	Host      string `json:"host"`
-	User      string `json:"user"`
-	Verdict   string `json:"verdict,omitempty"`
+// loadedIncident is an incident of a database.
+type loadedIncident struct {
+	*explain.Incident
+	trial *record.Trial
 }
 
-// incidentReport is what is known of an incident.
-type incidentReport struct {
-	Scenario string                   `json:"scenario"`
-	Variant  string                   `json:"variant"`
-	Index    int                      `json:"trial_index"`
-	Incident int                      `json:"incident"`
-	Account  []record.AccountSentence `json:"account"`
-	Alerts   []incidentAlert          `json:"alerts"`
+// loadIncident reads TRIAL/N from a database.
+func loadIncident(c *cobra.Command, file, name string) (*loadedIncident, error) {
+	at := strings.LastIndexByte(name, '/')
+	if at < 0 {
+		return nil, fmt.Errorf("%q: TRIAL/N is expected, such as ransomware/0/1", name)
+	}
+	n, err := strconv.Atoi(name[at+1:])
+	if err != nil || n < 1 {
+		return nil, fmt.Errorf("%q is no number of an incident", name[at+1:])
+	}
+	db, err := store.Open(c.Context(), file)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	t, err := db.Trial(name[:at])
+	if err != nil {
+		return nil, err
+	}
+	epoch, err := epochOf(db, t)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := attribution.Embedded()
+	if err != nil {
+		return nil, err
+	}
+	x, err := explain.Of(t, n, epoch, facts)
+	if err != nil {
+		return nil, fmt.Errorf("trial %s: %w", name[:at], err)
+	}
+	return &loadedIncident{x, t}, nil
+}
+
+// epochOf is the time at which a trial's virtual times count from 0.
+func epochOf(db *store.DB, t *record.Trial) (time.Time, error) {
+	text, err := db.ScenarioOfTrial(t.TrialID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	s, err := scenarios.Parse(t.Scenario+".yaml", []byte(text))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("scenario %s as it was run: %w", t.Scenario, err)
+	}
+	return s.Epoch, nil
 }
 
 func incidentShow() *cobra.Command {
 	var db string
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show TRIAL/N", Short: "Tell one incident: its account with the alerts behind each sentence", Args: cobra.ExactArgs(1),
-		Long: `Prints the account of an incident, each sentence with the alerts that it rests on, and
-the alerts. TRIAL is one as for trace, N the incident's number. Accounts are written
-where the narrative is a duty of the variant's analyst.`,
+		Use: "show TRIAL/N", Short: "Explain one incident: its account, its indicators, who may be behind it, its alerts",
+		Args: cobra.ExactArgs(1),
+		Long: `Prints what fusion made of an incident and of the campaign that it belongs to: the account,
+each sentence with the alerts that it rests on, written by the model where the variant's
+analyst has one; root cause, critical path, what is held and in reach, the smallest cut
+that would stop the attacker, likely next hosts; indicators with the sources that know
+them, and sources whose answers were missing; who may be behind it; and the alerts.
+TRIAL is one as for trace, N the incident's number.`,
 		Example: "  hemostat incident show ransomware/0/1",
 		RunE: func(c *cobra.Command, args []string) error {
-			at := strings.LastIndexByte(args[0], '/')
-			if at < 0 {
-				return fmt.Errorf("%q: TRIAL/N is expected, such as ransomware/0/1", args[0])
-			}
-			n, err := strconv.Atoi(args[0][at+1:])
-			if err != nil || n < 1 {
-				return fmt.Errorf("%q is no number of an incident", args[0][at+1:])
-			}
-			file, err := store.Open(c.Context(), db)
+			x, err := loadIncident(c, db, args[0])
 			if err != nil {
 				return err
-			}
-			defer file.Close()
-			t, err := file.Trial(args[0][:at])
-			if err != nil {
-				return err
-			}
-			r := incidentOf(t, n)
-			if len(r.Alerts) == 0 {
-				return fmt.Errorf("trial %s has no incident %d with alerts", args[0][:at], n)
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), r)
+				return printJSON(c.OutOrStdout(), &x.Threat)
 			}
-			return r.print(c.OutOrStdout())
+			return x.print(c.OutOrStdout())
 		},
 	}
 	f := c.Flags()
@@ -85,45 +110,130 @@ where the narrative is a duty of the variant's analyst.`,
 	return c
 }
 
-func incidentOf(t *record.Trial, n int) incidentReport {
-	r := incidentReport{Scenario: t.Scenario, Variant: t.Variant, Index: t.Index, Incident: n,
-		Account: []record.AccountSentence{}}
-	for _, s := range t.Accounts {
-		if s.Incident == n {
-			r.Account = append(r.Account, s)
+// print tells the incident.
+func (x *loadedIncident) print(out io.Writer) error {
+	t := &x.Threat
+	fmt.Fprintf(out, "incident %d of %s/%d under %s: severity %s, %.0f %% sure that it is real\n", t.Incident, safe(x.trial.Scenario),
+		x.trial.Index, safe(x.trial.Variant), t.Severity, min(99, 100*t.Confidence))
+	if len(t.Incidents) > 1 {
+		fmt.Fprintf(out, "one campaign with incidents %s", numbersOf(t.Incidents))
+		if t.LinkedTo != 0 {
+			fmt.Fprintf(out, "; linked to %d with a score of %.2f", t.LinkedTo, t.CorrelationScore)
 		}
+		fmt.Fprintln(out)
 	}
-	for i := range t.Alerts {
-		if a := &t.Alerts[i]; a.Incident == n {
-			r.Alerts = append(r.Alerts, incidentAlert{a.Alert, a.Time, a.Title, a.Technique, a.Severity, a.Host,
-				a.User, a.Verdict})
-		}
-	}
-	return r
-}
-
-func (r *incidentReport) print(out io.Writer) error {
-	fmt.Fprintf(out, "incident %d of %s/%d under %s\n", r.Incident, safe(r.Scenario), r.Index, safe(r.Variant))
-	if len(r.Account) == 0 {
-		fmt.Fprintln(out, "no account was written: narrative was no duty of the analyst, or no alert was of severity high")
-	} else {
-		fmt.Fprintf(out, "\naccount, by %s\n", safe(r.Account[0].Author))
-	}
+	fmt.Fprintf(out, "\naccount, by %s\n", safe(t.Author))
 	var faults []error
-	for _, s := range r.Account {
-		var ids []string
-		for _, id := range s.Alerts {
-			ids = append(ids, fmt.Sprint(id))
-		}
-		_, err := fmt.Fprintf(out, "  %s [alert %s]\n", safe(s.Text), strings.Join(ids, ", "))
+	for _, s := range t.Narrative {
+		_, err := fmt.Fprintf(out, "  %s [alert %s]\n", safe(s.Text), numbersOf(s.Alerts))
 		faults = append(faults, err)
 	}
+	x.printGraph(out)
+	x.printIntelligence(out)
 	fmt.Fprintln(out)
-	t := newTable(out, "alert", "time", "severity", "technique", "host", "user", "title", "verdict")
-	for _, a := range r.Alerts {
-		t.AppendRow([]any{a.Alert, clock(time.Duration(a.Time)), a.Severity, safe(a.Technique), safe(a.Host),
+	table := newTable(out, "alert", "incident", "time", "severity", "technique", "host", "user", "title", "verdict")
+	for _, a := range t.Alerts {
+		table.AppendRow([]any{a.Alert, a.Incident, clock(time.Duration(a.TimeNs)), a.Severity, safe(a.Technique), safe(a.Host),
 			safe(a.User), safe(a.Title), a.Verdict})
 	}
-	t.Render()
+	table.Render()
 	return errors.Join(faults...)
+}
+
+func (x *loadedIncident) printGraph(out io.Writer) {
+	g := &x.Threat.AttackGraph
+	fmt.Fprintf(out, "\nattack graph: %d nodes, %d relationships (hemostat incident export --format svg draws it)\n",
+		len(g.Nodes), len(g.Relationships))
+	line := func(what, text string) {
+		if text != "" {
+			fmt.Fprintf(out, "  %-14s %s\n", what, safe(text))
+		}
+	}
+	line("root cause", g.RootCause)
+	line("critical path", strings.Join(g.CriticalPath, " > "))
+	r := &g.BlastRadius
+	line("held", fmt.Sprintf("%d hosts, %.1f %% of the estate's worth; %d further hosts in reach, %.1f %%", len(r.Hosts),
+		100*r.Share, r.InReach, 100*r.ReachShare))
+	line("smallest cut", strings.Join(g.Cut.Nodes, ", "))
+	var next []string
+	for _, n := range g.Next {
+		next = append(next, fmt.Sprintf("%s %.0f %%", n.Host, 100*n.Probability))
+	}
+	line("likely next", strings.Join(next, ", "))
+}
+
+func (x *loadedIncident) printIntelligence(out io.Writer) {
+	t := &x.Threat
+	if len(t.IOCs) > 0 {
+		fmt.Fprintln(out, "\nindicators")
+		table := newTable(out, "type", "value", "confidence", "known by", "alerts")
+		for _, i := range t.IOCs {
+			table.AppendRow([]any{i.Type, safe(i.Value), fmt.Sprintf("%.2f", i.Confidence),
+				safe(cmp.Or(i.Context["known_by"], "-")), i.Context["alerts"]})
+		}
+		table.Render()
+	}
+	if len(t.MissingSources) > 0 {
+		fmt.Fprintf(out, "\nmissing: the answers of %s\n", safe(strings.Join(t.MissingSources, ", ")))
+	}
+	if len(t.Actors) == 0 {
+		return
+	}
+	var who []string
+	for _, s := range t.Actors {
+		who = append(who, fmt.Sprintf("%s %.0f %%", s.Actor, 100*s.Probability))
+	}
+	fmt.Fprintf(out, "\nwho may be behind it: %s\n", safe(strings.Join(who, ", ")))
+}
+
+func numbersOf(ids []int) string {
+	var out []string
+	for _, id := range ids {
+		out = append(out, strconv.Itoa(id))
+	}
+	return strings.Join(out, ", ")
+}
+
+func incidentExport() *cobra.Command {
+	var db, format, output string
+	formats := []string{"stix", "json", "dot", "svg"}
+	c := &cobra.Command{
+		Use: "export TRIAL/N", Short: "Write one incident as STIX 2.1, JSON, DOT or SVG", Args: cobra.ExactArgs(1),
+		Long: `Writes the campaign that an incident belongs to: as a bundle of STIX 2.1 (incident,
+indicators, sightings, observed data, attack patterns, intrusion sets, relationships),
+as JSON with its attack graph (nodes, iocs, relationships), or the graph for Graphviz
+or as a drawing.`,
+		Example: `  hemostat incident export ransomware/0/1 --format stix -o incident.json
+  hemostat incident export ransomware/0/1 -o incident.svg`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if format == "" {
+				if format = strings.TrimPrefix(filepath.Ext(output), "."); !slices.Contains(formats[2:], format) {
+					format = "stix"
+				}
+			}
+			if err := checkFormat(format, formats...); err != nil {
+				return err
+			}
+			x, err := loadIncident(c, db, args[0])
+			if err != nil {
+				return err
+			}
+			return exportTo(c, output, func(to io.Writer) error {
+				switch format {
+				case "json":
+					return indented(&x.Threat)(to)
+				case "dot":
+					return x.Graph.WriteDOT(to)
+				case "svg":
+					return x.Graph.WriteSVG(to)
+				}
+				return stix.Write(to, &x.Threat)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVar(&format, "format", "", "`FORMAT`: "+strings.Join(formats, ", ")+"; by the ending of -o when absent, or stix")
+	f.StringVarP(&output, "output", "o", "", "write to `FILE` in place of standard output")
+	return c
 }

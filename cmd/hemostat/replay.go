@@ -19,7 +19,8 @@ import (
 	"hemostat/defenders"
 	"hemostat/defenders/alert"
 	"hemostat/defenders/detect"
-	"hemostat/defenders/fusion"
+	"hemostat/defenders/fusion/attribution"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/queue"
 	"hemostat/defenders/sentinel"
@@ -38,7 +39,9 @@ type replayOptions struct {
 	explain bool
 	metrics string
 	variant string
-	analyst analystFlags
+	// incidents explains the incidents at the end, and with --json as they end.
+	incidents bool
+	analyst   analystFlags
 }
 
 func replayCommand() *cobra.Command {
@@ -64,8 +67,10 @@ passed over and named.`,
 	o.rules.flags(f)
 	f.StringVar(&o.format, "format", "auto", strings.Join(ingest.FormatNames(), ", "))
 	f.StringVar(&o.variant, "variant", "",
-		"detectors, plug-ins, rules and analyst of this variant `FILE` in place of --rules")
+		"detectors, plug-ins, rules, feeds and analyst of this variant `FILE` in place of --rules")
 	o.analyst.flags(f)
+	f.BoolVar(&o.incidents, "incidents", false,
+		"explain the incidents below the alerts: who, where, what is known, what was missing; with --json a line each")
 	f.BoolVar(&o.explain, "explain", false, "print below the table why the first alert of each rule was raised")
 	f.BoolVar(&o.json, "json", false, "print one JSON object an alert, and the summary")
 	f.StringVar(
@@ -94,7 +99,10 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		return err
 	}
 	var judge *analyst.Stage
-	var feeds []fusion.Source
+	config := defenders.Config{Detectors: members}
+	if config.Actors, err = attribution.Embedded(); err != nil {
+		return exit{exitInternal, err}
+	}
 	if v != nil {
 		defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
 		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by },
@@ -103,7 +111,9 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 			return err
 		}
 		defer judging.close(c.ErrOrStderr())
-		feeds = v.FileFeeds(time.Unix(0, 0).UTC())
+		if err := useFusion(c, v, &config); err != nil {
+			return err
+		}
 		if judge, err = v.ReplayAnalyst(); err != nil {
 			return err
 		}
@@ -139,11 +149,16 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 		}
 		defer stop()
 	}
-	p, err := defenders.New(
-		defenders.Config{Detectors: members, Analyst: judge, Intel: feeds, Registry: registerer,
-			Listener: defenders.Listener{Alert: onAlert}},
-	)
-	if err != nil {
+	config.Analyst, config.Registry, config.Listener.Alert = judge, registerer, onAlert
+	var p *defenders.Pipeline
+	if o.incidents {
+		config.Listener.IncidentEnded = func(_ time.Duration, in *incident.Incident) {
+			if printErr == nil {
+				printErr = o.printIncident(out, p, in.ID)
+			}
+		}
+	}
+	if p, err = defenders.New(config); err != nil {
 		return exit{exitInternal, err}
 	}
 	defer func() { noteFault(c.ErrOrStderr(), p.Close(false)) }()
@@ -166,6 +181,14 @@ func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	p.Advance(now)
 	if err := firstError(p.Err(), p.Close(true)); err != nil {
 		return exit{exitInternal, err}
+	}
+	if o.incidents {
+		for _, id := range p.Incidents().OpenOnes() {
+			printErr = errors.Join(printErr, o.printIncident(out, p, id))
+		}
+		if printErr != nil {
+			return printErr
+		}
 	}
 	if err := o.summarize(out, found, total, ruleStats(members),
 		outcome{alerts, dismissed, p.Incidents().Count()}); err != nil {

@@ -62,7 +62,7 @@ nothing.`,
 			if o.trials < 1 || o.trials > 10_000 {
 				return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", o.trials)
 			}
-			v, err := defence.Load(o.variant, set)
+			v, err := defence.LoadSimulated(o.variant, set)
 			if err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ func (o *techniqueFlags) rows(tactic string, ids []string) (rows []techniqueRow,
 	if err != nil {
 		return nil, fmt.Errorf("--footprints: %w", err)
 	}
-	v, err := defence.Load(o.variant, nil)
+	v, err := defence.LoadSimulated(o.variant, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (o *trainOptions) run(c *cobra.Command, args []string) error {
 
 // detectors loads the variant whose detectors learn.
 func (o *trainOptions) detectors() (*defence.Variant, error) {
-	return defence.Load(cmp.Or(o.variant, "all_detectors"), nil)
+	return defence.LoadSimulated(cmp.Or(o.variant, "all_detectors"), nil)
 }
 
 func (o *trainOptions) learn(c *cobra.Command, v *defence.Variant, args []string) (*defence.Baseline, error) {

@@ -96,7 +96,7 @@ func loadDays(d *train.Days, names, variants []string) error {
 		d.Scenarios = append(d.Scenarios, s)
 	}
 	for _, name := range variants {
-		v, err := defence.Load(name, nil)
+		v, err := defence.LoadSimulated(name, nil)
 		if err != nil {
 			closeVariants(io.Discard, d.Variants)
 			return err

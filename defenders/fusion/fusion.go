@@ -8,6 +8,7 @@ import (
 
 	"hemostat/defenders/alert"
 	"hemostat/defenders/fusion/attackgraph"
+	"hemostat/defenders/fusion/attribution"
 	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/inventory"
 )
@@ -19,7 +20,9 @@ type Options struct {
 	Inventory *inventory.Inventory
 	// Correlation finds which incidents are one campaign.
 	Correlation correlation.Options
-	Registry    prometheus.Registerer
+	// Actors are the facts about threat actors; nil to name nobody.
+	Actors   *attribution.Facts
+	Registry prometheus.Registerer
 }
 
 // Fusion is the stage.
@@ -123,10 +126,12 @@ func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
 	return e
 }
 
-// Correlate holds the incident that an alert joined against earlier campaigns; it returns the
-// incident's link, and whether that is another than before.
-func (f *Fusion) Correlate(now time.Duration, incident int, a *alert.Alert, e *Enrichment) (correlation.Link, bool) {
-	f.stories.add(incident, a, e)
+// Correlate holds the incident that an alert joined, and its score, against earlier campaigns;
+// it returns the incident's link, and whether that is another than before.
+func (f *Fusion) Correlate(now time.Duration, incident int, score float64, a *alert.Alert, e *Enrichment) (
+	correlation.Link, bool,
+) {
+	f.stories.add(incident, score, a, e)
 	l, changed := f.linker.Observe(now, incident,
 		correlation.Observation{Alert: a, Entities: e.Keys, Indicators: e.Indicators})
 	if f.metrics != nil {

@@ -50,13 +50,14 @@ const (
 	StatusTimeout  Status = "timeout"   // it did not answer before the deadline
 	StatusOpen     Status = "open"      // it failed too often to be asked now
 	StatusLimited  Status = "limited"   // it was asked too often to be asked now
+	StatusStale    Status = "stale"     // it answered from data that could not be renewed lately
 	StatusTooBroad Status = "too_broad" // the entry matches too much of the estate to mean anything
 )
 
 // isMissing tells whether the source's answer is missing.
 func (s Status) isMissing() bool {
 	switch s {
-	case StatusError, StatusTimeout, StatusOpen, StatusLimited:
+	case StatusError, StatusTimeout, StatusOpen, StatusLimited, StatusStale:
 		return true
 	}
 	return false
@@ -96,7 +97,7 @@ func (f *Fusion) lookupAll(now time.Duration, host string, list []Indicator) (fo
 		if status.isMissing() && !slices.Contains(missing, source) {
 			missing = append(missing, source)
 		}
-		if (status == StatusHit || status == StatusCached) && hit.Source != "" {
+		if hit.Source != "" {
 			if f.breadth.isTooBroad(hit, i, host) {
 				status = StatusTooBroad
 			} else {

@@ -1,10 +1,10 @@
 package fusion
 
 import (
+	"slices"
+
 	"hemostat/defenders/alert"
 	"hemostat/defenders/fusion/attackgraph"
-	"hemostat/defenders/fusion/attribution"
-	"hemostat/defenders/fusion/indicator"
 	"hemostat/defenders/sentinel/sketch"
 )
 
@@ -17,18 +17,26 @@ const maxStory = 200
 type stories struct{ byIncident map[int]*story }
 
 type story struct {
-	list []attackgraph.Observation
-	seen map[uint64]bool
+	list    []attackgraph.Observation
+	seen    map[uint64]bool
+	score   float64 // how sure it is that it is real
+	missing []string
 }
 
 func newStories() stories { return stories{map[int]*story{}} }
 
-// add keeps an alert of an incident.
-func (s stories) add(incident int, a *alert.Alert, e *Enrichment) {
+// add keeps an alert of an incident of a score.
+func (s stories) add(incident int, score float64, a *alert.Alert, e *Enrichment) {
 	x := s.byIncident[incident]
 	if x == nil {
 		x = &story{seen: map[uint64]bool{}}
 		s.byIncident[incident] = x
+	}
+	x.score = score
+	for _, name := range e.Missing {
+		if !slices.Contains(x.missing, name) {
+			x.missing = append(x.missing, name)
+		}
 	}
 	key := sketch.Hash(a.RuleID, a.Host, a.Source, a.SourceIP, e.Account, a.Destination, a.Domain, a.FileHash)
 	if x.seen[key] || len(x.list) >= maxStory {
@@ -44,6 +52,12 @@ func (s stories) merge(from, into int) {
 		return
 	}
 	t.list = append(t.list, f.list[:min(len(f.list), max(0, maxStory-len(t.list)))]...)
+	t.score = max(t.score, f.score)
+	for _, name := range f.missing {
+		if !slices.Contains(t.missing, name) {
+			t.missing = append(t.missing, name)
+		}
+	}
 	delete(s.byIncident, from)
 }
 
@@ -56,43 +70,19 @@ func (s stories) observations(incident int) []attackgraph.Observation {
 	return nil
 }
 
-// Observation is an alert with its enrichment as attack graphs take it.
+// Observation is an alert with its enrichment as attack graphs and attribution take it.
 func (e *Enrichment) Observation(a *alert.Alert) attackgraph.Observation {
-	o := attackgraph.Observation{Alert: a, Account: e.Account}
-	for i := range e.Sightings {
-		o.Known = append(o.Known, e.Sightings[i].IOC())
-	}
-	return o
-}
-
-// IOC is the sighting as an indicator of compromise.
-func (s *Sighting) IOC() indicator.IOC {
-	i := s.Known
-	if i.Value == "" {
-		if kind, value, err := indicator.Guess(s.Value); err == nil {
-			i.Type, i.Value = kind, value
-		} else {
-			i.Value = s.Value
-		}
-	}
-	i.Source, i.Confidence = s.Source, s.Confidence
-	if i.Value != s.Value {
-		context := map[string]string{attackgraph.Asked: s.Value}
-		for k, v := range i.Context {
-			context[k] = v
-		}
-		i.Context = context
-	}
-	return i
-}
-
-// Attributable is an alert with its enrichment as attribution takes it.
-func (e *Enrichment) Attributable(a *alert.Alert) attribution.Observation {
-	o := attribution.Observation{Alert: a, Outside: e.OutsideSource}
+	o := attackgraph.Observation{Alert: a, Account: e.Account, Outside: e.OutsideSource}
 	for i := range e.Sightings {
 		s := &e.Sightings[i]
-		o.Indicators = append(o.Indicators, s.IOC().Value)
-		o.Actors = append(o.Actors, s.Actors...)
+		known := s.Known
+		known.Source, known.Confidence = s.Source, s.Confidence
+		for _, actor := range s.Actors {
+			if tag := "actor:" + actor; !slices.Contains(known.Tags, tag) && !slices.Contains(ActorsIn(known.Tags), actor) {
+				known.Tags = append(slices.Clone(known.Tags), tag)
+			}
+		}
+		o.Known = append(o.Known, IOCOf(known, s.Value))
 	}
 	return o
 }

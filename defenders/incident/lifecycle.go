@@ -144,6 +144,9 @@ func (l *Lifecycle) Count() int { return l.count }
 // Open is the number of incidents that are open.
 func (l *Lifecycle) Open() int { return len(l.open) }
 
+// OpenOnes are the numbers of the incidents that are open, in their order.
+func (l *Lifecycle) OpenOnes() []int { return slices.Sorted(maps.Keys(l.open)) }
+
 // ZoneLevel is how far the cascade's reaction in a zone has gone.
 func (l *Lifecycle) ZoneLevel(zone string) cascade.Level { return l.cascade.Level(zone) }
 

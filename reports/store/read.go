@@ -297,6 +297,19 @@ func (db *DB) ScenarioText(name, digest string) (string, error) {
 	return texts[0], nil
 }
 
+// ScenarioOfTrial is the text of the scenario of a trial as it was run.
+func (db *DB) ScenarioOfTrial(trial string) (string, error) {
+	texts, err := db.texts("SELECT s.yaml FROM trials t JOIN scenarios s ON s.scenario=t.scenario AND "+
+		"s.digest=t.scenario_digest WHERE t.trial_id=?", trial)
+	if err == nil && len(texts) == 0 {
+		err = fmt.Errorf("database %s has trial %s, but not the text of its scenario", db.path, trial)
+	}
+	if err != nil {
+		return "", err
+	}
+	return texts[0], nil
+}
+
 // VariantTexts are the recorded texts of a variant, one for each state of it.
 func (db *DB) VariantTexts(name string) ([]string, error) {
 	return db.texts("SELECT json FROM variants WHERE variant=? ORDER BY digest", name)

@@ -185,26 +185,14 @@ func (db *DB) version() (int64, error) {
 }
 
 // ownTables are the tables of a database of this program.
-var ownTables = []string{
-	"goose_db_version",
-	"runs",
-	"scenarios",
-	"variants",
-	"trials",
-	"attacks",
-	"steps",
-	"alerts",
-	"verdicts",
-	"accounts",
-	"predictions",
-	"approvals",
-	"actions",
-	"stages",
-	"audit",
-	"cost",
-	"scores",
-	"events",
-}
+var ownTables = func() []string {
+	names := []string{"goose_db_version", "runs", "scenarios", "variants", "trials", "events", costTable.title(),
+		scoreTable.title()}
+	for _, t := range detailTables {
+		names = append(names, t.title())
+	}
+	return names
+}()
 
 // errHalfMade marks a file with a part of the tables: another process is making them
 // now, or was interrupted while it did.

@@ -27,9 +27,28 @@ type intelFile struct {
 	Coverage   float64        `yaml:"coverage" doc:"share of hostile indicators it will ever know"`
 	Delay      *sim.Dist      `yaml:"delay" doc:"how late it knows them"`
 	Errors     int            `yaml:"errors" doc:"innocent indicators that it lists"`
+	Expiry     *sim.Dist      `yaml:"expiry" json:",omitempty" doc:"how long it keeps an indicator before it drops it; for ever when absent"`
+	Outage     outageFile     `yaml:"outage" json:"Outage,omitzero" doc:"when it does not answer; never when absent"`
 	Confidence float64        `yaml:"confidence" doc:"what it says of its entries; 0.5 when absent, from 0.9 on the reflex acts on it at once"`
 	Files      []string       `yaml:"files" json:",omitempty" doc:"files or folders of indicators (STIX, MISP, CSV, lists, NDJSON), relative to this file, in place of coverage, delay and errors"`
+	Server     serverFile     `yaml:"server" json:"Server,omitzero" doc:"a server that is asked, in a replay or live only, in place of files or coverage"`
 	Allowed    []string       `yaml:"allowed" json:",omitempty" doc:"values that are never taken from the files"`
+}
+
+// serverFile is a server that is asked.
+type serverFile struct {
+	Kind       string        `yaml:"kind" enum:"misp,taxii,json" json:",omitempty" doc:"misp (search for attributes), taxii (a collection of TAXII 2.1, fetched every so often), json (an address that answers a question)"`
+	URL        string        `yaml:"url" json:",omitempty" doc:"address of the server; the API root of taxii; of json with {kind} and {value}"`
+	Collection string        `yaml:"collection" json:",omitempty" doc:"id of the collection of taxii"`
+	KeyEnv     string        `yaml:"key_env" json:",omitempty" doc:"name of the environment variable with the key: of the API of misp, the bearer token of taxii and json, or USER:PASSWORD of taxii"`
+	PerSecond  float64       `yaml:"per_second" json:",omitempty" doc:"questions a second; 10 when absent"`
+	Every      time.Duration `yaml:"every" json:",omitempty" doc:"how often a collection is fetched; 15m when absent"`
+}
+
+// outageFile is a time in which a feed does not answer.
+type outageFile struct {
+	After time.Duration `yaml:"after" json:",omitempty" doc:"from when on, from the start of the day"`
+	For   time.Duration `yaml:"for" json:",omitempty" doc:"for how long"`
 }
 
 // fileFeed is a feed that was read from files.
@@ -54,9 +73,15 @@ func (v *Variant) prepareIntel(base string) (digest string, err error) {
 		fault := func(format string, args ...any) {
 			faults = append(faults, f.Pos.Fault(fmt.Sprintf("intel[%d]", i), format, args...))
 		}
+		if f.Server != (serverFile{}) {
+			f.checkServer(fault)
+			v.servers = append(v.servers, *f)
+			continue
+		}
 		if len(f.Files) > 0 {
-			if f.Coverage != 0 || f.Delay != nil || f.Errors != 0 {
-				fault("%s has files; coverage, delay and errors are for feeds that are made from the truth", f.Name)
+			if f.Coverage != 0 || f.Delay != nil || f.Errors != 0 || f.Expiry != nil || f.Outage != (outageFile{}) {
+				fault("%s has files; coverage, delay, errors, expiry and outage are for feeds that are made from the truth",
+					f.Name)
 				continue
 			}
 			read = true
@@ -68,6 +93,13 @@ func (v *Variant) prepareIntel(base string) (digest string, err error) {
 		c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence}
 		if f.Delay != nil {
 			c.Delay = *f.Delay
+		}
+		if f.Expiry != nil {
+			c.Expiry = *f.Expiry
+		}
+		c.Outage = intel.Outage(f.Outage)
+		if f.Outage.After < 0 || f.Outage.For < 0 {
+			fault("outage of %s: times are not negative", f.Name)
 		}
 		if c.Confidence == 0 {
 			c.Confidence = 0.5

@@ -160,6 +160,7 @@ type Variant struct {
 	hotl      analysts.Config
 	feeds     []intel.Config
 	fileFeeds []fileFeed
+	servers   []intelFile // feeds that are servers
 	// passedOver tells what of the files of feeds was not taken.
 	passedOver []string
 	services   defenders.Services

@@ -63,20 +63,20 @@ func OfAttack(campaigns []*Campaign, attack int) *Campaign {
 
 // Evidence is what the campaign shows of who is behind it.
 func (c *Campaign) Evidence() attribution.Evidence {
-	var list []attribution.Observation
-	for _, a := range c.Alerts {
-		list = append(list, a.Enrichment.Attributable(&a.Alert))
-	}
-	return attribution.EvidenceOf(list)
+	return fusion.EvidenceOf(c.observations())
 }
 
-// graph is the attack graph of the campaign.
-func (d *Day) graph(c *Campaign) *attackgraph.Graph {
+func (c *Campaign) observations() []attackgraph.Observation {
 	var list []attackgraph.Observation
 	for _, a := range c.Alerts {
 		list = append(list, a.Enrichment.Observation(&a.Alert))
 	}
-	return attackgraph.New(d.Estate, d.Scenario.Epoch, list)
+	return list
+}
+
+// graph is the attack graph of the campaign.
+func (d *Day) graph(c *Campaign) *attackgraph.Graph {
+	return attackgraph.New(d.Estate, d.Scenario.Epoch, c.observations())
 }
 
 // incidents writes down what fusion made of the alerts.

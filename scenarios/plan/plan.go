@@ -161,7 +161,7 @@ func (p *Plan) Build() (*Matrix, error) {
 	variants := map[string]*defence.Variant{}
 	for _, file := range files {
 		for _, set := range combinations {
-			v, err := defence.Load(file, set)
+			v, err := defence.LoadSimulated(file, set)
 			if err != nil {
 				faults = append(faults, err)
 				continue

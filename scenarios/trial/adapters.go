@@ -120,6 +120,6 @@ type feed struct{ *intel.Feed }
 
 // Lookup implements fusion.Source.
 func (f feed) Lookup(now time.Duration, i fusion.Indicator) (fusion.Hit, bool, error) {
-	confidence, ok := f.Feed.Lookup(now, i.Value)
-	return fusion.Hit{Source: f.Name(), Confidence: confidence}, ok, nil
+	confidence, ok, err := f.Feed.Lookup(now, i.Value)
+	return fusion.Hit{Source: f.Name(), Confidence: confidence}, ok, err
 }

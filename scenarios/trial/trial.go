@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -213,18 +214,21 @@ func (t *Trial) build() error {
 	return t.defend(indicators)
 }
 
+// period is a stretch of time; until is 0 for ever.
+type period struct{ since, until time.Duration }
+
+func (p period) holds(now time.Duration) bool { return now >= p.since && (p.until == 0 || now < p.until) }
+
 // defend puts the pipeline between sensors and world.
 func (t *Trial) defend(indicators []string) error {
 	var sources []fusion.Source
-	certain := map[string]time.Duration{} // since when each indicator is certain
+	certain := map[string][]period{} // when each indicator is certain
 	for _, c := range t.variant.Feeds() {
 		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
 		sources = append(sources, feed{f})
 		if c.Confidence >= intel.Certain {
-			f.Each(func(indicator string, since time.Duration) {
-				if known, ok := certain[indicator]; !ok || since < known {
-					certain[indicator] = since
-				}
+			f.Each(func(indicator string, since, until time.Duration) {
+				certain[indicator] = append(certain[indicator], period{since, until})
 			})
 		}
 	}
@@ -247,8 +251,7 @@ func (t *Trial) defend(indicators []string) error {
 	}
 	if len(certain) > 0 {
 		env.Certain = func(now time.Duration, indicator string) bool {
-			since, ok := certain[indicator]
-			return ok && now >= since
+			return slices.ContainsFunc(certain[indicator], func(p period) bool { return p.holds(now) })
 		}
 	}
 	detectors, err := t.variant.BuildDetectors(env)

@@ -5,6 +5,7 @@
 package intel
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -22,9 +23,21 @@ type Config struct {
 	Delay sim.Dist
 	// Errors is how many innocent indicators it lists.
 	Errors int
+	// Expiry is how long the feed keeps an indicator before it drops it as stale; the zero value
+	// for ever.
+	Expiry sim.Dist
+	// Outage is when the feed does not answer, from Outage.After for Outage.For; the zero value
+	// for never.
+	Outage Outage
 	// Confidence is what the feed says of its own entries.
 	Confidence float64
 }
+
+// Outage is a time in which a feed does not answer.
+type Outage struct{ After, For time.Duration }
+
+// ErrDown is the answer of a feed that does not answer.
+var ErrDown = errors.New("the feed does not answer")
 
 // Default is a commercial feed of middling quality. Its figures are assumptions
 // (docs/calibration.md).
@@ -37,12 +50,15 @@ type Feed struct {
 	name       string
 	confidence float64
 	known      map[string]time.Duration
+	dropped    map[string]time.Duration // when each entry is dropped; none is for ever
+	outage     Outage
 }
 
 // NewFeed draws what a feed knows of these hostile indicators, and which of the
 // innocent ones it lists by mistake.
 func NewFeed(c Config, streams sim.Streams, hostile, innocent []string) *Feed {
-	f := &Feed{name: c.Name, confidence: c.Confidence, known: map[string]time.Duration{}}
+	f := &Feed{name: c.Name, confidence: c.Confidence, known: map[string]time.Duration{},
+		dropped: map[string]time.Duration{}, outage: c.Outage}
 	s := streams.Stream("feed "+c.Name, "entries")
 	hostile = slices.Clone(hostile)
 	slices.Sort(hostile)
@@ -58,6 +74,12 @@ func NewFeed(c Config, streams sim.Streams, hostile, innocent []string) *Feed {
 	for range min(c.Errors, len(innocent)) {
 		f.known[sim.Pick(&s, innocent)] = 0
 	}
+	if !c.Expiry.IsZero() {
+		life := streams.Stream("feed "+c.Name, "expiry")
+		for _, i := range slices.Sorted(maps.Keys(f.known)) {
+			f.dropped[i] = f.known[i] + c.Expiry.Sample(&life)
+		}
+	}
 	return f
 }
 
@@ -67,18 +89,23 @@ func (f *Feed) Name() string { return f.name }
 // Certain is the confidence from which a feed is taken at its word.
 const Certain = 0.9
 
-// Each calls f with every indicator that the feed ever knows and since when, sorted.
-func (f *Feed) Each(call func(indicator string, since time.Duration)) {
+// Each calls f with every indicator that the feed ever knows, since when and until when,
+// sorted; until is 0 for ever.
+func (f *Feed) Each(call func(indicator string, since, until time.Duration)) {
 	for _, indicator := range slices.Sorted(maps.Keys(f.known)) {
-		call(indicator, f.known[indicator])
+		call(indicator, f.known[indicator], f.dropped[indicator])
 	}
 }
 
-// Lookup tells whether the feed knows an indicator at a time, and how sure it is.
-func (f *Feed) Lookup(now time.Duration, value string) (confidence float64, known bool) {
-	since, ok := f.known[value]
-	if !ok || now < since {
-		return 0, false
+// Lookup tells whether the feed knows an indicator at a time, and how sure it is; it is
+// ErrDown while the feed does not answer.
+func (f *Feed) Lookup(now time.Duration, value string) (confidence float64, known bool, err error) {
+	if f.outage.For > 0 && now >= f.outage.After && now < f.outage.After+f.outage.For {
+		return 0, false, ErrDown
 	}
-	return f.confidence, true
+	since, ok := f.known[value]
+	if until, drops := f.dropped[value]; !ok || now < since || drops && now >= until {
+		return 0, false, nil
+	}
+	return f.confidence, true, nil
 }

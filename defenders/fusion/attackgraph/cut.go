@@ -3,6 +3,8 @@ package attackgraph
 import (
 	"math"
 	"slices"
+
+	"hemostat/sim/severity"
 )
 
 // Cut is the cheapest set of entities whose loss would stop the attacker: every way from where
@@ -56,8 +58,10 @@ const unbounded = math.MaxInt32
 const priceScale = 1000
 
 // Cut finds the smallest cut between the attacker and the hosts that they are likely to go to
-// next, by the greatest flow (Edmonds and Karp 1972). Accounts count as ways on where the
-// inventory says that they administer something; where none does, each host is itself a way on.
+// next, by the greatest flow (Edmonds and Karp 1972). The way on from a host are the accounts
+// seen on it that administer something; from a host without one it is the host itself. A host
+// with an alert of severity high or more that talks to no place outside is held by a channel
+// that was not seen, unless the attacker reaches it from another host only.
 func (g *Graph) Cut() Cut {
 	entities := g.attackerEntities()
 	if len(entities) == 0 {
@@ -89,13 +93,12 @@ func (g *Graph) Cut() Cut {
 			w.join(out(from), in(to), unbounded)
 		}
 	}
-	admins := slices.ContainsFunc(entities, func(e *Node) bool { return e.administers() })
 	for i, e := range entities {
 		w.join(in(i), out(i), int(e.price()*priceScale))
-		if e.Kind.isOutside() || e.Kind == HostNode && !controlled[e] && !g.isMovedTo(e) {
+		if e.Kind.isOutside() || e.Kind == HostNode && !controlled[e] && (e.Severity >= severity.High || !g.isMovedTo(e)) {
 			w.join(attacker, in(i), unbounded)
 		}
-		if e.administers() || e.Kind == HostNode && !admins {
+		if e.administers() || e.Kind == HostNode && !g.exposesAdmin(e) {
 			w.join(out(i), goal, unbounded)
 		}
 	}
@@ -126,6 +129,13 @@ func (g *Graph) attackerEntities() []*Node {
 		}
 	}
 	return out
+}
+
+// exposesAdmin tells whether an account that opens further hosts was seen on a host.
+func (g *Graph) exposesAdmin(n *Node) bool {
+	return slices.ContainsFunc(g.edges, func(e *Edge) bool {
+		return e.From == n && e.Relation == Exposes && e.To.administers() && e.To.isThreatened()
+	})
 }
 
 // isMovedTo tells whether the attacker came to a host from another entity that counts.

@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"hemostat/defenders/alert"
 	"hemostat/defenders/fusion/indicator"
+	"hemostat/sim/printable"
 )
 
 // alertName names the node of an alert.
@@ -216,23 +216,9 @@ func shortened(name string) string {
 	return string(runes[:most-1]) + "…"
 }
 
-// dotQuote quotes a text for DOT; what cannot be seen is written as its number.
+// dotQuote quotes a text for DOT.
 func dotQuote(text string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
-			fmt.Fprintf(&b, `\\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable.Text(text)) + `"`
 }
 
 // marks are the nodes that stand out.

@@ -12,6 +12,7 @@ package attackgraph
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/graph/simple"
@@ -93,6 +94,8 @@ type Observation struct {
 	Alert *alert.Alert
 	// Account is the account as the inventory has it, "" for none that it knows.
 	Account string
+	// Outside is the address outside of the estate that it came from, "" for none.
+	Outside string
 	// Known is what feeds know of its indicators.
 	Known []indicator.IOC
 }
@@ -151,7 +154,7 @@ func (g *Graph) Node(key string) *Node { return g.byKey[key] }
 func (g *Graph) add(o *Observation) {
 	g.Alerts++
 	a := o.Alert
-	host := g.host(cmp.Or(a.Host, ""), a)
+	host := g.host(a.Host, a)
 	source := g.host(a.Source, a)
 	var from *Node
 	if source != nil && source != host {
@@ -159,7 +162,10 @@ func (g *Graph) add(o *Observation) {
 	} else if a.SourceIP != "" && g.inventory.Host(a.SourceIP) == nil && a.Source == "" {
 		from = g.outside(AddressNode, a.SourceIP, a, o.Known)
 	}
-	account := g.account(cmp.Or(o.Account, a.User), a)
+	var account *Node
+	if o.Account != "" || !isGuessing(a) { // a name that was guessed is no account in use
+		account = g.account(cmp.Or(o.Account, a.User), a)
+	}
 	destination := g.outside(AddressNode, a.Destination, a, o.Known)
 	var domain *Node
 	if a.Domain != "" && g.inventory.Host(a.Domain) == nil {
@@ -190,6 +196,9 @@ func (g *Graph) add(o *Observation) {
 		g.connect(host, technique, Uses, a)
 	}
 }
+
+// isGuessing tells whether an alert is about passwords being guessed.
+func isGuessing(a *alert.Alert) bool { return strings.HasPrefix(a.Technique(), "T1110") }
 
 // host is the node of a host, which the inventory may know under another name.
 func (g *Graph) host(name string, a *alert.Alert) *Node {

@@ -7,8 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
+	"hemostat/sim/printable"
 	"hemostat/sim/severity"
 )
 
@@ -79,7 +79,7 @@ svg{background:#fff;color:#1b1b1f}.lane{fill:#fff}.odd{fill:#f4f4f8}.name{fill:#
 .node rect{fill:#26262c;stroke:#9b9ba8}.node text{fill:#ececf1}.node.bad rect{stroke:#ff8a80;fill:#3a2120}
 .edge{stroke:#74747f}.edge.path{stroke:#ff8a80}}
 </style>
-<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8b8b96"/></marker></defs>
+<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8b8b96"/></marker></defs>
 `
 
 // place chooses what is drawn and where.
@@ -236,6 +236,9 @@ func (d *drawing) drawEdge(b *strings.Builder, e *Edge) {
 // curve is a line from the side of one box to the side of another.
 func curve(x1, y1, x2, y2 int) string {
 	switch {
+	case x1 == x2 && max(y1, y2)-min(y1, y2) > laneHeight: // around what lies between
+		side := x1 + nodeWidth
+		return fmt.Sprintf("M%d %d C%d %d %d %d %d %d", side, y1, side+30, y1, side+30, y2, side, y2)
 	case x1 == x2 && y1 < y2:
 		return fmt.Sprintf("M%d %d L%d %d", x1+nodeWidth/2, y1+nodeHeight/2, x2+nodeWidth/2, y2-nodeHeight/2)
 	case x1 == x2:
@@ -248,16 +251,5 @@ func curve(x1, y1, x2, y2 int) string {
 	return fmt.Sprintf("M%d %d C%d %d %d %d %d %d", from, y1, from-40, y1-30, to+40, y2-30, to, y2)
 }
 
-// escape makes a text safe in SVG; what XML cannot hold, and what turns the direction of text
-// around, is shown by its number.
-func escape(text string) string {
-	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == 0xFFFE || r == 0xFFFF {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return html.EscapeString(b.String())
-}
+// escape makes a text safe in SVG.
+func escape(text string) string { return html.EscapeString(printable.Text(text)) }

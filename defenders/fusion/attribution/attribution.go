@@ -139,7 +139,7 @@ const mostBecause = 3
 // Rank gives every actor, and Unknown, a probability; the likeliest first. They sum to 1.
 func (f *Facts) Rank(e *Evidence) []Suspect {
 	out := []Suspect{{Actor: Unknown}}
-	logs := []float64{f.Unknown}
+	logs := []float64{f.unknown(e)}
 	for i := range f.Actors {
 		a := &f.Actors[i]
 		scores, because := f.compare(a, e)
@@ -151,7 +151,7 @@ func (f *Facts) Rank(e *Evidence) []Suspect {
 		out = append(out, Suspect{Actor: a.ID, Because: because})
 		logs = append(logs, z)
 	}
-	normalize(logs)
+	normalize(logs, f.shares())
 	for i := range out {
 		out[i].Probability = logs[i]
 	}
@@ -161,21 +161,73 @@ func (f *Facts) Rank(e *Evidence) []Suspect {
 	return out
 }
 
-// normalize makes probabilities of logarithms. An actor's share of the prior is that of each
-// other one, and together as much as Unknown's share leaves.
-func normalize(logs []float64) {
+// Of Unknown's score: a constant, what each technique and rule adds, and what each adds that
+// was never seen of anybody.
+const (
+	unknownAlways = iota
+	unknownEach
+	unknownNovel
+	unknownCount
+)
+
+// signs of an actor who is not known, in the order of their weights.
+func (f *Facts) unknownSigns(e *Evidence) [unknownCount]float64 {
+	novel := 0
+	for _, t := range e.Techniques {
+		if f.Base.Techniques[t] == 0 {
+			novel++
+		}
+	}
+	for _, r := range e.Rules {
+		if f.Base.Rules[r] == 0 {
+			novel++
+		}
+	}
+	return [unknownCount]float64{1, math.Log1p(float64(len(e.Techniques) + len(e.Rules))), math.Log1p(float64(novel))}
+}
+
+// unknown is the score of Unknown.
+func (f *Facts) unknown(e *Evidence) float64 {
+	z := 0.0
+	for i, v := range f.unknownSigns(e) {
+		z += f.Unknown[i] * v
+	}
+	return z
+}
+
+// normalize makes probabilities of logarithms, the first of which is Unknown's. Shares are what
+// each actor had of all campaigns before.
+func normalize(logs, shares []float64) {
+	for i, s := range shares {
+		logs[i+1] += math.Log(s)
+	}
 	most := slices.Max(logs)
 	sum := 0.0
 	for i, v := range logs {
-		if i > 0 {
-			v -= math.Log(float64(len(logs) - 1))
-		}
 		logs[i] = math.Exp(v - most)
 		sum += logs[i]
 	}
 	for i := range logs {
 		logs[i] /= sum
 	}
+}
+
+// shares are what each actor had of all campaigns that were learned from, with one more each;
+// equal ones where nothing was learned.
+func (f *Facts) shares() []float64 {
+	out := make([]float64, len(f.Actors))
+	sum := 0.0
+	for i := range f.Actors {
+		out[i] = 1
+		if p := f.Actors[i].Profile; p != nil {
+			out[i] += p.Campaigns
+		}
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
 }
 
 // isNamedIn counts the indicators of the campaign that are said to be the actor's.

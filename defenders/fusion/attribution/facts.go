@@ -70,10 +70,10 @@ type Facts struct {
 	Actors []Actor `json:"actors"`
 	// Base is the average actor.
 	Base Profile `json:"base"`
-	// Weights are those of techniques, rules, pace and addresses; Unknown is the score of an
-	// actor who is not known.
-	Weights [kindCount]float64 `json:"weights"`
-	Unknown float64            `json:"unknown"`
+	// Weights are those of techniques, rules, pace and addresses; Unknown those of the signs of
+	// an actor who is not known.
+	Weights [kindCount]float64    `json:"weights"`
+	Unknown [unknownCount]float64 `json:"unknown"`
 }
 
 //go:embed actors.json

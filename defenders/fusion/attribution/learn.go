@@ -29,7 +29,7 @@ type Scores struct {
 // folds divide the days; unknownShare is how much cases of actors who were left out weigh.
 const (
 	folds        = 4
-	unknownShare = 0.1
+	unknownShare = 0.05
 )
 
 // Learned is what was learned, and how good it is on days that were left out, and for actors
@@ -75,9 +75,12 @@ func Learn(examples []Example, from string) (*Learned, error) {
 		}
 	}
 	l := &Learned{Facts: factsOf(examples, from, func(*Example) bool { return true })}
-	l.Facts.Weights, l.Facts.Unknown = fit(cases)
-	l.Known = judge(cases[:known], l.Facts.Weights, l.Facts.Unknown)
-	l.LeftOut = judge(cases[known:], l.Facts.Weights, l.Facts.Unknown)
+	x := parameters{0.5, 0.5, 0.5, 0.5, neverUnknown}
+	fit(cases[:known], &x, 0, kindCount)
+	x[kindCount] = 0
+	fit(cases, &x, kindCount, len(x))
+	l.Facts.Weights, l.Facts.Unknown = [kindCount]float64(x[:kindCount]), [unknownCount]float64(x[kindCount:])
+	l.Known, l.LeftOut = judge(cases[:known], &x), judge(cases[known:], &x)
 	return l, l.Facts.check()
 }
 
@@ -147,12 +150,14 @@ func (p *Profile) count(e *Evidence) {
 // place in them, -1 for Unknown.
 type scored struct {
 	scores [][kindCount]float64
+	shares []float64
+	signs  [unknownCount]float64
 	right  int
 	weight float64
 }
 
 func scoredBy(f *Facts, e *Example, right string, weight float64) scored {
-	s := scored{right: -1, weight: weight}
+	s := scored{right: -1, weight: weight, shares: f.shares(), signs: f.unknownSigns(&e.Evidence)}
 	for i := range f.Actors {
 		v, _ := f.compare(&f.Actors[i], &e.Evidence)
 		s.scores = append(s.scores, v)
@@ -164,8 +169,12 @@ func scoredBy(f *Facts, e *Example, right string, weight float64) scored {
 }
 
 // probabilities are those of Unknown, then of the actors.
-func (s *scored) probabilities(w [kindCount]float64, unknown float64) []float64 {
-	logs := []float64{unknown}
+func (s *scored) probabilities(p *parameters) []float64 {
+	w := p[:kindCount]
+	logs := []float64{0}
+	for i, v := range s.signs {
+		logs[0] += p[kindCount+i] * v
+	}
 	for _, v := range s.scores {
 		z := 0.0
 		for k := range v {
@@ -173,18 +182,23 @@ func (s *scored) probabilities(w [kindCount]float64, unknown float64) []float64 
 		}
 		logs = append(logs, z)
 	}
-	normalize(logs)
+	normalize(logs, s.shares)
 	return logs
 }
 
-// fit finds the weights and the score of Unknown with the least log loss, by searching along
-// one coordinate after the other with steps that become smaller. Weights are not negative.
-func fit(cases []scored) (w [kindCount]float64, unknown float64) {
-	x := [kindCount + 1]float64{0.5, 0.5, 0.5, 0.5, 1}
+// parameters are the weights of the kinds of evidence, then those of the signs of Unknown.
+type parameters [kindCount + unknownCount]float64
+
+// neverUnknown is a score by which Unknown is never likely.
+const neverUnknown = -30
+
+// fit finds some of the parameters with the least log loss, by searching along one coordinate
+// after the other with steps that become smaller. Weights of evidence are not negative.
+func fit(cases []scored, x *parameters, from, to int) {
 	loss := func() float64 {
 		sum := 0.0
 		for i := range cases {
-			p := cases[i].probabilities([kindCount]float64(x[:kindCount]), x[kindCount])
+			p := cases[i].probabilities(x)
 			sum -= cases[i].weight * math.Log(max(1e-9, p[cases[i].right+1]))
 		}
 		return sum
@@ -193,7 +207,7 @@ func fit(cases []scored) (w [kindCount]float64, unknown float64) {
 	for step := 0.5; step > 0.01; step /= 2 {
 		for improved := true; improved; {
 			improved = false
-			for j := range x {
+			for j := from; j < to; j++ {
 				for _, d := range []float64{step, -step} {
 					before := x[j]
 					if x[j] += d; j < kindCount && x[j] < 0 {
@@ -208,15 +222,14 @@ func fit(cases []scored) (w [kindCount]float64, unknown float64) {
 			}
 		}
 	}
-	return [kindCount]float64(x[:kindCount]), x[kindCount]
 }
 
 // judge scores the cases.
-func judge(cases []scored, w [kindCount]float64, unknown float64) Scores {
+func judge(cases []scored, x *parameters) Scores {
 	var s Scores
 	var bins Calibration
 	for i := range cases {
-		p := cases[i].probabilities(w, unknown)
+		p := cases[i].probabilities(x)
 		right := cases[i].right + 1
 		s.Cases++
 		rank := 0

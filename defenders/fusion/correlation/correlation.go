@@ -178,6 +178,15 @@ func (x *node) link() Link {
 	return l
 }
 
+// Link is the link of an incident as it stands; false when it is not known any more.
+func (c *Correlator) Link(incident int) (Link, bool) {
+	x := c.incidents[incident]
+	if x == nil {
+		return Link{}, false
+	}
+	return x.link(), true
+}
+
 // Campaign are the incidents of the campaign of an incident, in their order.
 func (c *Correlator) Campaign(incident int) []int {
 	for into, ok := c.merged[incident]; ok; into, ok = c.merged[incident] {

@@ -118,13 +118,13 @@ func readFile(file string, o Options, f func(*indicator.IOC) error) (Report, err
 		o.Source = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"),
 			filepath.Ext(strings.TrimSuffix(file, ".gz")))
 	}
-	r, err := readDocument(in, o, f)
+	r, err := Read(in, o, f)
 	r.File = file
 	return r, err
 }
 
-// readDocument reads one document, which may be compressed by gzip.
-func readDocument(in io.Reader, o Options, f func(*indicator.IOC) error) (Report, error) {
+// Read reads one document, which may be compressed by gzip.
+func Read(in io.Reader, o Options, f func(*indicator.IOC) error) (Report, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
 	if head, err := b.Peek(2); err == nil && head[0] == 0x1f && head[1] == 0x8b {
 		z, err := gzip.NewReader(b)

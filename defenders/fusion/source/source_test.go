@@ -19,7 +19,7 @@ import (
 
 func read(text string, o Options) ([]indicator.IOC, Report, error) {
 	var out []indicator.IOC
-	r, err := readDocument(strings.NewReader(text), o, func(i *indicator.IOC) error {
+	r, err := Read(strings.NewReader(text), o, func(i *indicator.IOC) error {
 		out = append(out, *i)
 		return nil
 	})
@@ -178,7 +178,7 @@ func TestOwnFormAndFiles(t *testing.T) {
 	require.Len(t, reports[1].Skipped, 2)
 
 	stop := errors.New("enough")
-	_, err = readDocument(strings.NewReader("evil.com\nbad.org\n"), Options{},
+	_, err = Read(strings.NewReader("evil.com\nbad.org\n"), Options{},
 		func(*indicator.IOC) error { return stop })
 	require.ErrorIs(t, err, stop)
 	_, err = ParseFormat("colour")
@@ -193,7 +193,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, format := range formats() {
 			n := 0
-			r, _ := readDocument(strings.NewReader(s), Options{Format: format},
+			r, _ := Read(strings.NewReader(s), Options{Format: format},
 				func(*indicator.IOC) error { n++; return nil })
 			require.Equal(t, n, r.Taken)
 		}
@@ -219,7 +219,7 @@ func BenchmarkSTIX(b *testing.B) {
 			_ = w.Close() // the reader has all
 		}()
 		s := indicator.NewSet(0)
-		report, err := readDocument(r, Options{Source: "feed"}, s.Add)
+		report, err := Read(r, Options{Source: "feed"}, s.Add)
 		if err != nil || report.Taken != n {
 			b.Fatal(report.Taken, report.Examples, err)
 		}

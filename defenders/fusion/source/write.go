@@ -35,7 +35,7 @@ func NewWriter(to io.Writer, f Format, now time.Time) (*Writer, error) {
 		return w, w.table.Write([]string{"ioc_type", "value", "first_seen", "last_seen", "source", "confidence",
 			"tags"})
 	case STIX:
-		_, err := fmt.Fprintf(w.out, `{"type":"bundle","id":"bundle--%s","objects":[`, uuid("bundle "+now.String()))
+		_, err := fmt.Fprintf(w.out, `{"type":"bundle","id":"bundle--%s","objects":[`, UUID("bundle "+now.String()))
 		return w, err
 	default:
 		return nil, fmt.Errorf("%q is no format to write; accepted: stix, csv, list, ndjson", f)
@@ -43,9 +43,9 @@ func NewWriter(to io.Writer, f Format, now time.Time) (*Writer, error) {
 	return w, nil
 }
 
-// uuid is a version 5 UUID (RFC 9562) below hemostat's own name, so that equal indicators
+// UUID is a version 5 UUID (RFC 9562) below hemostat's own name, so that equal indicators
 // have equal identities.
-func uuid(name string) string {
+func UUID(name string) string {
 	sum := sha1.Sum([]byte("hemostat\x00" + name)) //nolint:gosec // it identifies, and protects nothing
 	sum[6], sum[8] = sum[6]&0x0f|0x50, sum[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
@@ -89,8 +89,8 @@ var patterns = map[indicator.Kind]string{
 	indicator.UserAgent:   "[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = '%s']",
 }
 
-// pattern is the pattern of STIX for an indicator, "" where there is no object for it.
-func pattern(i *indicator.IOC) string {
+// Pattern is the pattern of STIX for an indicator, "" where there is no object for it.
+func Pattern(i *indicator.IOC) string {
 	value := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(i.Value)
 	switch i.Type {
 	case indicator.CIDR:
@@ -112,7 +112,7 @@ func pattern(i *indicator.IOC) string {
 }
 
 func (w *Writer) stix(i *indicator.IOC) error {
-	p := pattern(i)
+	p := Pattern(i)
 	if p == "" {
 		w.Left++
 		return nil
@@ -128,7 +128,7 @@ func (w *Writer) stix(i *indicator.IOC) error {
 		last = first
 	}
 	o := map[string]any{
-		"type": "indicator", "spec_version": "2.1", "id": "indicator--" + uuid(string(i.Type)+" "+i.Value+" "+i.Source),
+		"type": "indicator", "spec_version": "2.1", "id": "indicator--" + UUID(string(i.Type)+" "+i.Value+" "+i.Source),
 		"created": millis(first), "modified": millis(last), "pattern": p, "pattern_type": "stix", "valid_from": millis(first),
 		"name": string(i.Type) + " " + i.Value, "indicator_types": []string{"malicious-activity"}, "confidence": int(100*i.Confidence + 0.5),
 	}

@@ -62,7 +62,7 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 }
 
 func TestEqualIndicatorsHaveEqualIdentities(t *testing.T) {
-	require.Equal(t, uuid("a"), uuid("a"))
-	require.NotEqual(t, uuid("a"), uuid("b"))
-	require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, uuid("a"))
+	require.Equal(t, UUID("a"), UUID("a"))
+	require.NotEqual(t, UUID("a"), UUID("b"))
+	require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, UUID("a"))
 }

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"hemostat/defenders/alert"
+	"hemostat/defenders/fusion/narrative"
 	"hemostat/defenders/sentinel/analyst/chat"
 	"hemostat/sim/attack"
+	"hemostat/sim/printable"
 	"hemostat/sim/severity"
 )
 
@@ -27,14 +29,14 @@ type Account struct {
 	Answer    // what it took; of a model that failed too
 }
 
-// templateAuthor names the account that no model wrote.
-const templateAuthor = "template"
-
 // Narrate writes the account of an incident from its alerts, in the order in which they
 // joined it. A judge that writes none, and one whose account does not hold, leaves it to the
 // template.
 func Narrate(j Judge, epoch time.Time, alerts []alert.Alert) (Account, error) {
-	byTemplate := Account{Author: templateAuthor, Sentences: template(epoch, alerts)}
+	byTemplate := Account{Author: narrative.Author}
+	for _, s := range narrative.Write(&narrative.Case{Epoch: epoch, Alerts: alerts}) {
+		byTemplate.Sentences = append(byTemplate.Sentences, Sentence{s.Text, s.Alerts})
+	}
 	m, ok := j.(*Model)
 	if !ok {
 		return byTemplate, nil
@@ -48,87 +50,6 @@ func Narrate(j Judge, epoch time.Time, alerts []alert.Alert) (Account, error) {
 		return byTemplate, nil
 	}
 	return account, nil
-}
-
-// template tells an incident in sentences of fixed form.
-func template(epoch time.Time, alerts []alert.Alert) []Sentence {
-	first, last := &alerts[0], &alerts[len(alerts)-1]
-	worst := first
-	byHost := map[string][]int{}
-	var hosts []string
-	var tactics []string
-	byTechnique := map[string][]int{}
-	for i := range alerts {
-		a := &alerts[i]
-		if a.Severity > worst.Severity || a.Severity == worst.Severity && a.Confidence > worst.Confidence {
-			worst = a
-		}
-		if a.Host != "" {
-			if byHost[a.Host] == nil {
-				hosts = append(hosts, a.Host)
-			}
-			byHost[a.Host] = append(byHost[a.Host], a.ID)
-		}
-		if t := a.Technique(); t != "" {
-			if byTechnique[t] == nil {
-				tactics = append(tactics, t)
-			}
-			byTechnique[t] = append(byTechnique[t], a.ID)
-		}
-	}
-	at := func(d time.Duration) string { return epoch.Add(d).Format("15:04:05") }
-	var out []Sentence
-	add := func(alerts []int, format string, args ...any) {
-		out = append(out, Sentence{fmt.Sprintf(format, args...), alerts})
-	}
-	add([]int{first.ID}, "It began at %s with the alert %q%s.", at(first.EventTime), first.Title, whereabouts(first))
-	if len(hosts) > 1 {
-		var ids []int
-		for _, h := range hosts {
-			ids = append(ids, byHost[h][0])
-		}
-		add(ids, "%d hosts are involved: %s.", len(hosts), listed(hosts))
-	}
-	if len(tactics) > 0 {
-		var ids []int
-		for _, t := range tactics {
-			ids = append(ids, byTechnique[t][0])
-		}
-		add(ids, "The techniques that were alerted are %s.", listed(tactics))
-	}
-	if worst != first {
-		add([]int{worst.ID}, "The most serious alert, of severity %s, is %q%s at %s.", worst.Severity, worst.Title,
-			whereabouts(worst), at(worst.EventTime))
-	}
-	add([]int{worst.ID}, "Its detector is %.0f %% sure of it.", 100*worst.Confidence)
-	if last != first {
-		add([]int{last.ID}, "The last of %d alerts came at %s.", len(alerts), at(last.EventTime))
-	}
-	return out
-}
-
-// whereabouts says where an alert was and about whom.
-func whereabouts(a *alert.Alert) string {
-	var b strings.Builder
-	if a.Host != "" {
-		b.WriteString(" on " + escape(a.Host))
-	}
-	if a.User != "" {
-		b.WriteString(" about the user " + escape(a.User))
-	}
-	if a.SourceIP != "" {
-		b.WriteString(" from " + escape(a.SourceIP))
-	}
-	return b.String()
-}
-
-// listed names at most eight things.
-func listed(names []string) string {
-	const most = 8
-	if len(names) <= most {
-		return escape(strings.Join(names, ", "))
-	}
-	return fmt.Sprintf("%s and %d more", escape(strings.Join(names[:most], ", ")), len(names)-most)
 }
 
 // accountAlerts is how many alerts of an incident a model is shown: the first and the most
@@ -151,7 +72,7 @@ func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) 
 		var s shown
 		s.add("id", labels[i])
 		s.add("at", epoch.Add(a.EventTime).Format("15:04"))
-		s.add("title", escape(a.Title))
+		s.add("title", printable.Text(a.Title))
 		s.add("severity", a.Severity.String())
 		s.add("confidence", fmt.Sprintf("%.2f", a.Confidence))
 		s.add("techniques", a.Techniques)
@@ -185,7 +106,7 @@ func (m *Model) narrate(epoch time.Time, alerts []alert.Alert) (Account, error) 
 	}
 	for i, s := range v.Sentences {
 		var cited []*alert.Alert
-		sentence := Sentence{Text: escape(cutText(x.redact.restore(strings.TrimSpace(s.Text)), maxSentence))}
+		sentence := Sentence{Text: printable.Text(cutText(x.redact.restore(strings.TrimSpace(s.Text)), maxSentence))}
 		for _, label := range s.Evidence {
 			at := slices.Index(labels, label)
 			if at >= 0 && !slices.Contains(sentence.Alerts, shownOnes[at].ID) {

@@ -7,10 +7,10 @@ import (
 	"sort"
 	"strings"
 	"time"
-	"unicode"
 
 	"hemostat/defenders/alert"
 	"hemostat/sim/event"
+	"hemostat/sim/printable"
 )
 
 // The bounds of what a model is shown.
@@ -68,30 +68,7 @@ func (x *exhibit) value(s string) string {
 		}
 		s = fmt.Sprintf("%s… (%d more bytes)", s[:cut], len(s)-cut)
 	}
-	return escape(s)
-}
-
-// escape writes characters that nobody sees by their code.
-func escape(s string) string {
-	clean := true
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		}
-	}
-	return b.String()
+	return printable.Text(s)
 }
 
 // ago is how long before now something was, in words of steady length, so that equal
@@ -186,7 +163,7 @@ func (x *exhibit) event(e *event.Event) shown {
 	}
 	s := shown{{"id", x.label(e.ID)}}
 	s.add("when", x.ago(e.Time))
-	s.add("host", escape(e.Host))
+	s.add("host", printable.Text(e.Host))
 	s.add("log", strings.Trim(e.Source.Product+" "+e.Source.Service+" "+e.Source.Category, " "))
 	type field struct{ name, value string }
 	var fields []field
@@ -212,7 +189,7 @@ func (x *exhibit) event(e *event.Event) shown {
 	var f shown
 	for i := range fields {
 		if i < shownFields {
-			f.add(escape(fields[i].name), x.value(fields[i].value))
+			f.add(printable.Text(fields[i].name), x.value(fields[i].value))
 		} else if isSuspicious(fields[i].value) { // what is not shown is looked at all the same
 			x.suspicious++
 		}
@@ -246,10 +223,10 @@ func (x *exhibit) pastAlerts(past []pastAlert) []shown {
 	out := []shown{}
 	for _, g := range groups {
 		var s shown
-		s.add("alert", escape(g.first.title))
+		s.add("alert", printable.Text(g.first.title))
 		s.add("technique", g.first.technique)
 		s.add("severity", g.first.severity.String())
-		s.add("host", escape(g.first.host))
+		s.add("host", printable.Text(g.first.host))
 		s.add("user", x.value(g.first.user))
 		s.add("newest", x.ago(g.first.at))
 		s.add("times", g.n)
@@ -265,7 +242,7 @@ func (x *exhibit) alert(c *Case) shown {
 		x.redact.person(a.User)
 	}
 	var s shown
-	s.add("title", escape(a.Title))
+	s.add("title", printable.Text(a.Title))
 	s.add("detector", a.Detector)
 	s.add("severity", a.Severity.String())
 	s.add("techniques", a.Techniques)

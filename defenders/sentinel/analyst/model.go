@@ -12,6 +12,7 @@ import (
 
 	"hemostat/defenders/sentinel/analyst/chat"
 	"hemostat/sim/attack"
+	"hemostat/sim/printable"
 )
 
 // ModelConfig says which model judges, and how.
@@ -128,7 +129,7 @@ func (m *Model) Judge(c *Case) (Answer, error) {
 			if round+1 == m.config.Rounds {
 				next += "\nDecide now: set action to \"answer\"."
 			}
-			messages = append(messages, chat.Message{Role: "assistant", Text: escape(r.Text)},
+			messages = append(messages, chat.Message{Role: "assistant", Text: printable.Text(r.Text)},
 				chat.Message{Role: "user", Text: next})
 			continue
 		}
@@ -215,12 +216,12 @@ func (x *exhibit) reasonsOf(from []citedAnswer) (reasons []Reason, refused int) 
 			}
 		}
 		text := cutText(x.redact.restore(strings.TrimSpace(r.Text)), maxSentence)
-		repeated := slices.ContainsFunc(reasons, func(other Reason) bool { return other.Text == escape(text) })
+		repeated := slices.ContainsFunc(reasons, func(other Reason) bool { return other.Text == printable.Text(text) })
 		if text == "" || len(events) == 0 || repeated {
 			refused++
 			continue
 		}
-		reasons = append(reasons, Reason{Text: escape(text), Evidence: events})
+		reasons = append(reasons, Reason{Text: printable.Text(text), Evidence: events})
 	}
 	return reasons, refused
 }

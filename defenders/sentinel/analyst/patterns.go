@@ -14,6 +14,7 @@ import (
 	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/attack"
 	"hemostat/sim/event"
+	"hemostat/sim/printable"
 	"hemostat/sim/severity"
 )
 
@@ -197,7 +198,7 @@ func (m *Model) findPattern(now time.Duration, events []*event.Event) (answer An
 	for _, e := range events {
 		list = append(list, x.event(e))
 	}
-	data, err := json.Marshal(shown{{"host", escape(events[0].Host)}, {"minutes", int(windowLength.Minutes())},
+	data, err := json.Marshal(shown{{"host", printable.Text(events[0].Host)}, {"minutes", int(windowLength.Minutes())},
 		{"events", list}})
 	if err != nil {
 		return answer, "", fmt.Errorf("the question cannot be written: %w", err)
@@ -230,7 +231,7 @@ func (m *Model) findPattern(now time.Duration, events []*event.Event) (answer An
 	if v.Hostile && len(reasons) > 0 {
 		answer.Decision, answer.Confidence = Confirm, v.Confidence
 	}
-	return answer, escape(cutText(x.redact.restore(strings.TrimSpace(v.Title)), 100)), nil
+	return answer, printable.Text(cutText(x.redact.restore(strings.TrimSpace(v.Title)), 100)), nil
 }
 
 // Found is what the search for patterns came to for one window: an alert, or only what the

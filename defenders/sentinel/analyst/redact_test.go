@@ -3,6 +3,8 @@ package analyst
 import (
 	"testing"
 
+	"hemostat/sim/printable"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -61,6 +63,6 @@ func FuzzRedact(f *testing.F) {
 		once := r.text(s)
 		require.Equal(t, once, r.text(s), "equal texts are redacted alike")
 		_ = isSuspicious(s)
-		_ = escape(s)
+		_ = printable.Text(s)
 	})
 }
