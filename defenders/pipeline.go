@@ -151,7 +151,8 @@ func New(c Config) (*Pipeline, error) {
 		return nil, err
 	}
 	if p.fusion, err = fusion.New(fusion.Options{Sources: c.Intel, Inventory: c.Inventory,
-		Asker: c.Asker, Correlation: c.Correlation, Actors: c.Actors, Registry: c.Registry}); err != nil {
+		Asker: c.Asker, Correlation: c.Correlation, Actors: c.Actors, Clock: c.Clock,
+		Registry: c.Registry}); err != nil {
 		return nil, err
 	}
 	p.engine, err = response.New(
@@ -290,6 +291,7 @@ func (p *Pipeline) Event(now time.Duration, e *event.Event) {
 	if p.config.Analyst != nil {
 		p.config.Analyst.Observe(ingested, e)
 	}
+	p.fusion.Observe(e)
 	p.raise(ingested)(p.sentinel.Inspect(now, ingested, e))
 }
 

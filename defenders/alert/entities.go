@@ -12,6 +12,7 @@ type Entities struct {
 	Host        string // short name
 	Zone        string
 	User        string
+	UserSID     string // security identifier, where no name is known
 	SourceIP    string // where it came from
 	Source      string // short name of a host of the estate at that address
 	Destination string // address or name outside the estate
@@ -24,7 +25,7 @@ type Entities struct {
 // Detached copies the texts, so that what keeps an alert does not keep the block of memory
 // that its event was read into.
 func (x Entities) Detached() Entities {
-	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.SourceIP, &x.Source, &x.Destination, &x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
+	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.UserSID, &x.SourceIP, &x.Source, &x.Destination, &x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
 		*text = strings.Clone(*text)
 	}
 	return x
@@ -54,6 +55,11 @@ func EntitiesOf(e *event.Event, v *inventory.Inventory) Entities {
 	}
 	if strings.HasPrefix(e.Value(event.TargetUserName), "S-1-") || strings.HasSuffix(x.User, "$") {
 		x.User = ""
+	}
+	if strings.HasPrefix(x.User, "S-1-") {
+		x.UserSID, x.User = x.User, ""
+	} else if x.User == "" {
+		x.UserSID = first(event.TargetUserSid, event.TargetSid, event.SubjectUserSid)
 	}
 	x.SourceIP = strings.TrimPrefix(first(event.SourceIp, event.IpAddress, event.IDOrigHost, event.ClientIP), "::ffff:")
 	if x.SourceIP == "" {

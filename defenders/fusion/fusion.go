@@ -2,6 +2,7 @@ package fusion
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 	"hemostat/defenders/fusion/attribution"
 	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/inventory"
+	"hemostat/sim/event"
 )
 
 // Options configure the stage.
@@ -21,7 +23,9 @@ type Options struct {
 	// Correlation finds which incidents are one campaign.
 	Correlation correlation.Options
 	// Actors are the facts about threat actors; nil to name nobody.
-	Actors   *attribution.Facts
+	Actors *attribution.Facts
+	// Clock measures how long enrichment takes, on the wall; nil measures nothing.
+	Clock    func() time.Duration
 	Registry prometheus.Registerer
 }
 
@@ -31,6 +35,7 @@ type Fusion struct {
 	cache    map[Indicator]cachedLookup
 	breakers map[string]*breaker // by source
 	breadth  *breadth
+	resolver *resolver // nil where an inventory says who is who
 	linker   *correlation.Correlator
 	stories  stories
 	metrics  *metrics
@@ -39,6 +44,7 @@ type Fusion struct {
 type metrics struct {
 	enrichments prometheus.Counter
 	score       prometheus.Histogram
+	seconds     prometheus.Histogram
 	queries     *prometheus.CounterVec
 }
 
@@ -51,6 +57,9 @@ func New(o Options) (*Fusion, error) {
 		hosts = len(o.Inventory.Hosts)
 	}
 	f.breadth = newBreadth(hosts)
+	if hosts == 0 {
+		f.resolver = newResolver()
+	}
 	o.Correlation.Forgotten = f.stories.forget
 	var err error
 	if f.linker, err = correlation.New(o.Correlation); err != nil {
@@ -68,6 +77,13 @@ func New(o Options) (*Fusion, error) {
 					Buckets: prometheus.LinearBuckets(0.1, 0.1, 10),
 				},
 			),
+			seconds: prometheus.NewHistogram(
+				prometheus.HistogramOpts{
+					Name:    "threat_enrichment_seconds",
+					Help:    "Wall-clock time of the enrichment of an alert, with its questions to sources.",
+					Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12),
+				},
+			),
 			queries: prometheus.NewCounterVec(
 				prometheus.CounterOpts{
 					Name: "threat_intel_source_queries_total",
@@ -76,7 +92,8 @@ func New(o Options) (*Fusion, error) {
 				[]string{"source", "status"},
 			),
 		}
-		for _, c := range []prometheus.Collector{f.metrics.enrichments, f.metrics.score, f.metrics.queries} {
+		for _, c := range []prometheus.Collector{f.metrics.enrichments, f.metrics.score, f.metrics.seconds,
+			f.metrics.queries} {
 			if err := o.Registry.Register(c); err != nil {
 				return nil, fmt.Errorf("fusion metrics: %w", err)
 			}
@@ -104,8 +121,23 @@ type Enrichment struct {
 	InsideSource  string // host of the estate that it came from
 }
 
-// Enrich looks an alert's indicators up and says what it may be related by.
+// Observe learns from an event who is who, where no inventory says it.
+func (f *Fusion) Observe(e *event.Event) {
+	if f.resolver != nil {
+		f.resolver.observe(e)
+	}
+}
+
+// Enrich looks an alert's indicators up and says what it may be related by. Where no inventory
+// is known, it fills in which host and account the alert is about.
 func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
+	if f.metrics != nil && f.options.Clock != nil {
+		began := f.options.Clock()
+		defer func() { f.metrics.seconds.Observe((f.options.Clock() - began).Seconds()) }()
+	}
+	if f.resolver != nil {
+		f.resolver.resolve(a)
+	}
 	e := Enrichment{Keys: f.keys(a)}
 	list := indicators(a, f.options.Inventory)
 	for _, i := range list {
@@ -118,9 +150,12 @@ func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
 	if acc := f.options.Inventory.Account(a.User); acc != nil {
 		e.Account = acc.Name
 	}
-	if f.options.Inventory.Host(a.SourceIP) == nil {
+	switch {
+	case f.resolver != nil && a.Source != "":
+		e.InsideSource = a.Source
+	case f.options.Inventory.Host(a.SourceIP) == nil:
 		e.OutsideSource = a.SourceIP
-	} else {
+	default:
 		e.InsideSource = a.Source
 	}
 	return e
@@ -158,6 +193,9 @@ func (f *Fusion) Graph(incident int, epoch time.Time) *attackgraph.Graph {
 	return attackgraph.New(f.options.Inventory, epoch, list)
 }
 
+// guessing is the technique of guessing passwords: its names are no accounts in use.
+const guessing = "T1110"
+
 // keys are the words by which alerts are related: hosts that are no hubs,
 // people's accounts, addresses outside.
 func (f *Fusion) keys(a *alert.Alert) []string {
@@ -172,8 +210,10 @@ func (f *Fusion) keys(a *alert.Alert) []string {
 	}
 	if acc := v.Account(a.User); acc != nil && acc.Privilege != "service" {
 		keys = append(keys, "account "+acc.Name)
+	} else if f.resolver != nil && isPersonal(a.User) && !strings.HasPrefix(a.Technique(), guessing) {
+		keys = append(keys, "account "+strings.ToLower(a.User))
 	}
-	if a.SourceIP != "" && v.Host(a.SourceIP) == nil {
+	if isInside := f.resolver != nil && a.Source != ""; a.SourceIP != "" && !isInside && v.Host(a.SourceIP) == nil {
 		keys = append(keys, "address "+a.SourceIP)
 	}
 	if a.Destination != "" {
