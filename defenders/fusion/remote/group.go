@@ -93,8 +93,7 @@ func (g *Group) Add(s Server, l Limits) {
 		server: s, limits: l, limiter: rate.NewLimiter(rate.Limit(l.PerSecond), l.Burst),
 		breaker: gobreaker.NewCircuitBreaker[[]indicator.IOC](gobreaker.Settings{
 			Name: s.Name(), Timeout: breakerOpen,
-			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
-			IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, ErrStale) },
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		}),
 		cache: map[fusion.Indicator]cached{},
 	})
@@ -168,16 +167,24 @@ func (m *member) ask(ctx context.Context, now func() time.Time, i fusion.Indicat
 	if !m.limiter.Allow() {
 		return fusion.Answer{Source: m.server.Name(), Indicator: i, Status: fusion.StatusLimited}
 	}
+	isStale := false
+	question := func() ([]indicator.IOC, error) {
+		found, err := m.server.Ask(ctx, i)
+		if isStale = errors.Is(err, ErrStale); isStale {
+			return found, nil
+		}
+		return found, err
+	}
 	found, err := m.breaker.Execute(func() ([]indicator.IOC, error) {
 		return retry.DoWithData(
-			func() ([]indicator.IOC, error) { return m.server.Ask(ctx, i) },
+			question,
 			retry.Context(ctx), retry.Attempts(m.limits.Tries), retry.Delay(50*time.Millisecond), retry.LastErrorOnly(true),
-			retry.RetryIf(func(err error) bool { return isPassing(err) }),
+			retry.RetryIf(isPassing),
 		)
 	})
 	at := now()
 	switch {
-	case errors.Is(err, ErrStale):
+	case isStale:
 		return m.answer(i, fusion.StatusStale, found, at)
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		return m.answer(i, fusion.StatusOpen, nil, at)
