@@ -13,8 +13,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"hemostat/defenders/fusion/attribution"
 	"hemostat/defenders/fusion/indicator"
 	"hemostat/defenders/fusion/source"
+	"hemostat/sim/boundedfile"
 )
 
 func intelCommand() *cobra.Command {
@@ -70,12 +72,23 @@ func (o *intelFlags) read(files []string, errOut io.Writer, f func(*indicator.IO
 
 func intelImport() *cobra.Command {
 	var o intelFlags
-	var output string
+	var output, actors string
 	c := &cobra.Command{
 		Use: "import FILE...", Short: "Read indicators and write them as NDJSON, each once", Args: cobra.MinimumNArgs(1),
+		Long: `Reads indicators and writes them as NDJSON, each once. With --actors it writes the threat
+actors of STIX bundles, such as the groups of ATT&CK, with the techniques that they use,
+themselves and through software and campaigns, and the indicators that are said to
+indicate them; indicators are written too where -o names a file. A variant names the
+file of actors under fusion.attribution.actors.`,
 		Example: `  hemostat intel import bundle.json misp-feed/ -o intel.ndjson
+  hemostat intel import enterprise-attack.json --actors groups.json
   hemostat intel import bad-domains.txt --source our-list --confidence 0.7 -o intel.ndjson`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if actors != "" {
+				if err := writeActors(c, args, actors); err != nil || output == "" {
+					return err
+				}
+			}
 			set := indicator.NewSet(0)
 			var readErr error
 			err := exportTo(c, output, func(to io.Writer) error {
@@ -102,7 +115,35 @@ func intelImport() *cobra.Command {
 	}
 	o.flags(c)
 	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`; to standard output when absent")
+	c.Flags().StringVar(&actors, "actors", "", "write the threat actors of the bundles to `FILE`")
 	return c
+}
+
+// writeActors writes the threat actors of files as a list in JSON.
+func writeActors(c *cobra.Command, files []string, output string) error {
+	all := []attribution.ThreatActor{}
+	taken := map[string]bool{}
+	for _, file := range files {
+		data, err := boundedfile.ReadLarge(file)
+		if err != nil {
+			return fmt.Errorf("--actors: %w", err)
+		}
+		list, err := source.ActorsOf(data)
+		if err != nil {
+			return fmt.Errorf("--actors: %s: %w", file, err)
+		}
+		for _, a := range list {
+			if !taken[a.ID] {
+				taken[a.ID] = true
+				all = append(all, a)
+			}
+		}
+	}
+	if err := exportTo(c, output, indented(all)); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%s into %s\n", plural(len(all), "threat actor", "threat actors"), safe(output))
+	return nil
 }
 
 // intelGroup sums up the indicators of one source and kind.

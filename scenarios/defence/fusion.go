@@ -108,7 +108,7 @@ func readBeside(base, name, maker string) ([]byte, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(base, name)
 	}
-	data, err := boundedfile.Read(name)
+	data, err := boundedfile.ReadLarge(name)
 	if errors.Is(err, os.ErrNotExist) {
 		err = fmt.Errorf("%s does not exist; %s makes one", name, maker)
 	}

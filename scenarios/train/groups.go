@@ -10,7 +10,7 @@ import (
 // ReadGroups reads from a file of ATT&CK which techniques each group uses: a STIX 2 bundle as
 // MITRE publishes it, or a JSON object whose groups have lists of technique ids.
 func ReadGroups(file string) ([][]string, error) {
-	data, err := boundedfile.Read(file)
+	data, err := boundedfile.ReadLarge(file)
 	if err != nil {
 		return nil, err
 	}

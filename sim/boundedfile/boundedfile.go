@@ -14,58 +14,65 @@ import (
 	"os"
 )
 
-// maxBytes bounds one file: 16 MiB.
-const maxBytes = 16 << 20
+// maxBytes bounds one file: 16 MiB; largeBytes one that may be large, such as a bundle of
+// ATT&CK: 256 MiB.
+const (
+	maxBytes   = 16 << 20
+	largeBytes = 256 << 20
+)
 
 // Read returns the content of a regular file of at most MaxBytes. The error says
 // what is wrong with the file; it names the file once, as package os does.
-func Read(name string) ([]byte, error) {
-	f, err := open(name)
+func Read(name string) ([]byte, error) { return read(name, maxBytes) }
+
+// ReadLarge is Read for files that may be large: at most 256 MiB.
+func ReadLarge(name string) ([]byte, error) { return read(name, largeBytes) }
+
+func read(name string, most int64) ([]byte, error) {
+	f, err := open(name, most)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return ReadAll(name, f)
+	return readAll(name, f, most)
 }
 
 // ReadAll reads a stream, such as a member of an archive, up to MaxBytes; more is
 // an error.
-func ReadAll(name string, r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+func ReadAll(name string, r io.Reader) ([]byte, error) { return readAll(name, r, maxBytes) }
+
+func readAll(name string, r io.Reader, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if len(data) > maxBytes {
-		return nil, fmt.Errorf(
-			"read %s: it is longer than %d MiB, which is the most that is accepted",
-			name,
-			maxBytes>>20,
-		)
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("read %s: it is longer than %d MiB, which is the most that is accepted", name, most>>20)
 	}
 	return data, nil
 }
 
 // open opens a regular file. It looks at the kind of file first, since opening a
 // pipe waits for its writer.
-func open(name string) (*os.File, error) {
+func open(name string, most int64) (*os.File, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := regular(name, info); err != nil {
+	if err := regular(name, info, most); err != nil {
 		return nil, err
 	}
 	return os.Open(name)
 }
 
-func regular(name string, info fs.FileInfo) error {
+func regular(name string, info fs.FileInfo, most int64) error {
 	switch {
 	case info.IsDir():
 		return fmt.Errorf("read %s: it is a folder; a file is expected", name)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("read %s: it is no regular file but a %s", name, kind(info.Mode()))
-	case info.Size() > maxBytes:
-		return fmt.Errorf("read %s: it has %d bytes; at most %d MiB are accepted", name, info.Size(), maxBytes>>20)
+	case info.Size() > most:
+		return fmt.Errorf("read %s: it has %d bytes; at most %d MiB are accepted", name, info.Size(), most>>20)
 	}
 	return nil
 }
@@ -97,7 +104,7 @@ func (f folder) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		if err := regular(name, info); err != nil {
+		if err := regular(name, info, maxBytes); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +122,7 @@ func (f folder) ReadFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := regular(name, info); err != nil {
+	if err := regular(name, info, maxBytes); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
