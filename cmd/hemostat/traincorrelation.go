@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hemostat/defenders/fusion/correlation"
 	"hemostat/scenarios/train"
 )
 
@@ -25,7 +26,8 @@ func trainCorrelationCommand() *cobra.Command {
 		Long: `Runs days of scenarios (every embedded one when none is named) against variants of the
 defence, and learns from their truth which incidents have one attacker behind them. A
 variant names the file under fusion.correlation.weights. The days are none that trials
-run on.`,
+run on. It says how good the score is on every second day when it learned from the
+others, and how good without each of its parts.`,
 		Example: "  hemostat train correlation --trials 4 -o correlation.json",
 		RunE:    o.run,
 	}
@@ -51,7 +53,7 @@ func (o *trainCorrelationOptions) run(c *cobra.Command, args []string) error {
 	}
 	defer closeVariants(c.ErrOrStderr(), o.Variants)
 	bar := startDays(c, &o.Days)
-	w, n, err := train.Correlation(c.Context(), &o.Days, o.threshold)
+	r, err := train.Correlation(c.Context(), &o.Days, o.threshold)
 	bar.stop(err == nil)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -59,9 +61,21 @@ func (o *trainCorrelationOptions) run(c *cobra.Command, args []string) error {
 	case err != nil:
 		return err
 	}
-	if err := exportTo(c, o.output, indented(w)); err != nil {
+	if err := exportTo(c, o.output, indented(r.Weights)); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "learned from %d comparisons; into %s\n", n, safe(o.output))
+	out := c.OutOrStdout()
+	if r.Without != nil {
+		t := newTable(out, "parts of the score", "precision", "recall", "adjusted Rand index")
+		row := func(name string, q correlation.Quality) {
+			t.AppendRow([]any{name, fmt.Sprintf("%.3f", q.Precision), fmt.Sprintf("%.3f", q.Recall), fmt.Sprintf("%.3f", q.Rand)})
+		}
+		row("all", r.Held)
+		for _, part := range correlation.PartNames() {
+			row("without "+part, r.Without[part])
+		}
+		t.Render()
+	}
+	fmt.Fprintf(out, "learned from %d comparisons; into %s\n", r.Comparisons, safe(o.output))
 	return nil
 }

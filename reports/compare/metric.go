@@ -127,6 +127,29 @@ var metrics = metricsOf(record.TrialColumns, []derived{
 		},
 	},
 	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "attribution_top1",
+			Kind:   Count,
+			Unit:   record.Share,
+			Better: 1,
+			Bound:  1,
+			Of:     attributed(func(t *record.Trial) float64 { return t.AttributionTop1 }),
+			Doc:    "share of attacks for whose campaign the right actor stood first",
+		},
+	},
+	{
+		"alerts_false_to_people",
+		Metric{
+			Name:   "attribution_brier",
+			Kind:   Count,
+			Better: -1,
+			Bound:  2,
+			Of:     attributed(func(t *record.Trial) float64 { return t.AttributionBrier }),
+			Doc:    "mean Brier score of the probabilities of actors, 0 to 2",
+		},
+	},
+	{
 		"approvals_asked",
 		Metric{
 			Name:   "approval_wait",
@@ -224,6 +247,16 @@ func attacked(of func(*record.Trial) float64) func(*record.Trial) float64 {
 func alertsJoined(of func(*record.Trial) float64) func(*record.Trial) float64 {
 	return func(t *record.Trial) float64 {
 		if t.JoinPairs == 0 {
+			return math.NaN()
+		}
+		return of(t)
+	}
+}
+
+// attributed applies a metric to trials with an attack for whose campaign an actor was named.
+func attributed(of func(*record.Trial) float64) func(*record.Trial) float64 {
+	return func(t *record.Trial) float64 {
+		if t.AttributionsScored == 0 {
 			return math.NaN()
 		}
 		return of(t)

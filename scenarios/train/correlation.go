@@ -7,25 +7,82 @@ import (
 	"hemostat/scenarios/trial"
 )
 
-// Correlation learns the weights of the score by which incidents are found to be one campaign;
-// it returns how many comparisons it learned from.
-func Correlation(ctx context.Context, d *Days, threshold float64) (*correlation.Weights, int, error) {
-	perDay, err := each(ctx, d, func(ctx context.Context, x day) ([]correlation.Example, error) {
-		labelled, err := x.labelledAlerts(ctx, d.Seed)
+// CorrelationResult is what was learned of which incidents are one campaign.
+type CorrelationResult struct {
+	Weights     *correlation.Weights
+	Comparisons int
+	// Held is how good the score is on every second day when it was learned on the others;
+	// Without the same with each part left out, and learned anew. They are zero where there are
+	// too few days.
+	Held    correlation.Quality
+	Without map[string]correlation.Quality
+}
+
+// Correlation learns the weights of the score by which incidents are found to be one campaign.
+func Correlation(ctx context.Context, d *Days, threshold float64) (*CorrelationResult, error) {
+	days, err := each(ctx, d, func(ctx context.Context, x day) ([]correlation.Labelled, error) {
+		return x.labelledAlerts(ctx, d.Seed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all, half []correlation.Example
+	var held [][]correlation.Labelled
+	for i, day := range days {
+		examples, err := correlation.Examples(day)
 		if err != nil {
 			return nil, err
 		}
-		return correlation.Examples(labelled)
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	var all []correlation.Example
-	for _, examples := range perDay {
 		all = append(all, examples...)
+		if i%2 == 0 {
+			half = append(half, examples...)
+		} else {
+			held = append(held, day)
+		}
 	}
-	w, err := correlation.Fit(all, threshold, d.describe())
-	return w, len(all), err
+	r := &CorrelationResult{Comparisons: len(all)}
+	if r.Weights, err = correlation.Fit(all, threshold, d.describe()); err != nil || d.Trials < 2 {
+		return r, err
+	}
+	if r.Held, err = heldOut(half, held, threshold); err != nil {
+		return r, err
+	}
+	r.Without = map[string]correlation.Quality{}
+	for _, part := range correlation.PartNames() {
+		if r.Without[part], err = heldOut(half, held, threshold, part); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// heldOut learns from examples without some parts, and averages the quality over days with
+// pairs of alerts about one attack.
+func heldOut(examples []correlation.Example, days [][]correlation.Labelled, threshold float64,
+	without ...string) (correlation.Quality, error) {
+	w, err := correlation.Fit(examples, threshold, "", without...)
+	if err != nil {
+		return correlation.Quality{}, err
+	}
+	var mean correlation.Quality
+	n := 0.0
+	for _, day := range days {
+		q, err := correlation.Evaluate(day, correlation.Options{Weights: w, Without: without})
+		if err != nil {
+			return mean, err
+		}
+		if q.Pairs == 0 {
+			continue
+		}
+		n++
+		mean.Pairs += q.Pairs
+		mean.Precision += q.Precision
+		mean.Recall += q.Recall
+		mean.Rand += q.Rand
+	}
+	n = max(1, n)
+	mean.Precision, mean.Recall, mean.Rand = mean.Precision/n, mean.Recall/n, mean.Rand/n
+	return mean, nil
 }
 
 // labelledAlerts are the alerts of a day that joined an incident, with the truth.

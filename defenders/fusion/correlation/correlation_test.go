@@ -239,3 +239,10 @@ func TestLearning(t *testing.T) {
 	}
 	assert.Equal(t, []int{1, 3}, c.Campaign(3))
 }
+
+// The example of scikit-learn's documentation of Hubert and Arabie's index: [0 0 1 2] against
+// [0 0 1 1] is 0.57.
+func TestAdjustedRand(t *testing.T) {
+	assert.InDelta(t, 0.571, adjustedRand(1, 1, 2, 6), 0.001)
+	assert.Equal(t, 1.0, adjustedRand(0, 0, 0, 0))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"hemostat/defenders/logistic"
@@ -61,12 +62,18 @@ func Examples(day []Labelled) ([]Example, error) {
 	return out, nil
 }
 
-// Fit learns weights from examples.
-func Fit(examples []Example, threshold float64, from string) (*Weights, error) {
+// Fit learns weights from examples, without some parts of the score.
+func Fit(examples []Example, threshold float64, from string, without ...string) (*Weights, error) {
 	rows := logistic.Rows{Ridge: ridge}
 	ones := 0
 	for i := range examples {
-		rows.Features = append(rows.Features, examples[i].features[:])
+		row := examples[i].features
+		for j, f := range featureTable {
+			if slices.Contains(without, partNames[f.part]) {
+				row[j] = 0
+			}
+		}
+		rows.Features = append(rows.Features, row[:])
 		rows.IsTrue = append(rows.IsTrue, examples[i].isOne)
 		if examples[i].isOne {
 			ones++
