@@ -56,9 +56,13 @@ func (t *Trial) narrate() ([]measure.Narrated, error) {
 		serious[a.Incident] = serious[a.Incident] || a.Severity >= severity.High
 	}
 	order = slices.DeleteFunc(order, func(id int) bool { return !serious[id] })
+	narrator, err := analyst.NewNarrator(c.Stage.Judge, t.registerer())
+	if err != nil {
+		return nil, err
+	}
 	var out []measure.Narrated
 	for _, id := range order[:min(len(order), maxNarrated)] {
-		account, err := analyst.Narrate(c.Stage.Judge, t.scenario.Epoch, alerts[id])
+		account, err := narrator.Narrate(t.scenario.Epoch, alerts[id])
 		if err != nil {
 			return nil, err
 		}

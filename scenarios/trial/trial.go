@@ -152,14 +152,14 @@ func (t *Trial) Rows() (*record.Trial, error) {
 	if t.Now() < t.scenario.Horizon {
 		return nil, fmt.Errorf("the trial has come to %s only, of %s", t.Now(), t.scenario.Horizon)
 	}
+	narrated, err := t.narrate()
+	if err != nil {
+		return nil, err
+	}
 	if t.registry != nil {
 		if err := t.options.Metrics.Add(t.registry); err != nil {
 			return nil, fmt.Errorf("metrics of the trial: %w", err)
 		}
-	}
-	narrated, err := t.narrate()
-	if err != nil {
-		return nil, err
 	}
 	day := measure.Day{
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"hemostat/defenders/alert"
 	"hemostat/defenders/fusion/narrative"
 	"hemostat/defenders/sentinel/analyst/chat"
@@ -29,10 +31,51 @@ type Account struct {
 	Answer    // what it took; of a model that failed too
 }
 
-// Narrate writes the account of an incident from its alerts, in the order in which they
+// Narrator writes accounts of incidents.
+type Narrator struct {
+	judge  Judge
+	counts *prometheus.CounterVec
+}
+
+// NewNarrator makes a narrator that asks a judge; without a registry nothing is counted.
+func NewNarrator(j Judge, r prometheus.Registerer) (*Narrator, error) {
+	n := &Narrator{judge: j}
+	if r == nil {
+		return n, nil
+	}
+	n.counts = prometheus.NewCounterVec(
+		prometheus.CounterOpts{
+			Name: "threat_narratives_total",
+			Help: "Accounts of incidents, by author: template, model, or fallback for the template in place of a model that failed.",
+		},
+		[]string{"author"},
+	)
+	if err := r.Register(n.counts); err != nil {
+		return nil, fmt.Errorf("metrics of accounts: %w", err)
+	}
+	return n, nil
+}
+
+// Narrate writes the account of an incident, and counts by whom.
+func (n *Narrator) Narrate(epoch time.Time, alerts []alert.Alert) (Account, error) {
+	a, err := narrate(n.judge, epoch, alerts)
+	if err != nil || n.counts == nil {
+		return a, err
+	}
+	author := "template"
+	if _, asksModel := n.judge.(*Model); asksModel {
+		if author = "model"; a.Author == narrative.Author {
+			author = "fallback"
+		}
+	}
+	n.counts.WithLabelValues(author).Inc()
+	return a, nil
+}
+
+// narrate writes the account of an incident from its alerts, in the order in which they
 // joined it. A judge that writes none, and one whose account does not hold, leaves it to the
 // template.
-func Narrate(j Judge, epoch time.Time, alerts []alert.Alert) (Account, error) {
+func narrate(j Judge, epoch time.Time, alerts []alert.Alert) (Account, error) {
 	byTemplate := Account{Author: narrative.Author}
 	for _, s := range narrative.Write(&narrative.Case{Epoch: epoch, Alerts: alerts}) {
 		byTemplate.Sentences = append(byTemplate.Sentences, Sentence{s.Text, s.Alerts})
