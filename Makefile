@@ -54,6 +54,17 @@ offline-analyst: build ## train the weights of the offline analyst anew, with RU
 attacker-profile: build ## train what is known of attackers anew, with ATTACK=enterprise-attack.json also on facts about groups (minutes)
 	@$(BIN) train profile --trials 6 --seed 8 $(if $(ATTACK),--attack $(ATTACK)) -o defenders/sentinel/profile/knowledge.json
 
+.PHONY: correlation-weights
+correlation-weights: build ## train anew which incidents are one campaign, with RULES=rules.tar.gz also on public rules (minutes)
+	@mkdir -p bin/analyst
+	@printf 'name: public\nrules: [embedded, %s]\nskip_unsupported: true\nrules_level: medium\n' '$(abspath $(or $(RULES),.))' > bin/analyst/public.yaml
+	@$(BIN) train correlation --trials 4 --seed 31 --variant default $(if $(RULES),--variant bin/analyst/public.yaml) \
+		-o defenders/fusion/correlation/weights.json
+
+.PHONY: threat-actors
+threat-actors: build ## train anew what is known of the actors behind campaigns (minutes)
+	@$(BIN) train attribution --trials 14 --seed 32 -o defenders/fusion/attribution/actors.json
+
 .PHONY: bench
 bench: ## run the benchmarks of docs/performance.md
 	@$(GO) test -run xxx -bench . -benchmem -timeout 30m ./...

@@ -249,7 +249,7 @@ func (s scope) value(name string) (any, error) {
 	case name == "severity":
 		v = s.env.Alert.Severity
 	case knownPath(name):
-		v, _ = s.env.fieldOf(name)
+		v = s.env.fieldOf(name)
 	default:
 		if id, field, ok := stepPath(name); ok {
 			switch view := s.env.Steps[id]; field {
@@ -360,7 +360,7 @@ func (p *Playbook) bindInputs(env *env) (map[string]any, error) {
 		in := p.Inputs[name]
 		var v any
 		if in.From != "" {
-			v, _ = env.fieldOf(in.From)
+			v = env.fieldOf(in.From)
 		}
 		if !matchesType(v, in.Type) {
 			v = nil

@@ -36,14 +36,10 @@ var graphPaths = map[string]func(g *GraphTargets) any{
 	"graph.root":          func(g *GraphTargets) any { return g.Root },
 }
 
-// fieldOf is the value of a path that inputs and ${…} may name, and whether it is one.
-func (e *env) fieldOf(name string) (any, bool) {
+// fieldOf is the value of a path that inputs and ${…} may name (knownPath).
+func (e *env) fieldOf(name string) any {
 	if get := fieldGetters[name]; get != nil {
-		return get(e), true
-	}
-	get := graphPaths[name]
-	if get == nil {
-		return nil, false
+		return get(e)
 	}
 	if e.targets == nil {
 		e.targets = &GraphTargets{}
@@ -51,5 +47,5 @@ func (e *env) fieldOf(name string) (any, bool) {
 			*e.targets = e.graph()
 		}
 	}
-	return get(e.targets), true
+	return graphPaths[name](e.targets)
 }

@@ -38,7 +38,7 @@ func TestTargetsComeFromTheAttackGraph(t *testing.T) {
 	e.Alert(0, &incident.Incident{ID: 7, Score: 0.9}, a)
 	var did []string
 	for _, s := range w.started {
-		did = append(did, string(s.Request.Kind)+" "+s.Request.Target.Value)
+		did = append(did, string(s.Kind)+" "+s.Target.Value)
 	}
 	require.Equal(t, []string{"isolate_host WS1", "isolate_host WS2", "disable_account adm", "deploy_honeypot DC1"}, did)
 	require.Equal(t, 1, drawn)

@@ -211,7 +211,7 @@ func (d *Day) alerts(r *record.Trial) {
 			Source:     a.SourceIP,
 			Evidence:   a.Evidence,
 			Incident:   a.Incident,
-			SourceHost: a.Alert.Source, Zone: a.Zone, Destination: a.Destination, Domain: a.Domain, FileHash: a.FileHash,
+			SourceHost: a.Source, Zone: a.Zone, Destination: a.Destination, Domain: a.Domain, FileHash: a.FileHash,
 		}
 		if len(a.Techniques) > 1 {
 			x.Techniques = a.Techniques

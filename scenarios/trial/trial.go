@@ -217,7 +217,9 @@ func (t *Trial) build() error {
 // period is a stretch of time; until is 0 for ever.
 type period struct{ since, until time.Duration }
 
-func (p period) holds(now time.Duration) bool { return now >= p.since && (p.until == 0 || now < p.until) }
+func (p period) holds(now time.Duration) bool {
+	return now >= p.since && (p.until == 0 || now < p.until)
+}
 
 // defend puts the pipeline between sensors and world.
 func (t *Trial) defend(indicators []string) error {

@@ -36,8 +36,8 @@ type Config struct {
 // Outage is a time in which a feed does not answer.
 type Outage struct{ After, For time.Duration }
 
-// ErrDown is the answer of a feed that does not answer.
-var ErrDown = errors.New("the feed does not answer")
+// errDown is the answer of a feed that does not answer.
+var errDown = errors.New("the feed does not answer")
 
 // Default is a commercial feed of middling quality. Its figures are assumptions
 // (docs/calibration.md).
@@ -98,10 +98,10 @@ func (f *Feed) Each(call func(indicator string, since, until time.Duration)) {
 }
 
 // Lookup tells whether the feed knows an indicator at a time, and how sure it is; it is
-// ErrDown while the feed does not answer.
+// errDown while the feed does not answer.
 func (f *Feed) Lookup(now time.Duration, value string) (confidence float64, known bool, err error) {
 	if f.outage.For > 0 && now >= f.outage.After && now < f.outage.After+f.outage.For {
-		return 0, false, ErrDown
+		return 0, false, errDown
 	}
 	since, ok := f.known[value]
 	if until, drops := f.dropped[value]; !ok || now < since || drops && now >= until {

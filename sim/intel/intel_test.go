@@ -44,7 +44,7 @@ func TestExpiryAndOutage(t *testing.T) {
 		for _, at := range []time.Duration{since, until - 1} {
 			_, known, err := f.Lookup(at, indicator)
 			if at >= 2*time.Hour && at < 150*time.Minute {
-				require.ErrorIs(t, err, ErrDown)
+				require.ErrorIs(t, err, errDown)
 				continue
 			}
 			require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestExpiryAndOutage(t *testing.T) {
 		require.False(t, known)
 	})
 	_, _, err := f.Lookup(2*time.Hour, "anything")
-	require.ErrorIs(t, err, ErrDown)
+	require.ErrorIs(t, err, errDown)
 	_, _, err = f.Lookup(150*time.Minute, "anything")
 	require.NoError(t, err)
 }

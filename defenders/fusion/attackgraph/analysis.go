@@ -104,10 +104,10 @@ func better(alerts int, n *Node, than int, best *Node) bool {
 // certain paths the shorter one is taken.
 const hopCost = 0.01
 
-// CriticalPath is the likeliest way from the root cause to the host or account that matters
+// criticalPath is the likeliest way from the root cause to the host or account that matters
 // most: the severest, then the most critical, then the one that was reached last. It is empty
 // where nothing moved.
-func (g *Graph) CriticalPath() []*Node {
+func (g *Graph) criticalPath() []*Node {
 	root := g.RootCause()
 	if root == nil {
 		return nil
@@ -131,11 +131,11 @@ func (g *Graph) CriticalPath() []*Node {
 		if here, ok := at[e.From]; ok && here <= e.Last {
 			w := hopCost - math.Log(max(1e-6, e.Confidence))
 			if old, exists := flow.Weight(e.From.number, e.To.number); !exists || w < old {
-				flow.SetWeightedEdge(flow.NewWeightedEdge(e.From, e.To, w))
+				flow.SetWeightedEdge(flow.NewWeightedEdge(simple.Node(e.From.number), simple.Node(e.To.number), w))
 			}
 		}
 	}
-	shortest, _ := path.DijkstraFrom(root, flow).To(target.number)
+	shortest, _ := path.DijkstraFrom(simple.Node(root.number), flow).To(target.number)
 	var out []*Node
 	for _, n := range shortest {
 		out = append(out, g.nodes[n.ID()])
@@ -165,8 +165,8 @@ type Radius struct {
 	ReachShare float64
 }
 
-// BlastRadius tells what the attacker holds and could reach.
-func (g *Graph) BlastRadius() Radius {
+// blastRadius tells what the attacker holds and could reach.
+func (g *Graph) blastRadius() Radius {
 	var r Radius
 	held, zones := map[string]bool{}, map[string]bool{}
 	server, everything := false, false

@@ -105,10 +105,10 @@ func (g *Graph) Document(forecast map[string]float64) Document {
 	if root := g.RootCause(); root != nil {
 		d.RootCause = root.Key()
 	}
-	for _, n := range g.CriticalPath() {
+	for _, n := range g.criticalPath() {
 		d.CriticalPath = append(d.CriticalPath, n.Key())
 	}
-	r := g.BlastRadius()
+	r := g.blastRadius()
 	d.BlastRadius = RadiusDocument{Hosts: orEmpty(r.Hosts), Accounts: orEmpty(r.Accounts),
 		Criticality: rounded(r.Criticality), Share: rounded(r.Share), InReach: r.InReach, ReachShare: rounded(r.ReachShare)}
 	for _, n := range g.Next(forecast) {
@@ -229,7 +229,7 @@ type marks struct {
 }
 
 func (g *Graph) marks() marks {
-	m := marks{root: g.RootCause(), path: g.CriticalPath(), cut: map[*Node]bool{}}
+	m := marks{root: g.RootCause(), path: g.criticalPath(), cut: map[*Node]bool{}}
 	for _, n := range g.Cut().Nodes {
 		m.cut[n] = true
 	}

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"gonum.org/v1/gonum/graph/simple"
-
 	"hemostat/defenders/alert"
 	"hemostat/defenders/fusion/indicator"
 	"hemostat/defenders/inventory"
@@ -58,7 +56,7 @@ const (
 	Uses     Relation = "uses"              // a technique, by the attacker on a host
 )
 
-// Node is a node of the graph. It implements graph.Node of gonum.
+// Node is a node of the graph.
 type Node struct {
 	number      int64
 	Kind        NodeKind
@@ -73,9 +71,6 @@ type Node struct {
 	// Known is what feeds know of it, for what is outside and for files.
 	Known []indicator.IOC
 }
-
-// ID implements graph.Node of gonum.
-func (n *Node) ID() int64 { return n.number }
 
 // Key names the node, such as host:WS001.
 func (n *Node) Key() string { return string(n.Kind) + ":" + n.Name }
@@ -115,7 +110,6 @@ type Graph struct {
 	byKey     map[string]*Node
 	edges     []*Edge
 	byEnds    map[edgeKey]*Edge
-	flow      *simple.WeightedDirectedGraph
 	// LeftOut counts nodes and edges beyond the bounds.
 	LeftOut int
 	// Alerts are the alerts behind it.
@@ -140,15 +134,6 @@ func New(v *inventory.Inventory, epoch time.Time, observations []Observation) *G
 	}
 	return g
 }
-
-// Nodes are the nodes, in the order in which alerts first named them.
-func (g *Graph) Nodes() []*Node { return g.nodes }
-
-// Edges are the edges, in the order in which alerts first showed them.
-func (g *Graph) Edges() []*Edge { return g.edges }
-
-// Node finds a node by its key; nil for none.
-func (g *Graph) Node(key string) *Node { return g.byKey[key] }
 
 // add takes an alert in.
 func (g *Graph) add(o *Observation) {

@@ -116,7 +116,7 @@ func TestMovementFollowsTime(t *testing.T) {
 func TestAGraphOfNothing(t *testing.T) {
 	g := New(nil, epoch, nil)
 	assert.Nil(t, g.RootCause())
-	assert.Empty(t, g.CriticalPath())
+	assert.Empty(t, g.criticalPath())
 	assert.Empty(t, g.Cut().Nodes)
 	assert.Empty(t, g.Next(nil))
 	text, err := json.Marshal(g.Document(nil))
@@ -193,10 +193,10 @@ func TestTheGraphIsBounded(t *testing.T) {
 		list = append(list, Observation{Alert: &alert.Alert{ID: i, EventTime: time.Duration(i), Entities: alert.Entities{Host: fmt.Sprint("H", i), Source: fmt.Sprint("S", i)}}})
 	}
 	g := New(nil, epoch, list)
-	assert.Len(t, g.Nodes(), maxNodes)
-	assert.LessOrEqual(t, len(g.Edges()), maxEdges)
+	assert.Len(t, g.nodes, maxNodes)
+	assert.LessOrEqual(t, len(g.edges), maxEdges)
 	assert.Positive(t, g.LeftOut)
 	assert.Equal(t, 2000, g.Alerts)
-	assert.Nil(t, g.Node("host:H1999"))
+	assert.Nil(t, g.byKey["host:H1999"])
 	require.NoError(t, g.WriteSVG(io.Discard))
 }

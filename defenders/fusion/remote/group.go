@@ -27,14 +27,14 @@ import (
 )
 
 // Server is a server that may know an indicator. It gives the entries that match, none for a
-// miss. With ErrStale beside entries, or none, the answer rests on old data.
+// miss. With errStale beside entries, or none, the answer rests on old data.
 type Server interface {
 	Name() string
 	Ask(ctx context.Context, i fusion.Indicator) ([]indicator.IOC, error)
 }
 
-// ErrStale tells that a server could not be reached lately, and that its answer is an old one.
-var ErrStale = errors.New("the data is old: the server could not be reached lately")
+// errStale tells that a server could not be reached lately, and that its answer is an old one.
+var errStale = errors.New("the data is old: the server could not be reached lately")
 
 // Limits bound how a server is asked; zero values take the defaults named.
 type Limits struct {
@@ -170,7 +170,7 @@ func (m *member) ask(ctx context.Context, now func() time.Time, i fusion.Indicat
 	isStale := false
 	question := func() ([]indicator.IOC, error) {
 		found, err := m.server.Ask(ctx, i)
-		if isStale = errors.Is(err, ErrStale); isStale {
+		if isStale = errors.Is(err, errStale); isStale {
 			return found, nil
 		}
 		return found, err

@@ -204,7 +204,11 @@ func (c *collection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", taxiiMedia)
 	at := 0
 	if next := q.Get("next"); next != "" {
-		fmt.Sscan(next, &at)
+		_, err := fmt.Sscan(next, &at)
+		if err != nil {
+			w.WriteHeader(400)
+			return
+		}
 	}
 	if q.Get("added_after") != "" {
 		fmt.Fprint(w, `{}`)

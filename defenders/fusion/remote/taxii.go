@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,7 +95,7 @@ func (t *TAXII) Fetch(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("%s: %w", t.name, err)
 	}
-	all := append(iocs[:len(iocs):len(iocs)], fresh...)
+	all := slices.Concat(iocs, fresh)
 	set := indicator.NewSet(len(all))
 	for i := range all {
 		if fault := set.Add(&all[i]); fault != nil {
@@ -192,7 +193,7 @@ func (t *TAXII) Ask(_ context.Context, i fusion.Indicator) ([]indicator.IOC, err
 		}
 	}
 	if failure != nil {
-		return out, fmt.Errorf("%w: %w", ErrStale, failure)
+		return out, fmt.Errorf("%w: %w", errStale, failure)
 	}
 	return out, nil
 }
