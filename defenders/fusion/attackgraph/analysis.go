@@ -18,20 +18,20 @@ import (
 type arrivals map[*Node]time.Duration
 
 // movements are the edges along which an attacker moves.
-func (g *Graph) movements() []*Edge {
-	var out []*Edge
+func (g *Graph) movements() []*edge {
+	var out []*edge
 	for _, e := range g.edges {
 		if e.isMovement() {
 			out = append(out, e)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *Edge) int { return cmp.Compare(a.First, b.First) })
+	slices.SortStableFunc(out, func(a, b *edge) int { return cmp.Compare(a.First, b.First) })
 	return out
 }
 
 // arriveFrom follows the movements in the order of time: an edge is taken when the attacker is
 // at its beginning before it was last seen.
-func (g *Graph) arriveFrom(start *Node, moves []*Edge) arrivals {
+func (g *Graph) arriveFrom(start *Node, moves []*edge) arrivals {
 	if at, ok := g.paths[start]; ok {
 		return at
 	}
@@ -67,7 +67,7 @@ func (g *Graph) RootCause() *Node {
 		if !n.Kind.isHeld() && !n.Kind.isOutside() {
 			continue
 		}
-		if n.Kind.isOutside() && !slices.ContainsFunc(moves, func(e *Edge) bool { return e.From == n }) {
+		if n.Kind.isOutside() && !slices.ContainsFunc(moves, func(e *edge) bool { return e.From == n }) {
 			continue // a place that is only contacted
 		}
 		alerts := map[int]bool{}
@@ -153,8 +153,8 @@ func matters(a, than *Node) bool {
 	return a.First > than.First
 }
 
-// Radius is what an attacker holds, and what they could reach with it in one step.
-type Radius struct {
+// radius is what an attacker holds, and what they could reach with it in one step.
+type radius struct {
 	Hosts    []string // with alerts
 	Accounts []string // that were used
 	// Criticality is the summed worth of the hosts; Share is that of the estate's.
@@ -166,8 +166,8 @@ type Radius struct {
 }
 
 // blastRadius tells what the attacker holds and could reach.
-func (g *Graph) blastRadius() Radius {
-	var r Radius
+func (g *Graph) blastRadius() radius {
+	var r radius
 	held, zones := map[string]bool{}, map[string]bool{}
 	server, everything := false, false
 	for _, n := range g.nodes {

@@ -133,14 +133,14 @@ func (g *Graph) attackerEntities() []*Node {
 
 // exposesAdmin tells whether an account that opens further hosts was seen on a host.
 func (g *Graph) exposesAdmin(n *Node) bool {
-	return slices.ContainsFunc(g.edges, func(e *Edge) bool {
+	return slices.ContainsFunc(g.edges, func(e *edge) bool {
 		return e.From == n && e.Relation == Exposes && e.To.administers() && e.To.isThreatened()
 	})
 }
 
 // isMovedTo tells whether the attacker came to a host from another entity that counts.
 func (g *Graph) isMovedTo(n *Node) bool {
-	return slices.ContainsFunc(g.edges, func(e *Edge) bool {
+	return slices.ContainsFunc(g.edges, func(e *edge) bool {
 		return e.To == n && e.Relation == Reaches && e.From.isThreatened()
 	})
 }

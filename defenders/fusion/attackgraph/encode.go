@@ -251,7 +251,7 @@ func (m *marks) dot(n *Node) string {
 }
 
 // onPath tells whether an edge is a part of the critical path.
-func (m *marks) onPath(e *Edge) bool {
+func (m *marks) onPath(e *edge) bool {
 	for i := 0; i+1 < len(m.path); i++ {
 		if m.path[i] == e.From && m.path[i+1] == e.To && e.isMovement() {
 			return true

@@ -75,8 +75,8 @@ type Node struct {
 // Key names the node, such as host:WS001.
 func (n *Node) Key() string { return string(n.Kind) + ":" + n.Name }
 
-// Edge is an edge of the graph.
-type Edge struct {
+// edge is an edge of the graph.
+type edge struct {
 	From, To    *Node
 	Relation    Relation
 	First, Last time.Duration
@@ -108,8 +108,8 @@ type Graph struct {
 	epoch     time.Time
 	nodes     []*Node
 	byKey     map[string]*Node
-	edges     []*Edge
-	byEnds    map[edgeKey]*Edge
+	edges     []*edge
+	byEnds    map[edgeKey]*edge
 	// LeftOut counts nodes and edges beyond the bounds.
 	LeftOut int
 	// Alerts are the alerts behind it.
@@ -124,7 +124,7 @@ type edgeKey struct {
 
 // New builds the graph of alerts. The epoch is the time at which their times count from 0.
 func New(v *inventory.Inventory, epoch time.Time, observations []Observation) *Graph {
-	g := &Graph{inventory: v, epoch: epoch, byKey: map[string]*Node{}, byEnds: map[edgeKey]*Edge{}}
+	g := &Graph{inventory: v, epoch: epoch, byKey: map[string]*Node{}, byEnds: map[edgeKey]*edge{}}
 	sorted := slices.Clone(observations)
 	slices.SortStableFunc(sorted, func(a, b Observation) int {
 		return cmp.Or(cmp.Compare(a.Alert.EventTime, b.Alert.EventTime), cmp.Compare(a.Alert.ID, b.Alert.ID))
@@ -276,7 +276,7 @@ func (g *Graph) connect(from, to *Node, r Relation, a *alert.Alert) {
 			g.LeftOut++
 			return
 		}
-		e = &Edge{From: from, To: to, Relation: r, First: a.EventTime}
+		e = &edge{From: from, To: to, Relation: r, First: a.EventTime}
 		g.byEnds[key] = e
 		g.edges = append(g.edges, e)
 	}
@@ -288,7 +288,7 @@ func (g *Graph) connect(from, to *Node, r Relation, a *alert.Alert) {
 }
 
 // isMovement tells whether the attacker gets from one end of the edge to the other.
-func (e *Edge) isMovement() bool {
+func (e *edge) isMovement() bool {
 	switch e.Relation {
 	case Reaches, UsedOn, Exposes:
 		return true

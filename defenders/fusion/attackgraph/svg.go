@@ -143,7 +143,7 @@ func (g *Graph) place() *drawing {
 
 // follows tells whether an edge leads to the node from one that is placed already.
 func (d *drawing) follows(n *Node) bool {
-	return slices.ContainsFunc(d.graph.edges, func(e *Edge) bool {
+	return slices.ContainsFunc(d.graph.edges, func(e *edge) bool {
 		_, placed := d.x[e.From]
 		return e.To == n && placed && e.isMovement()
 	})
@@ -217,7 +217,7 @@ func (d *drawing) describe(n *Node) string {
 	return text
 }
 
-func (d *drawing) drawEdge(b *strings.Builder, e *Edge) {
+func (d *drawing) drawEdge(b *strings.Builder, e *edge) {
 	x1, ok1 := d.x[e.From]
 	x2, ok2 := d.x[e.To]
 	if !ok1 || !ok2 || e.Relation == Exposes { // an account is drawn by where it is used
