@@ -66,9 +66,10 @@ func (o *trainCorrelationOptions) run(c *cobra.Command, args []string) error {
 	}
 	out := c.OutOrStdout()
 	if r.Without != nil {
-		t := newTable(out, "parts of the score", "precision", "recall", "adjusted Rand index")
+		t := newTable(out, "parts of the score", "precision", "recall", "F1", "adjusted Rand index")
 		row := func(name string, q correlation.Quality) {
-			t.AppendRow([]any{name, fmt.Sprintf("%.3f", q.Precision), fmt.Sprintf("%.3f", q.Recall), fmt.Sprintf("%.3f", q.Rand)})
+			t.AppendRow([]any{name, fmt.Sprintf("%.3f", q.Precision), fmt.Sprintf("%.3f", q.Recall),
+				fmt.Sprintf("%.3f", 2*q.Precision*q.Recall/max(1e-9, q.Precision+q.Recall)), fmt.Sprintf("%.3f", q.Rand)})
 		}
 		row("all", r.Held)
 		for _, part := range correlation.PartNames() {

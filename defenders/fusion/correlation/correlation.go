@@ -74,7 +74,7 @@ type Correlator struct {
 	incidents  map[int]*node
 	merged     map[int]int // incident that another was merged into
 	byKey      *sketch.Map[uint64, recent]
-	rules      *sketch.Map[uint64, int] // incidents of each rule
+	counts     *sketch.Map[uint64, int] // incidents with each rule, entity and indicator
 	techniques map[string]int
 	facts      []techniqueFacts
 	suspicious []*node // ring of the latest incidents with an attacker likely behind them
@@ -136,7 +136,7 @@ func New(o Options) (*Correlator, error) {
 		return nil, err
 	}
 	return &Correlator{options: o, scorer: s, incidents: map[int]*node{}, merged: map[int]int{},
-		byKey: sketch.NewMap[uint64, recent](maxKeys), rules: sketch.NewMap[uint64, int](maxKeys),
+		byKey: sketch.NewMap[uint64, recent](maxKeys), counts: sketch.NewMap[uint64, int](maxKeys),
 		techniques: map[string]int{}, suspicious: make([]*node, maxSuspicious)}, nil
 }
 

@@ -18,13 +18,11 @@ import (
 // incident and an earlier campaign. Features belong to parts; the contribution of a part is
 // the sum of its w f. Each feature stands in featureTable with its formula.
 const (
-	sharedEntity = iota
-	sharedEntitySoon
-	sharedIndicator
+	rareEntity = iota
+	rareIndicator
 	sameMethods
-	sameMethodsReal
 	withinHour
-	withinHours
+	hours
 	progress
 	follows
 	rareRule
@@ -74,52 +72,48 @@ func (p *Parts) Map() map[string]float64 {
 	return m
 }
 
+// In featureTable, real is 1 / (1 + exp(-real_both)): what false alarms have in common with an
+// attack, such as the host, tells little.
 var featureTable = [featureCount]struct {
 	name string
 	part int
 }{
-	sharedEntity:     {"shared_entity", entities},      // 1 where a host, account or outside address is shared
-	sharedEntitySoon: {"shared_entity_soon", entities}, // the same times within_hour
-	sharedIndicator:  {"shared_indicator", indicators}, // 1 where a name, address or file outside is shared
-	sameMethods:      {"same_methods", methods},        // rules in common, of those of the one with fewer
-	sameMethodsReal:  {"same_methods_real", methods},   // the same times real_both
-	withinHour:       {"within_hour", nearness},        // exp(-gap / 1 h) from the campaign's last alert
-	withinHours:      {"within_hours", nearness},       // exp(-gap / 6 h)
-	progress:         {"progress", order},              // (last tactic here - first there) / 10, in kill-chain order
-	follows:          {"follows", order},               // (first tactic here - last there) / 10
-	rareRule:         {"rare_rule", rarity},            // 1 / incidents with the rarest rule here
-	rareRuleThere:    {"rare_rule_there", rarity},      // the same there
-	realHere:         {"real", reality},                // log likelihood ratio of attack and false alarm here, -3 to 4
-	realThere:        {"real_there", reality},          // the same there
-	realBoth:         {"real_both", reality},           // the lower of the two
-	goalsFit:         {"goals_fit", goals},             // log Σ P(g here) P(g there) / P(g) over attackers' goals
-	sameZone:         {"same_zone", place},             // 1 where a zone is shared
+	rareEntity:    {"rare_entity", entities},      // real / incidents with the rarest host, account or address in common
+	rareIndicator: {"rare_indicator", indicators}, // real / incidents with the rarest outside thing or file in common
+	sameMethods:   {"same_methods", methods},      // rules in common, of those of the one with fewer
+	withinHour:    {"within_hour", nearness},      // real exp(-gap / 1 h), the gap from the campaign's last alert
+	hours:         {"hours", nearness},            // real log(1 + gap / 1 h)
+	progress:      {"progress", order},            // real (last tactic here - first there) / 10, in kill-chain order
+	follows:       {"follows", order},             // real (first tactic here - last there) / 10
+	rareRule:      {"rare_rule", rarity},          // 1 / incidents with the rarest rule here
+	rareRuleThere: {"rare_rule_there", rarity},    // the same there
+	realHere:      {"real", reality},              // log likelihood ratio of attack and false alarm here, -3 to 4
+	realThere:     {"real_there", reality},        // the same there
+	realBoth:      {"real_both", reality},         // the lower of the two
+	goalsFit:      {"goals_fit", goals},           // real log Σ P(g here) P(g there) / P(g) over attackers' goals
+	sameZone:      {"same_zone", place},           // real where a zone is shared, else 0
 }
 
 // compare computes the features of an incident and a campaign.
 func (c *Correlator) compare(x *node, k *summary, f *features) {
 	*f = features{}
-	gap := float64(max(0, x.first-k.last)) / float64(time.Hour)
-	f[withinHour], f[withinHours] = math.Exp(-gap), math.Exp(-gap/6)
-	if common(x.entities, k.entities) > 0 {
-		f[sharedEntity], f[sharedEntitySoon] = 1, f[withinHour]
-	}
-	if common(x.indicators, k.indicators) > 0 {
-		f[sharedIndicator] = 1
-	}
 	f[realHere], f[realThere] = x.suspicion(), k.suspicion()
 	f[realBoth] = min(f[realHere], f[realThere])
+	isReal := logistic.Of(f[realBoth])
+	gap := float64(max(0, x.first-k.last)) / float64(time.Hour)
+	f[withinHour], f[hours] = isReal*math.Exp(-gap), isReal*math.Log1p(gap)
+	f[rareEntity] = isReal * c.rarestShared(x.entities, k.entities)
+	f[rareIndicator] = isReal * c.rarestShared(x.indicators, k.indicators)
 	if fewer := min(len(x.rules), len(k.rules)); fewer > 0 {
 		f[sameMethods] = float64(common(x.rules, k.rules)) / float64(fewer)
-		f[sameMethodsReal] = f[sameMethods] * f[realBoth]
 	}
 	xLow, xHigh := x.places()
 	kLow, kHigh := k.places()
-	f[progress], f[follows] = (xHigh-kLow)/10, (xLow-kHigh)/10
+	f[progress], f[follows] = isReal*(xHigh-kLow)/10, isReal*(xLow-kHigh)/10
 	f[rareRule], f[rareRuleThere] = c.rarest(x.rules), c.rarest(k.rules)
-	f[goalsFit] = c.fit(x.goals, k.goals)
+	f[goalsFit] = isReal * c.fit(x.goals, k.goals)
 	if common(x.zones, k.zones) > 0 {
-		f[sameZone] = 1
+		f[sameZone] = isReal
 	}
 }
 
@@ -127,8 +121,33 @@ func (c *Correlator) compare(x *node, k *summary, f *features) {
 func (c *Correlator) rarest(rules []uint64) float64 {
 	best := 0.0
 	for _, r := range rules {
-		if n := c.rules.Get(r); n != nil && *n > 0 {
-			best = max(best, 1/float64(*n))
+		best = max(best, c.rareness(r))
+	}
+	return best
+}
+
+// rareness is 1 / the incidents with a rule, an entity or an indicator.
+func (c *Correlator) rareness(key uint64) float64 {
+	if n := c.counts.Get(key); n != nil && *n > 0 {
+		return 1 / float64(*n)
+	}
+	return 0
+}
+
+// rarestShared is 1 / the incidents with the rarest of what both have; 0 where they have
+// nothing in common.
+func (c *Correlator) rarestShared(a, b []uint64) float64 {
+	best := 0.0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			best = max(best, c.rareness(a[i]))
+			i++
+			j++
 		}
 	}
 	return best

@@ -91,28 +91,20 @@ func (c *Correlator) technique(name string) int {
 }
 
 // learn takes in what an alert tells; it tells whether anything of it was new. With a
-// correlator, incidents of each rule are counted.
+// correlator, incidents with each rule, entity and indicator are counted.
 func (s *summary) learn(count *Correlator, d description) bool {
 	fresh := false
 	for _, set := range []struct {
 		into *[]uint64
 		from []uint64
-	}{{&s.entities, d.entities}, {&s.indicators, d.indicators}, {&s.zones, d.zones}} {
+	}{{&s.entities, d.entities}, {&s.rules, d.rules}, {&s.indicators, d.indicators}, {&s.zones, d.zones}} {
 		for _, v := range set.from {
-			fresh = insert(set.into, v) || fresh
-		}
-	}
-	for _, r := range d.rules {
-		if !insert(&s.rules, r) {
-			continue
-		}
-		if fresh = true; count != nil {
-			n := count.rules.Get(r)
-			if n == nil {
-				n = new(int)
-				count.rules.Put(r, n)
+			if !insert(set.into, v) {
+				continue
 			}
-			*n++
+			if fresh = true; count != nil && set.into != &s.zones {
+				count.noteIncident(v)
+			}
 		}
 	}
 	for _, t := range d.techniques {
@@ -122,6 +114,16 @@ func (s *summary) learn(count *Correlator, d description) bool {
 		}
 	}
 	return fresh
+}
+
+// noteIncident counts an incident with a rule, an entity or an indicator.
+func (c *Correlator) noteIncident(key uint64) {
+	n := c.counts.Get(key)
+	if n == nil {
+		n = new(int)
+		c.counts.Put(key, n)
+	}
+	*n++
 }
 
 func (s *summary) weighTechnique(f *techniqueFacts) {
