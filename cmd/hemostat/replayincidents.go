@@ -31,7 +31,7 @@ func useFusion(c *cobra.Command, v *defence.Variant, config *defenders.Config) e
 func (o *replayOptions) printIncident(out io.Writer, p *defenders.Pipeline, id int) error {
 	t := p.Explain(id, replayEpoch)
 	if o.json {
-		return printJSONLine(out, map[string]any{"incident": t})
+		return printJSONLine(out, map[string]any{"threat": t})
 	}
 	fmt.Fprintf(out, "incident %d, severity %s, %s to %s\n", t.Incident, t.Severity, t.FirstSeen.Format(time.RFC3339),
 		t.LastSeen.Format(time.RFC3339))

@@ -79,7 +79,8 @@ svg{background:#fff;color:#1b1b1f}.lane{fill:#fff}.odd{fill:#f4f4f8}.name{fill:#
 .node rect{fill:#26262c;stroke:#9b9ba8}.node text{fill:#ececf1}.node.bad rect{stroke:#ff8a80;fill:#3a2120}
 .edge{stroke:#74747f}.edge.path{stroke:#ff8a80}}
 </style>
-<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8b8b96"/></marker></defs>
+<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse"
+ orient="auto"><path d="M0 0 8 4 0 8z" fill="#8b8b96"/></marker></defs>
 `
 
 // place chooses what is drawn and where.
