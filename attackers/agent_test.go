@@ -31,7 +31,7 @@ func act(t *testing.T, seed uint64, text string) *stage {
 	a := &campaign.Attacker{}
 	require.NoError(t, strictyaml.Decode("a.yaml", []byte(text), a))
 	require.Empty(t, a.Check("a", campaign.Estate{Roles: []role.Role{"cloud_gateway", "ssh_gateway", "domain_controller", "file_server", "workstation"}, Platforms: []string{"windows", "linux"}, HoleInWeb: true}))
-	s.agent = New(&s.engine, s.world, a, Options{Index: 1, Horizon: 12 * time.Hour, Hostile: &world.AttackerAssets{}})
+	s.agent = New(&s.engine, s.world, a, Options{Index: 1, Hostile: &world.AttackerAssets{}})
 	return s
 }
 

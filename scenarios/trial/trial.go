@@ -201,7 +201,7 @@ func (t *Trial) build() error {
 			&t.engine,
 			t.world,
 			&t.scenario.Attackers[i],
-			attackers.Options{Index: i + 1, Horizon: t.scenario.Horizon, Hostile: &t.assets},
+			attackers.Options{Index: i + 1, Hostile: &t.assets},
 		)
 		t.agents = append(t.agents, a)
 		addresses, domains := a.Indicators()
