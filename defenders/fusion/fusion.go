@@ -199,25 +199,46 @@ const guessing = "T1110"
 // keys are the words by which alerts are related: hosts that are no hubs,
 // people's accounts, addresses outside.
 func (f *Fusion) keys(a *alert.Alert) []string {
-	v := f.options.Inventory
 	var keys []string
 	for _, name := range []string{a.Host, a.Source} {
-		if h := v.Host(name); h != nil && !h.Role.IsHub() {
-			keys = append(keys, "host "+h.Name)
-		} else if h == nil && name != "" && len(v.Zones()) == 0 {
+		if name := f.relatingHost(name); name != "" {
 			keys = append(keys, "host "+name)
 		}
 	}
-	if acc := v.Account(a.User); acc != nil && acc.Privilege != "service" {
-		keys = append(keys, "account "+acc.Name)
-	} else if f.resolver != nil && isPersonal(a.User) && !strings.HasPrefix(a.Technique(), guessing) {
-		keys = append(keys, "account "+strings.ToLower(a.User))
+	if name := f.relatingAccount(a); name != "" {
+		keys = append(keys, "account "+name)
 	}
-	if isInside := f.resolver != nil && a.Source != ""; a.SourceIP != "" && !isInside && v.Host(a.SourceIP) == nil {
+	if isInside := f.resolver != nil && a.Source != ""; a.SourceIP != "" && !isInside && f.options.Inventory.Host(a.SourceIP) == nil {
 		keys = append(keys, "address "+a.SourceIP)
 	}
 	if a.Destination != "" {
 		keys = append(keys, "address "+a.Destination)
 	}
 	return keys
+}
+
+// relatingHost is the name of a host that relates alerts; "" for a hub, and for a host that a
+// known inventory does not have.
+func (f *Fusion) relatingHost(name string) string {
+	h := f.options.Inventory.Host(name)
+	switch {
+	case h == nil && len(f.options.Inventory.Zones()) == 0:
+		return name
+	case h == nil || h.Role.IsHub():
+		return ""
+	}
+	return h.Name
+}
+
+// relatingAccount is the account of an alert that relates it to others: a person's, or where
+// no inventory is known, one that is likely a person's.
+func (f *Fusion) relatingAccount(a *alert.Alert) string {
+	acc := f.options.Inventory.Account(a.User)
+	switch {
+	case acc != nil && acc.Privilege != "service":
+		return acc.Name
+	case f.resolver == nil || !isPersonal(a.User) || strings.HasPrefix(a.Technique(), guessing):
+		return ""
+	}
+	return strings.ToLower(a.User)
 }

@@ -73,46 +73,53 @@ func (v *Variant) prepareIntel(base string) (digest string, err error) {
 		fault := func(format string, args ...any) {
 			faults = append(faults, f.Pos.Fault(fmt.Sprintf("intel[%d]", i), format, args...))
 		}
-		if f.Server != (serverFile{}) {
+		switch {
+		case f.Server != (serverFile{}):
 			f.checkServer(fault)
 			v.servers = append(v.servers, *f)
-			continue
-		}
-		if len(f.Files) > 0 {
-			if f.Coverage != 0 || f.Delay != nil || f.Errors != 0 || f.Expiry != nil || f.Outage != (outageFile{}) {
-				fault("%s has files; coverage, delay, errors, expiry and outage are for feeds that are made from the truth",
-					f.Name)
-				continue
-			}
+		case len(f.Files) > 0 && f.isSimulated():
+			fault("%s has files; coverage, delay, errors, expiry and outage are for feeds that are made from the truth",
+				f.Name)
+		case len(f.Files) > 0:
 			read = true
 			if err := v.readFeed(base, f, h.Write); err != nil {
 				fault("%s: %s", f.Name, err)
 			}
-			continue
+		default:
+			v.feeds = append(v.feeds, f.simulated(fault))
 		}
-		c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence}
-		if f.Delay != nil {
-			c.Delay = *f.Delay
-		}
-		if f.Expiry != nil {
-			c.Expiry = *f.Expiry
-		}
-		c.Outage = intel.Outage(f.Outage)
-		if f.Outage.After < 0 || f.Outage.For < 0 {
-			fault("outage of %s: times are not negative", f.Name)
-		}
-		if c.Confidence == 0 {
-			c.Confidence = 0.5
-		}
-		if f.Coverage < 0 || f.Coverage > 1 || c.Confidence < 0 || c.Confidence > 1 {
-			fault("coverage and confidence of %s are shares from 0 to 1", f.Name)
-		}
-		v.feeds = append(v.feeds, c)
 	}
 	if err := errors.Join(faults...); err != nil || !read {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// isSimulated tells whether the feed has settings of one that is made from the truth.
+func (f *intelFile) isSimulated() bool {
+	return f.Coverage != 0 || f.Delay != nil || f.Errors != 0 || f.Expiry != nil || f.Outage != (outageFile{})
+}
+
+// simulated is the feed as one that is made from the truth.
+func (f *intelFile) simulated(fault func(format string, args ...any)) intel.Config {
+	c := intel.Config{Name: f.Name, Coverage: f.Coverage, Errors: f.Errors, Confidence: f.Confidence,
+		Outage: intel.Outage(f.Outage)}
+	if f.Delay != nil {
+		c.Delay = *f.Delay
+	}
+	if f.Expiry != nil {
+		c.Expiry = *f.Expiry
+	}
+	if f.Outage.After < 0 || f.Outage.For < 0 {
+		fault("outage of %s: times are not negative", f.Name)
+	}
+	if c.Confidence == 0 {
+		c.Confidence = 0.5
+	}
+	if f.Coverage < 0 || f.Coverage > 1 || c.Confidence < 0 || c.Confidence > 1 {
+		fault("coverage and confidence of %s are shares from 0 to 1", f.Name)
+	}
+	return c
 }
 
 // readFeed reads the files of a feed.

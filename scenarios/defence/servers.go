@@ -17,8 +17,7 @@ import (
 // checkServer checks what can be checked of a server without asking it.
 func (f *intelFile) checkServer(fault func(format string, args ...any)) {
 	s := &f.Server
-	if len(f.Files) > 0 || f.Coverage != 0 || f.Delay != nil || f.Errors != 0 || f.Expiry != nil ||
-		f.Outage != (outageFile{}) || len(f.Allowed) > 0 || f.Confidence != 0 {
+	if len(f.Files) > 0 || f.isSimulated() || len(f.Allowed) > 0 || f.Confidence != 0 {
 		fault("%s is a server; files, allowed, coverage, delay, errors, expiry, outage and confidence are for other feeds",
 			f.Name)
 	}

@@ -36,8 +36,9 @@ func (n *Node) price() float64 {
 
 // network is a flow network over the entities; each is two points, joined by its price.
 type network struct {
-	capacity map[[2]int]int
-	adjacent [][]int
+	capacity       map[[2]int]int
+	adjacent       [][]int
+	attacker, goal int
 }
 
 func (w *network) join(from, to, capacity int) {
@@ -67,19 +68,36 @@ func (g *Graph) Cut() Cut {
 	if len(entities) == 0 {
 		return Cut{}
 	}
+	b := g.flowNetwork(entities)
+	b.saturate(b.attacker, b.goal)
+	reached := b.reach(b.attacker)
+	var c Cut
+	for i, e := range entities {
+		if reached[in(i)] && !reached[out(i)] {
+			c.Nodes = append(c.Nodes, e)
+			c.Cost += e.price()
+		}
+	}
+	return c
+}
+
+// in and out are the two points of an entity; between them lies its price.
+func in(i int) int  { return 2 * i }
+func out(i int) int { return 2*i + 1 }
+
+// flowNetwork is the network between the attacker and what they are after.
+func (g *Graph) flowNetwork(entities []*Node) *network {
 	n := len(entities)
+	w := &network{capacity: map[[2]int]int{}, adjacent: make([][]int, 2*n+2), attacker: 2 * n, goal: 2*n + 1}
 	place := map[*Node]int{}
 	for i, e := range entities {
 		place[e] = i
 	}
-	in, out := func(i int) int { return 2 * i }, func(i int) int { return 2*i + 1 }
-	attacker, goal := 2*n, 2*n+1
-	w := &network{capacity: map[[2]int]int{}, adjacent: make([][]int, 2*n+2)}
 	controlled := map[*Node]bool{} // by a channel that was seen
 	for _, e := range g.edges {
-		from, okFrom := place[e.From]
-		to, okTo := place[e.To]
-		if !okFrom || !okTo {
+		from, isFrom := place[e.From]
+		to, isTo := place[e.To]
+		if !isFrom || !isTo {
 			continue
 		}
 		switch {
@@ -95,23 +113,20 @@ func (g *Graph) Cut() Cut {
 	}
 	for i, e := range entities {
 		w.join(in(i), out(i), int(e.price()*priceScale))
-		if e.Kind.isOutside() || e.Kind == HostNode && !controlled[e] && (e.Severity >= severity.High || !g.isMovedTo(e)) {
-			w.join(attacker, in(i), unbounded)
+		if e.Kind.isOutside() || g.isHeldUnseen(e, controlled[e]) {
+			w.join(w.attacker, in(i), unbounded)
 		}
 		if e.administers() || e.Kind == HostNode && !g.exposesAdmin(e) {
-			w.join(out(i), goal, unbounded)
+			w.join(out(i), w.goal, unbounded)
 		}
 	}
-	w.saturate(attacker, goal)
-	reached := w.reach(attacker)
-	var c Cut
-	for i, e := range entities {
-		if reached[in(i)] && !reached[out(i)] {
-			c.Nodes = append(c.Nodes, e)
-			c.Cost += e.price()
-		}
-	}
-	return c
+	return w
+}
+
+// isHeldUnseen tells whether the attacker holds a host by a channel that was not seen: there is
+// no other, and either code of theirs runs there, or they came from nowhere else.
+func (g *Graph) isHeldUnseen(n *Node, isControlled bool) bool {
+	return n.Kind == HostNode && !isControlled && (n.Severity >= severity.High || !g.isMovedTo(n))
 }
 
 // administers tells whether an account opens further hosts.

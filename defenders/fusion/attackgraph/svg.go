@@ -86,44 +86,8 @@ svg{background:#fff;color:#1b1b1f}.lane{fill:#fff}.odd{fill:#f4f4f8}.name{fill:#
 // place chooses what is drawn and where.
 func (g *Graph) place() *drawing {
 	d := &drawing{graph: g, marks: g.marks(), x: map[*Node]int{}, y: map[*Node]int{}}
-	for _, n := range g.nodes {
-		if n.Kind != AlertNode && n.Kind != TechniqueNode && n.Kind != FileNode {
-			d.nodes = append(d.nodes, n)
-		}
-	}
-	if len(d.nodes) > maxDrawn {
-		important := func(n *Node) float64 {
-			score := float64(n.Severity) + n.Confidence
-			if n == d.marks.root || d.marks.cut[n] || slices.Contains(d.marks.path, n) {
-				score += 100
-			}
-			return score
-		}
-		slices.SortStableFunc(d.nodes, func(a, b *Node) int { return cmp.Compare(important(b), important(a)) })
-		d.extra = len(d.nodes) - maxDrawn
-		d.nodes = d.nodes[:maxDrawn]
-	}
-	slices.SortStableFunc(d.nodes, func(a, b *Node) int { return cmp.Compare(a.First, b.First) })
-	lanes := map[string]int{}
-	for _, n := range d.nodes {
-		lanes[laneOf(n)] = 0
-	}
-	for _, name := range []string{"outside", "accounts"} {
-		if _, ok := lanes[name]; ok {
-			d.lanes = append(d.lanes, name)
-		}
-	}
-	var zones []string
-	for name := range lanes {
-		if name != "outside" && name != "accounts" {
-			zones = append(zones, name)
-		}
-	}
-	slices.Sort(zones)
-	d.lanes = append(d.lanes, zones...)
-	for i, name := range d.lanes {
-		lanes[name] = i
-	}
+	d.choose()
+	lanes := d.makeLanes()
 	// A node takes the first column at or after that of the node before it in which its lane
 	// has room, so that columns stand in the order of time.
 	taken, column := map[[2]int]bool{}, 0
@@ -140,6 +104,59 @@ func (g *Graph) place() *drawing {
 		d.y[n] = lane*laneHeight + (laneHeight-nodeHeight)/2
 	}
 	return d
+}
+
+// choose takes the entities that are drawn, in the order of time: the most important ones
+// where there are many.
+func (d *drawing) choose() {
+	for _, n := range d.graph.nodes {
+		if n.Kind.isHeld() || n.Kind.isOutside() {
+			d.nodes = append(d.nodes, n)
+		}
+	}
+	if len(d.nodes) > maxDrawn {
+		slices.SortStableFunc(d.nodes, func(a, b *Node) int { return cmp.Compare(d.importance(b), d.importance(a)) })
+		d.extra = len(d.nodes) - maxDrawn
+		d.nodes = d.nodes[:maxDrawn]
+	}
+	slices.SortStableFunc(d.nodes, func(a, b *Node) int { return cmp.Compare(a.First, b.First) })
+}
+
+// importance orders nodes where not all can be drawn: what stands out comes first.
+func (d *drawing) importance(n *Node) float64 {
+	score := float64(n.Severity) + n.Confidence
+	if n == d.marks.root || d.marks.cut[n] || slices.Contains(d.marks.path, n) {
+		score += 100
+	}
+	return score
+}
+
+// The lanes above those of the zones.
+const (
+	outsideLane = "outside"
+	accountLane = "accounts"
+)
+
+// makeLanes names the lanes that are needed, and gives the place of each.
+func (d *drawing) makeLanes() map[string]int {
+	needed := map[string]int{}
+	for _, n := range d.nodes {
+		needed[laneOf(n)] = 0
+	}
+	var zones []string
+	for name := range needed {
+		if name != outsideLane && name != accountLane {
+			zones = append(zones, name)
+		}
+	}
+	slices.Sort(zones)
+	for _, name := range append([]string{outsideLane, accountLane}, zones...) {
+		if _, ok := needed[name]; ok {
+			needed[name] = len(d.lanes)
+			d.lanes = append(d.lanes, name)
+		}
+	}
+	return needed
 }
 
 // follows tells whether an edge leads to the node from one that is placed already.
@@ -161,9 +178,9 @@ func (d *drawing) columns() int {
 func laneOf(n *Node) string {
 	switch {
 	case n.Kind.isOutside():
-		return "outside"
+		return outsideLane
 	case n.Kind == AccountNode:
-		return "accounts"
+		return accountLane
 	}
 	return "zone " + cmp.Or(n.Zone, "unknown")
 }

@@ -113,11 +113,16 @@ func ActorsOf(data []byte) ([]attribution.ThreatActor, error) {
 	return out, nil
 }
 
-func actorsOf(raw []json.RawMessage) []attribution.ThreatActor {
-	objects := map[string]*actorObject{}
-	var order []string
-	targets := map[string][]string{} // of uses and attributed-to, by source
-	indicated := map[string][]string{}
+// actorBundle is what is read of a bundle that says something of actors.
+type actorBundle struct {
+	objects   map[string]*actorObject
+	order     []string
+	targets   map[string][]string // of uses, and sources of attributed-to, by the other end
+	indicated map[string][]string // indicators of what they indicate
+}
+
+func readBundle(raw []json.RawMessage) *actorBundle {
+	b := &actorBundle{objects: map[string]*actorObject{}, targets: map[string][]string{}, indicated: map[string][]string{}}
 	for _, data := range raw {
 		var o actorObject
 		if json.Unmarshal(data, &o) != nil || o.Revoked || o.Deprecated {
@@ -125,45 +130,53 @@ func actorsOf(raw []json.RawMessage) []attribution.ThreatActor {
 		}
 		switch {
 		case o.Type != "relationship":
-			if objects[o.ID] == nil {
-				order = append(order, o.ID)
+			if b.objects[o.ID] == nil {
+				b.order = append(b.order, o.ID)
 			}
-			objects[o.ID] = &o
+			b.objects[o.ID] = &o
 		case o.Relationship == "uses":
-			targets[o.Source] = append(targets[o.Source], o.Target)
+			b.targets[o.Source] = append(b.targets[o.Source], o.Target)
 		case o.Relationship == "attributed-to":
-			targets[o.Target] = append(targets[o.Target], o.Source)
+			b.targets[o.Target] = append(b.targets[o.Target], o.Source)
 		case o.Relationship == "indicates":
-			indicated[o.Target] = append(indicated[o.Target], o.Source)
+			b.indicated[o.Target] = append(b.indicated[o.Target], o.Source)
 		}
 	}
+	return b
+}
+
+func actorsOf(raw []json.RawMessage) []attribution.ThreatActor {
+	b := readBundle(raw)
 	var out []attribution.ThreatActor
 	taken := map[string]bool{}
-	for _, id := range order {
-		o := objects[id]
-		if !o.isActor() {
-			continue
+	for _, id := range b.order {
+		if o := b.objects[id]; o.isActor() {
+			a := o.actor(taken)
+			b.gather(&a, id)
+			out = append(out, a)
 		}
-		a := attribution.ThreatActor{ID: o.mitreID(), Goals: o.Goals}
-		if a.ID == "" || taken[a.ID] {
-			a.ID = o.Name
-		}
-		if a.ID == "" || taken[a.ID] {
-			a.ID = o.ID
-		}
-		taken[a.ID] = true
-		for _, name := range append([]string{o.Name}, o.Aliases...) {
-			if name != "" && name != a.ID && !slices.Contains(a.Aliases, name) {
-				a.Aliases = append(a.Aliases, name)
-			}
-		}
-		if o.Motivation != "" {
-			a.Goals = append(a.Goals, o.Motivation)
-		}
-		gather(&a, id, objects, targets, indicated)
-		out = append(out, a)
 	}
 	return out
+}
+
+// actor is the object as an actor, under an id that none before it has.
+func (o *actorObject) actor(taken map[string]bool) attribution.ThreatActor {
+	a := attribution.ThreatActor{Goals: o.Goals}
+	for _, id := range []string{o.mitreID(), o.Name, o.ID} {
+		if a.ID = id; id != "" && !taken[id] {
+			break
+		}
+	}
+	taken[a.ID] = true
+	for _, name := range append([]string{o.Name}, o.Aliases...) {
+		if name != "" && name != a.ID && !slices.Contains(a.Aliases, name) {
+			a.Aliases = append(a.Aliases, name)
+		}
+	}
+	if o.Motivation != "" {
+		a.Goals = append(a.Goals, o.Motivation)
+	}
+	return a
 }
 
 // maxHops bounds how far uses and attributed-to are followed from an actor: over a campaign to
@@ -171,21 +184,20 @@ func actorsOf(raw []json.RawMessage) []attribution.ThreatActor {
 const maxHops = 3
 
 // gather collects an actor's techniques and indicators along relationships.
-func gather(a *attribution.ThreatActor, id string, objects map[string]*actorObject, targets,
-	indicated map[string][]string) {
+func (b *actorBundle) gather(a *attribution.ThreatActor, id string) {
 	techniques, infrastructure := map[string]bool{}, map[string]bool{}
 	seen := map[string]bool{id: true}
 	level := []string{id}
 	for hop := 0; len(level) > 0 && hop < maxHops; hop++ {
 		var next []string
 		for _, at := range level {
-			for _, from := range indicated[at] {
-				if o := objects[from]; o != nil && o.Type == "indicator" {
+			for _, from := range b.indicated[at] {
+				if o := b.objects[from]; o != nil && o.Type == "indicator" {
 					addIndicators(infrastructure, o.Pattern)
 				}
 			}
-			for _, to := range targets[at] {
-				o := objects[to]
+			for _, to := range b.targets[at] {
+				o := b.objects[to]
 				if o == nil || seen[to] {
 					continue
 				}
