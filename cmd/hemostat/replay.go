@@ -24,7 +24,6 @@ import (
 	"hemostat/defenders/ingest"
 	"hemostat/defenders/queue"
 	"hemostat/defenders/sentinel"
-	"hemostat/defenders/sentinel/analyst"
 	"hemostat/defenders/sentinel/ruledetector"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios/defence"
@@ -92,116 +91,153 @@ type foundRule struct {
 	because          []alert.Reason // of the first alert
 }
 
+// replaying is a replay at work.
+type replaying struct {
+	*replayOptions
+	out, errOut io.Writer
+	config      defenders.Config
+	pipeline    *defenders.Pipeline
+	found       map[string]*foundRule
+	outcome     outcome
+	printErr    error
+	closers     []func() // in the order in which things were opened
+}
+
 func (o *replayOptions) replay(c *cobra.Command, files []string) error {
 	debug.SetGCPercent(200) // a log has no end: memory counts for more than the last percent of speed
-	members, v, err := o.detectors(c)
+	r := &replaying{replayOptions: o, out: c.OutOrStdout(), errOut: c.ErrOrStderr(), found: map[string]*foundRule{}}
+	defer r.close()
+	if err := r.open(c); err != nil {
+		return err
+	}
+	var now time.Duration
+	total, unread := ingest.Read(c.Context(), files, ingest.Options{Format: o.format}, func(e *event.Event) error {
+		now = max(now, e.Time)
+		r.pipeline.Event(now, e)
+		r.pipeline.Advance(now)
+		return firstError(r.printErr, r.pipeline.Err())
+	})
+	if c.Context().Err() != nil {
+		return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
+	}
+	if err := r.finish(now, total); err != nil {
+		return err
+	}
+	return unread
+}
+
+// open makes the pipeline.
+func (r *replaying) open(c *cobra.Command) error {
+	members, v, err := r.detectors(c)
 	if err != nil {
 		return err
 	}
-	var judge *analyst.Stage
-	config := defenders.Config{Detectors: members}
-	if config.Actors, err = attribution.Embedded(); err != nil {
+	r.config.Detectors = members
+	if r.config.Actors, err = attribution.Embedded(); err != nil {
 		return exit{exitInternal, err}
 	}
 	if v != nil {
-		defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
-		judging, err := o.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by },
-			c.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		defer judging.close(c.ErrOrStderr())
-		if err := useFusion(c, v, &config); err != nil {
-			return err
-		}
-		if judge, err = v.ReplayAnalyst(); err != nil {
+		if err := r.use(c, v); err != nil {
 			return err
 		}
 	}
 	for i := range members {
 		members[i].Service = queue.Config{} // recorded logs wait for nothing
-		if d, ok := members[i].Detector.(detect.Explaining); ok && (o.explain || o.json) {
+		if d, ok := members[i].Detector.(detect.Explaining); ok && (r.explain || r.json) {
 			d.Explain()
 		}
 	}
-	out := c.OutOrStdout()
-	found := map[string]*foundRule{}
-	alerts, dismissed := 0, 0
-	var printErr error
-	onAlert := func(a *defenders.RaisedAlert) {
-		alerts++
-		if a.IsDismissed() {
-			dismissed++
-		} else {
-			note(found, a)
-		}
-		if o.json && printErr == nil {
-			printErr = printJSONLine(out, alertLine(a))
-		}
-	}
-	var registerer prometheus.Registerer
-	if o.metrics != "" {
+	if r.metrics != "" {
 		registry := prometheus.NewRegistry()
-		registerer = registry
-		stop, err := serveMetrics(o.metrics, registry, c.ErrOrStderr())
+		stop, err := serveMetrics(r.metrics, registry, r.errOut)
 		if err != nil {
 			return err
 		}
-		defer stop()
+		r.closers = append(r.closers, stop)
+		r.config.Registry = registry
 	}
-	config.Analyst, config.Registry, config.Listener.Alert = judge, registerer, onAlert
-	var p *defenders.Pipeline
-	if o.incidents {
-		config.Listener.IncidentEnded = func(_ time.Duration, in *incident.Incident) {
-			if printErr == nil {
-				printErr = o.printIncident(out, p, in.ID)
-			}
-		}
+	r.config.Listener.Alert = r.alert
+	if r.incidents {
+		r.config.Listener.IncidentEnded = func(_ time.Duration, in *incident.Incident) { r.explainIncident(in.ID) }
 	}
-	if p, err = defenders.New(config); err != nil {
+	if r.pipeline, err = defenders.New(r.config); err != nil {
 		return exit{exitInternal, err}
 	}
-	defer func() { noteFault(c.ErrOrStderr(), p.Close(false)) }()
-	var now time.Duration
-	total, unread := ingest.Read(c.Context(), files, ingest.Options{Format: o.format}, func(e *event.Event) error {
-		now = max(now, e.Time)
-		p.Event(now, e)
-		p.Advance(now)
-		return firstError(printErr, p.Err())
-	})
-	switch {
-	case c.Context().Err() != nil:
-		return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", total.Events)}
-	case printErr != nil:
-		return printErr
-	case p.Err() != nil:
-		return exit{exitInternal, p.Err()}
-	}
-	p.End(now)
-	p.Advance(now)
-	if err := firstError(p.Err(), p.Close(true)); err != nil {
-		return exit{exitInternal, err}
-	}
-	if o.incidents {
-		for _, id := range p.Incidents().OpenOnes() {
-			printErr = errors.Join(printErr, o.printIncident(out, p, id))
-		}
-		if printErr != nil {
-			return printErr
-		}
-	}
-	if err := o.summarize(out, found, total, ruleStats(members),
-		outcome{alerts, dismissed, p.Incidents().Count()}); err != nil {
+	r.closers = append(r.closers, func() { noteFault(r.errOut, r.pipeline.Close(false)) })
+	return nil
+}
+
+// use takes analyst, feeds and facts of a variant, and closes it in the end.
+func (r *replaying) use(c *cobra.Command, v *defence.Variant) error {
+	r.closers = append(r.closers, func() { noteFault(r.errOut, v.Close()) })
+	judging, err := r.analyst.open(c.Context(), []*defence.Variant{v}, func(_, by *defence.Variant) { v = by }, r.errOut)
+	if err != nil {
 		return err
 	}
-	for _, m := range members {
+	r.closers = append(r.closers, func() { judging.close(r.errOut) })
+	if err := useFusion(c, v, &r.config); err != nil {
+		return err
+	}
+	r.config.Analyst, err = v.ReplayAnalyst()
+	return err
+}
+
+// close closes what was opened, the last first.
+func (r *replaying) close() {
+	for _, f := range slices.Backward(r.closers) {
+		f()
+	}
+}
+
+// alert counts and prints an alert.
+func (r *replaying) alert(a *defenders.RaisedAlert) {
+	r.outcome.alerts++
+	if a.IsDismissed() {
+		r.outcome.dismissed++
+	} else {
+		note(r.found, a)
+	}
+	if r.json && r.printErr == nil {
+		r.printErr = printJSONLine(r.out, alertLine(a))
+	}
+}
+
+func (r *replaying) explainIncident(id int) {
+	if r.printErr == nil {
+		r.printErr = r.printIncident(r.out, r.pipeline, id)
+	}
+}
+
+// finish ends the pipeline after the last event, and says what was found.
+func (r *replaying) finish(now time.Duration, total ingest.Summary) error {
+	p := r.pipeline
+	if r.printErr == nil && p.Err() == nil {
+		p.End(now)
+		p.Advance(now)
+	}
+	if err := firstError(p.Err(), p.Close(r.printErr == nil)); err != nil && r.printErr == nil {
+		return exit{exitInternal, err}
+	}
+	if r.incidents {
+		for _, id := range p.Incidents().OpenOnes() {
+			r.explainIncident(id)
+		}
+	}
+	if r.printErr != nil {
+		return r.printErr
+	}
+	r.outcome.incidents = p.Incidents().Count()
+	if err := r.summarize(r.out, r.found, total, ruleStats(r.config.Detectors), r.outcome); err != nil {
+		return err
+	}
+	for _, m := range r.config.Detectors {
 		if n, ok := m.Detector.(detect.Noting); ok {
 			for _, note := range n.Notes() {
-				fmt.Fprintf(c.ErrOrStderr(), "note: %s\n", safe(note))
+				fmt.Fprintf(r.errOut, "note: %s\n", safe(note))
 			}
 		}
 	}
-	return unread
+	return nil
 }
 
 // detectors makes the detectors of the variant, which is to be closed then, or all with the
