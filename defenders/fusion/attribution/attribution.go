@@ -151,7 +151,12 @@ func (f *Facts) Rank(e *Evidence) []Suspect {
 		out = append(out, Suspect{Actor: a.ID, Because: because})
 		logs = append(logs, z)
 	}
-	normalize(logs, f.shares())
+	shares := f.shares()
+	for _, name := range f.namedOnly(e) { // nothing else is known of them: an average actor
+		out = append(out, Suspect{Actor: name, Because: []string{"indicators of theirs"}})
+		logs, shares = append(logs, math.Log(namedRatio)), append(shares, slices.Min(shares))
+	}
+	normalize(logs, shares)
 	for i := range out {
 		out[i].Probability = logs[i]
 	}
@@ -230,13 +235,31 @@ func (f *Facts) shares() []float64 {
 	return out
 }
 
+// namedOnly are the actors that feeds name and of whom no facts are known, sorted; at most
+// maxNamed.
+func (f *Facts) namedOnly(e *Evidence) []string {
+	var out []string
+	for _, name := range e.Named {
+		known := slices.ContainsFunc(f.Actors, func(a Actor) bool { return a.isCalled(name) })
+		if name != "" && name != Unknown && !known && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out[:min(len(out), maxNamed)]
+}
+
+// isCalled tells whether a name is the actor's id or one of their aliases, in any case.
+func (a *Actor) isCalled(name string) bool {
+	return strings.EqualFold(name, a.ID) ||
+		slices.ContainsFunc(a.Aliases, func(x string) bool { return strings.EqualFold(x, name) })
+}
+
 // isNamedIn counts the indicators of the campaign that are said to be the actor's.
 func (a *Actor) isNamedIn(e *Evidence) int {
 	n := 0
 	for _, name := range e.Named {
-		if strings.EqualFold(name, a.ID) || slices.ContainsFunc(a.Aliases, func(x string) bool {
-			return strings.EqualFold(x, name)
-		}) {
+		if a.isCalled(name) {
 			n++
 		}
 	}

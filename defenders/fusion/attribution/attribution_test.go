@@ -75,6 +75,9 @@ func TestInfrastructureSpeaksForAnActor(t *testing.T) {
 	assert.Equal(t, "G0001", first(f.Rank(&e)))
 	e.Indicators, e.Named = nil, []string{"fancy otter"}
 	assert.Equal(t, "G0001", first(f.Rank(&e)))
+	e.Named = []string{"Nobody Listed"}
+	assert.Equal(t, "Nobody Listed", first(f.Rank(&e)), "whom a feed names is a suspect, also without facts")
+	assert.Len(t, f.Rank(&e), 4)
 }
 
 // first is the likeliest actor that is known.
