@@ -167,8 +167,8 @@ func TestAllCensoredAndAllEqual(t *testing.T) {
 	require.NoError(t, err)
 	for _, x := range r.Rows {
 		if x.Metric.Name == "alerts_false_per_1000_benign" || strings.HasPrefix(x.Metric.Name, "forecast_") ||
-			strings.HasPrefix(x.Metric.Name, "join_") {
-			require.Equal(t, "cannot say", x.Change(), "no benign events, no forecasts, no pairs of alerts")
+			strings.HasPrefix(x.Metric.Name, "join_") || strings.HasPrefix(x.Metric.Name, "attribution_") {
+			require.Equal(t, "cannot say", x.Change(), "no benign events, no forecasts, no pairs of alerts, no actors")
 			continue
 		}
 		require.Equal(t, "~", x.Change(), x.Metric.Name)
