@@ -1,25 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"hemostat/scenarios"
-	"hemostat/scenarios/defence"
+	"hemostat/defenders/sentinel/analyst"
 	"hemostat/scenarios/train"
 )
 
-type trainAnalystOptions struct {
-	variants []string
-	output   string
-	train.Days
-}
+type trainAnalystOptions struct{ trainingFlags }
 
 func trainAnalystCommand() *cobra.Command {
 	var o trainAnalystOptions
@@ -36,30 +28,17 @@ would have lost all of its alerts.`,
   hemostat train analyst quiet-day ransomware --variant mine.yaml -o weights.json`,
 		RunE: o.run,
 	}
-	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "weights.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil,
-		"variant `FILE` whose alerts are learned from; default and all_detectors when absent; may be repeated")
-	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
+	o.flags(c, "weights.json", 4, "default", "all_detectors")
 	return c
 }
 
 func (o *trainAnalystOptions) run(c *cobra.Command, args []string) error {
-	if len(o.variants) == 0 {
-		o.variants = []string{"default", "all_detectors"}
-	}
-	if err := loadDays(&o.Days, args, o.variants); err != nil {
+	var w *analyst.Weights
+	var alerts int
+	if err := o.learn(c, args, func() (err error) {
+		w, alerts, err = train.Analyst(c.Context(), &o.Days)
 		return err
-	}
-	defer closeVariants(c.ErrOrStderr(), o.Variants)
-	bar := startDays(c, &o.Days)
-	w, alerts, err := train.Analyst(c.Context(), &o.Days)
-	bar.stop(err == nil)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
-	case err != nil:
+	}); err != nil {
 		return err
 	}
 	if err := exportTo(c, o.output, indented(w)); err != nil {
@@ -76,45 +55,5 @@ func indented(v any) func(to io.Writer) error {
 		encoder := json.NewEncoder(to)
 		encoder.SetIndent("", " ")
 		return encoder.Encode(v)
-	}
-}
-
-// loadDays loads the scenarios and variants of training days; without names every embedded
-// scenario.
-func loadDays(d *train.Days, names, variants []string) error {
-	if d.Trials < 1 || d.Trials > 10_000 {
-		return fmt.Errorf("--trials: 1 to 10000 is accepted, not %d", d.Trials)
-	}
-	if len(names) == 0 {
-		names = scenarios.EmbeddedNames()
-	}
-	for _, name := range names {
-		s, err := scenarios.Load(name, nil)
-		if err != nil {
-			return err
-		}
-		d.Scenarios = append(d.Scenarios, s)
-	}
-	for _, name := range variants {
-		v, err := defence.LoadSimulated(name, nil)
-		if err != nil {
-			closeVariants(io.Discard, d.Variants)
-			return err
-		}
-		d.Variants = append(d.Variants, v)
-	}
-	return nil
-}
-
-// startDays shows how training days come along, on all processors.
-func startDays(c *cobra.Command, d *train.Days) *bar {
-	bar := startBar(c.ErrOrStderr(), "days", d.Trials*len(d.Scenarios)*len(d.Variants))
-	d.Parallel, d.Step = runtime.NumCPU(), bar.step
-	return bar
-}
-
-func closeVariants(errOut io.Writer, variants []*defence.Variant) {
-	for _, v := range variants {
-		noteFault(errOut, v.Close())
 	}
 }

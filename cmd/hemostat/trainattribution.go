@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,10 +10,8 @@ import (
 )
 
 type trainAttributionOptions struct {
-	variants []string
-	output   string
-	json     bool
-	train.Days
+	json bool
+	trainingFlags
 }
 
 func trainAttributionCommand() *cobra.Command {
@@ -32,31 +28,18 @@ whom "unknown" is right. The days are none that trials run on.`,
 		Example: "  hemostat train attribution --trials 8 -o actors.json",
 		RunE:    o.run,
 	}
-	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "actors.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil,
-		"variant `FILE` whose alerts are learned from; default when absent; may be repeated")
-	f.IntVar(&o.Trials, "trials", 8, "days of each scenario and variant")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
-	f.BoolVar(&o.json, "json", false, "print the scores as JSON")
+	c.Flags().BoolVar(&o.json, "json", false, "print the scores as JSON")
+	o.flags(c, "actors.json", 8, "default")
 	return c
 }
 
 func (o *trainAttributionOptions) run(c *cobra.Command, args []string) error {
-	if len(o.variants) == 0 {
-		o.variants = []string{"default"}
-	}
-	if err := loadDays(&o.Days, args, o.variants); err != nil {
+	var l *attribution.Learned
+	var n int
+	if err := o.learn(c, args, func() (err error) {
+		l, n, err = train.Attribution(c.Context(), &o.Days)
 		return err
-	}
-	defer closeVariants(c.ErrOrStderr(), o.Variants)
-	bar := startDays(c, &o.Days)
-	l, n, err := train.Attribution(c.Context(), &o.Days)
-	bar.stop(err == nil)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
-	case err != nil:
+	}); err != nil {
 		return err
 	}
 	if err := exportTo(c, o.output, indented(l.Facts)); err != nil {

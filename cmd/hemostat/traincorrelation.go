@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,10 +10,8 @@ import (
 )
 
 type trainCorrelationOptions struct {
-	variants  []string
-	output    string
 	threshold float64
-	train.Days
+	trainingFlags
 }
 
 func trainCorrelationCommand() *cobra.Command {
@@ -31,34 +27,20 @@ others, and how good without each of its parts.`,
 		Example: "  hemostat train correlation --trials 4 -o correlation.json",
 		RunE:    o.run,
 	}
-	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "correlation.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil,
-		"variant `FILE` whose alerts are learned from; default and all_detectors when absent; may be repeated")
-	f.Float64Var(&o.threshold, "threshold", 0.5, "score from which on two incidents are one campaign")
-	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
+	c.Flags().Float64Var(&o.threshold, "threshold", 0.5, "score from which on two incidents are one campaign")
+	o.flags(c, "correlation.json", 4, "default", "all_detectors")
 	return c
 }
 
 func (o *trainCorrelationOptions) run(c *cobra.Command, args []string) error {
-	if len(o.variants) == 0 {
-		o.variants = []string{"default", "all_detectors"}
-	}
 	if !(o.threshold > 0 && o.threshold < 1) {
 		return fmt.Errorf("--threshold: a number between 0 and 1 is expected, not %g", o.threshold)
 	}
-	if err := loadDays(&o.Days, args, o.variants); err != nil {
+	var r *train.CorrelationResult
+	if err := o.learn(c, args, func() (err error) {
+		r, err = train.Correlation(c.Context(), &o.Days, o.threshold)
 		return err
-	}
-	defer closeVariants(c.ErrOrStderr(), o.Variants)
-	bar := startDays(c, &o.Days)
-	r, err := train.Correlation(c.Context(), &o.Days, o.threshold)
-	bar.stop(err == nil)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
-	case err != nil:
+	}); err != nil {
 		return err
 	}
 	if err := exportTo(c, o.output, indented(r.Weights)); err != nil {

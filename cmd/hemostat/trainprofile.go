@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,10 +14,9 @@ import (
 )
 
 type trainProfileOptions struct {
-	variants       []string
-	output, attack string
-	json           bool
-	train.Days
+	attack string
+	json   bool
+	trainingFlags
 }
 
 func trainProfileCommand() *cobra.Command {
@@ -38,20 +35,13 @@ beside a frequency table and a first-order chain of the same days.`,
 		RunE: o.run,
 	}
 	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "knowledge.json", "write to `FILE`")
-	f.StringArrayVar(&o.variants, "variant", nil,
-		"variant `FILE` whose alerts are learned from; default and typical when absent; may be repeated")
 	f.StringVar(&o.attack, "attack", "", "STIX bundle of ATT&CK `FILE`, for which techniques groups use together")
-	f.IntVar(&o.Trials, "trials", 4, "days of each scenario and variant")
-	f.Uint64Var(&o.Seed, "seed", 1, "seed of the days")
 	f.BoolVar(&o.json, "json", false, "print the scores as JSON")
+	o.flags(c, "knowledge.json", 4, "default", "typical")
 	return c
 }
 
 func (o *trainProfileOptions) run(c *cobra.Command, args []string) error {
-	if len(o.variants) == 0 {
-		o.variants = []string{"default", "typical"}
-	}
 	var groups [][]string
 	if o.attack != "" {
 		var err error
@@ -59,17 +49,11 @@ func (o *trainProfileOptions) run(c *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	if err := loadDays(&o.Days, args, o.variants); err != nil {
+	var r *train.ProfileResult
+	if err := o.learn(c, args, func() (err error) {
+		r, err = train.Profile(c.Context(), &o.Days, groups)
 		return err
-	}
-	defer closeVariants(c.ErrOrStderr(), o.Variants)
-	bar := startDays(c, &o.Days)
-	r, err := train.Profile(c.Context(), &o.Days, groups)
-	bar.stop(err == nil)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
-	case err != nil:
+	}); err != nil {
 		return err
 	}
 	if err := exportTo(c, o.output, indented(r.Knowledge)); err != nil {

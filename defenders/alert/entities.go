@@ -25,7 +25,8 @@ type Entities struct {
 // Detached copies the texts, so that what keeps an alert does not keep the block of memory
 // that its event was read into.
 func (x Entities) Detached() Entities {
-	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.UserSID, &x.SourceIP, &x.Source, &x.Destination, &x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
+	for _, text := range []*string{&x.Host, &x.Zone, &x.User, &x.UserSID, &x.SourceIP, &x.Source, &x.Destination,
+		&x.Domain, &x.ProcessID, &x.FileHash, &x.Image} {
 		*text = strings.Clone(*text)
 	}
 	return x

@@ -15,12 +15,10 @@ import (
 // thing under several names join. It is for estates whose inventory is not known; where there
 // is one, the inventory says it. Memory is bounded.
 type resolver struct {
-	hosts      *sketch.Map[string, use]     // by address
-	accounts   *sketch.Map[string, account] // by security identifier
-	identities *sketch.Map[string, use]     // by outside address
+	hosts      *sketch.Map[string, use]    // by address
+	accounts   *sketch.Map[string, string] // by security identifier
+	identities *sketch.Map[string, use]    // by outside address
 }
-
-type account struct{ name string }
 
 // use is what an address was used by.
 type use struct {
@@ -38,7 +36,7 @@ const (
 )
 
 func newResolver() *resolver {
-	return &resolver{hosts: sketch.NewMap[string, use](maxResolved), accounts: sketch.NewMap[string, account](maxResolved),
+	return &resolver{hosts: sketch.NewMap[string, use](maxResolved), accounts: sketch.NewMap[string, string](maxResolved),
 		identities: sketch.NewMap[string, use](maxResolved)}
 }
 
@@ -72,7 +70,8 @@ func (r *resolver) learnAccount(e *event.Event, sid, name event.Field) {
 	if n == "" || n == "-" || strings.HasPrefix(n, "S-1-") || r.accounts.Get(id) != nil {
 		return
 	}
-	r.accounts.Put(strings.Clone(id), &account{strings.Clone(n)})
+	n = strings.Clone(n)
+	r.accounts.Put(strings.Clone(id), &n)
 }
 
 // note takes in that an address was used by something. One that is used by several within the
@@ -121,8 +120,8 @@ func (r *resolver) resolve(a *alert.Alert) {
 			a.Source = host
 		}
 	}
-	if x := r.accounts.Get(a.UserSID); a.User == "" && x != nil {
-		a.User = x.name
+	if name := r.accounts.Get(a.UserSID); a.User == "" && name != nil {
+		a.User = *name
 	}
 	if a.User == "" && a.SourceIP != "" {
 		a.User = usedBy(r.identities, a.SourceIP, a.EventTime, session)

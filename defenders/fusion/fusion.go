@@ -114,8 +114,7 @@ type Enrichment struct {
 	Keys []string
 	// Indicators are the addresses, names and files outside of the estate.
 	Indicators []string
-	// Account, Attacker and AttackerHost name who and where the alert points to, as the
-	// inventory has it.
+	// Account, OutsideSource and InsideSource name who and where the alert points to.
 	Account       string // "" for one that the inventory does not know
 	OutsideSource string // address outside the estate that it came from
 	InsideSource  string // host of the estate that it came from
@@ -150,15 +149,17 @@ func (f *Fusion) Enrich(now time.Duration, a *alert.Alert) Enrichment {
 	if acc := f.options.Inventory.Account(a.User); acc != nil {
 		e.Account = acc.Name
 	}
-	switch {
-	case f.resolver != nil && a.Source != "":
+	if f.isInside(a) {
 		e.InsideSource = a.Source
-	case f.options.Inventory.Host(a.SourceIP) == nil:
+	} else {
 		e.OutsideSource = a.SourceIP
-	default:
-		e.InsideSource = a.Source
 	}
 	return e
+}
+
+// isInside tells whether an alert came from a host of the estate.
+func (f *Fusion) isInside(a *alert.Alert) bool {
+	return f.options.Inventory.Host(a.SourceIP) != nil || f.resolver != nil && a.Source != ""
 }
 
 // Correlate holds the incident that an alert joined, and its score, against earlier campaigns;
@@ -208,7 +209,7 @@ func (f *Fusion) keys(a *alert.Alert) []string {
 	if name := f.relatingAccount(a); name != "" {
 		keys = append(keys, "account "+name)
 	}
-	if isInside := f.resolver != nil && a.Source != ""; a.SourceIP != "" && !isInside && f.options.Inventory.Host(a.SourceIP) == nil {
+	if a.SourceIP != "" && !f.isInside(a) {
 		keys = append(keys, "address "+a.SourceIP)
 	}
 	if a.Destination != "" {

@@ -197,7 +197,8 @@ func TestEntitiesAreResolvedFromEvents(t *testing.T) {
 	f.Enrich(5*time.Hour, shared)
 	assert.Empty(t, shared.User, "an address that several use tells nobody")
 
-	guessed := f.Enrich(time.Hour, &alert.Alert{Techniques: []string{"T1110.001"}, Entities: alert.Entities{User: "zoe", SourceIP: "192.0.2.9"}})
+	guessed := f.Enrich(time.Hour, &alert.Alert{Techniques: []string{"T1110.001"},
+		Entities: alert.Entities{User: "zoe", SourceIP: "192.0.2.9"}})
 	assert.Equal(t, []string{"address 192.0.2.9"}, guessed.Keys, "a name that is guessed relates nothing")
 }
 
@@ -228,7 +229,8 @@ func TestActorsAreReadFromTags(t *testing.T) {
 func BenchmarkFusion(b *testing.B) {
 	set := indicator.NewSet(0)
 	for i := range 1000 {
-		if err := set.Add(&indicator.IOC{Value: fmt.Sprintf("198.51.%d.%d", i/250, i%250+1), Type: indicator.IPv4, Source: "f", Confidence: 0.5}); err != nil {
+		if err := set.Add(&indicator.IOC{Value: fmt.Sprintf("198.51.%d.%d", i/250, i%250+1), Type: indicator.IPv4,
+			Source: "f", Confidence: 0.5}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -244,7 +246,8 @@ func BenchmarkFusion(b *testing.B) {
 			in := i*7919%5000 + 1
 			a := &alert.Alert{ID: i, RuleID: fmt.Sprint("rule ", i*31%400), Techniques: techniques[i%8 : i%8+1], Severity: severity.Medium,
 				Confidence: 0.6, EventTime: time.Duration(i) * time.Second / 4,
-				Entities: alert.Entities{Host: fmt.Sprintf("WS%04d", in-1), User: "mira", SourceIP: fmt.Sprintf("198.51.%d.%d", i%40, i%250+1)}}
+				Entities: alert.Entities{Host: fmt.Sprintf("WS%04d", in-1), User: "mira",
+					SourceIP: fmt.Sprintf("198.51.%d.%d", i%40, i%250+1)}}
 			e := f.Enrich(a.EventTime, a)
 			f.Correlate(a.EventTime, in, 0.6, a, &e)
 		}
@@ -257,7 +260,8 @@ func BenchmarkExplain(b *testing.B) {
 	require.NoError(b, err)
 	for i := range 100 {
 		a := &alert.Alert{ID: i, RuleID: fmt.Sprint(i), Techniques: []string{"T1021.002"}, Severity: severity.High, Confidence: 0.6,
-			EventTime: time.Duration(i) * time.Minute, Entities: alert.Entities{Host: fmt.Sprintf("WS%04d", i%50), Source: fmt.Sprintf("WS%04d", i*7%50), User: "adm01"}}
+			EventTime: time.Duration(i) * time.Minute, Entities: alert.Entities{Host: fmt.Sprintf("WS%04d", i%50),
+				Source: fmt.Sprintf("WS%04d", i*7%50), User: "adm01"}}
 		e := f.Enrich(a.EventTime, a)
 		f.Correlate(a.EventTime, 1, 0.6, a, &e)
 	}

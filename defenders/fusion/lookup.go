@@ -83,11 +83,10 @@ const cacheTTL = time.Hour
 // maxCached bounds the answers that are kept.
 const maxCached = 100_000
 
-// cachedLookup is an answer of a source, with its time.
+// cachedLookup is an answer of a source, with its time; the hit of a miss names no source.
 type cachedLookup struct {
-	hit   Hit
-	found bool
-	at    time.Duration
+	hit Hit
+	at  time.Duration
 }
 
 // lookupAll looks the indicators of an alert up. Missing are the sources that could not
@@ -152,7 +151,7 @@ func (f *Fusion) lookup(now time.Duration, s Source, i Indicator) (Status, Hit) 
 	if len(f.cache) >= maxCached {
 		f.dropStale(now)
 	}
-	f.cache[key] = cachedLookup{h, ok, now}
+	f.cache[key] = cachedLookup{h, now}
 	return status, h
 }
 

@@ -29,7 +29,8 @@ func TestTargetsComeFromTheAttackGraph(t *testing.T) {
 		Graph: func(id int) GraphTargets {
 			drawn++
 			require.Equal(t, 7, id)
-			return GraphTargets{Cut: map[action.TargetKind][]string{action.Host: {"WS1", "WS2"}, action.Account: {"adm"}}, Next: []string{"DC1"}}
+			return GraphTargets{Cut: map[action.TargetKind][]string{action.Host: {"WS1", "WS2"},
+				action.Account: {"adm"}}, Next: []string{"DC1"}}
 		},
 	})
 	w.engine = e.Engine

@@ -195,11 +195,7 @@ func (d *Day) nextHosts(c *Campaign) map[string]float64 {
 	last := c.Alerts[len(c.Alerts)-1].ID
 	for i := len(d.Forecasts) - 1; i >= 0; i-- {
 		if f := d.Forecasts[i]; f.Alert == last {
-			out := map[string]float64{}
-			for _, t := range f.Targets {
-				out[t.Name] = t.P
-			}
-			return out
+			return f.NextHosts()
 		}
 	}
 	return nil

@@ -164,9 +164,12 @@ func (t *Trial) Rows() (*record.Trial, error) {
 	day := measure.Day{
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
-		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied, OnBenign: t.actuator.onBenign,
-		Estate: t.Inventory(), Actors: t.variant.Actors(),
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts, Merged: t.done.merged, Links: t.done.links, Stages: t.done.stages, Actions: t.done.actions, Approvals: t.done.approvals, Audit: t.done.audit,
+		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied,
+		OnBenign: t.actuator.onBenign,
+		Estate:   t.Inventory(), Actors: t.variant.Actors(),
+		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts,
+		Merged: t.done.merged, Links: t.done.links, Stages: t.done.stages, Actions: t.done.actions,
+		Approvals: t.done.approvals, Audit: t.done.audit,
 		Incidents: t.pipeline.Incidents().
 			Count(),
 		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
@@ -265,8 +268,10 @@ func (t *Trial) defend(indicators []string) error {
 		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate), Acts: t.variant.ProfileActs(), Intel: sources, Correlation: t.variant.Correlation(), Playbooks: t.variant.Playbooks(),
-		Policy: t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
+		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate),
+		Acts: t.variant.ProfileActs(), Intel: sources, Correlation: t.variant.Correlation(),
+		Playbooks: t.variant.Playbooks(),
+		Policy:    t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
 			Ingested:       t.onIngested,

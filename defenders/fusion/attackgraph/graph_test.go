@@ -41,7 +41,8 @@ func estate() *inventory.Inventory {
 // one to the file server.
 func story() []Observation {
 	at := func(id int, minute int, level severity.Severity, technique string, x alert.Entities) Observation {
-		return Observation{Alert: &alert.Alert{ID: id, RuleID: fmt.Sprint("r", id), Title: "t", EventTime: time.Duration(minute) * time.Minute,
+		return Observation{Alert: &alert.Alert{ID: id, RuleID: fmt.Sprint("r", id), Title: "t",
+			EventTime:  time.Duration(minute) * time.Minute,
 			Techniques: []string{technique}, Severity: level, Confidence: 0.8, Entities: x}}
 	}
 	first := at(1, 0, severity.High, "T1566.001", alert.Entities{Host: "WS1", User: "mira", Destination: "203.0.113.7"})
@@ -70,9 +71,11 @@ func TestTheGraphTellsTheWay(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"value":"203.0.113.7","ioc_type":"ipv4","first_seen":"2026-03-02T08:00:00Z","last_seen":"2026-03-02T08:00:00Z",
  "source":"hemostat","confidence":0.9,"tags":["c2"],"context":{"alerts":"1","known_by":"feed"}}`, string(text))
-	assert.Contains(t, d.Relationships, Relationship{Source: "host:WS1", Target: "host:WS2", Type: Reaches, Confidence: 0.8, Evidence: []int{2},
+	assert.Contains(t, d.Relationships, Relationship{Source: "host:WS1", Target: "host:WS2", Type: Reaches,
+		Confidence: 0.8, Evidence: []int{2},
 		FirstSeen: epoch.Add(10 * time.Minute), LastSeen: epoch.Add(10 * time.Minute)})
-	assert.Contains(t, d.Relationships, Relationship{Source: "alert:1", Target: "technique:T1566.001", Type: Shows, Confidence: 0.8, Evidence: []int{1},
+	assert.Contains(t, d.Relationships, Relationship{Source: "alert:1", Target: "technique:T1566.001", Type: Shows,
+		Confidence: 0.8, Evidence: []int{1},
 		FirstSeen: epoch, LastSeen: epoch})
 }
 
@@ -104,7 +107,8 @@ func TestTheCutStopsTheAttacker(t *testing.T) {
 // after.
 func TestMovementFollowsTime(t *testing.T) {
 	step := func(id, minute int, from, to string) Observation {
-		return Observation{Alert: &alert.Alert{ID: id, EventTime: time.Duration(minute) * time.Minute, Severity: severity.High, Confidence: 0.5,
+		return Observation{Alert: &alert.Alert{ID: id, EventTime: time.Duration(minute) * time.Minute,
+			Severity: severity.High, Confidence: 0.5,
 			Entities: alert.Entities{Host: to, Source: from}}}
 	}
 	g := New(nil, epoch, []Observation{step(1, 10, "A", "B"), step(2, 5, "B", "C"), step(3, 20, "B", "D")})
@@ -142,17 +146,20 @@ func wellFormed(t require.TestingT, text string) {
 // Whatever alerts say, drawings are well formed, nothing of them becomes markup, and the graph
 // stays within its bounds; the order in which alerts are given does not matter.
 func TestAnyAlertsGiveASoundGraph(t *testing.T) {
-	text := rapid.OneOf(rapid.SampledFrom([]string{"", "WS1", "WS2", "adm", "203.0.113.7", "<script>alert(1)</script>", "\"];x", "a\x1b[2J\u202e"}),
+	text := rapid.OneOf(rapid.SampledFrom([]string{"", "WS1", "WS2", "adm", "203.0.113.7",
+		"<script>alert(1)</script>", "\"];x", "a\x1b[2J\u202e"}),
 		rapid.String())
 	rapid.Check(t, func(t *rapid.T) {
 		var list []Observation
 		for i := range rapid.IntRange(0, 30).Draw(t, "n") {
 			list = append(list, Observation{Alert: &alert.Alert{
 				ID: i + 1, EventTime: time.Duration(rapid.IntRange(0, 5).Draw(t, "at")) * time.Minute,
-				Severity: severity.Severity(rapid.IntRange(0, 4).Draw(t, "severity")), Confidence: rapid.Float64Range(0, 1).Draw(t, "confidence"),
+				Severity:   severity.Severity(rapid.IntRange(0, 4).Draw(t, "severity")),
+				Confidence: rapid.Float64Range(0, 1).Draw(t, "confidence"),
 				Techniques: []string{text.Draw(t, "technique")},
 				Entities: alert.Entities{Host: text.Draw(t, "host"), User: text.Draw(t, "user"), Source: text.Draw(t, "source"),
-					SourceIP: text.Draw(t, "ip"), Destination: text.Draw(t, "destination"), Domain: text.Draw(t, "domain"), FileHash: text.Draw(t, "hash")},
+					SourceIP: text.Draw(t, "ip"), Destination: text.Draw(t, "destination"), Domain: text.Draw(t,
+						"domain"), FileHash: text.Draw(t, "hash")},
 			}})
 		}
 		g := New(estate(), epoch, list)
@@ -190,7 +197,8 @@ func TestAnyAlertsGiveASoundGraph(t *testing.T) {
 func TestTheGraphIsBounded(t *testing.T) {
 	var list []Observation
 	for i := range 2000 {
-		list = append(list, Observation{Alert: &alert.Alert{ID: i, EventTime: time.Duration(i), Entities: alert.Entities{Host: fmt.Sprint("H", i), Source: fmt.Sprint("S", i)}}})
+		list = append(list, Observation{Alert: &alert.Alert{ID: i, EventTime: time.Duration(i),
+			Entities: alert.Entities{Host: fmt.Sprint("H", i), Source: fmt.Sprint("S", i)}}})
 	}
 	g := New(nil, epoch, list)
 	assert.Len(t, g.nodes, maxNodes)

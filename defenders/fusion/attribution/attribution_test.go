@@ -50,7 +50,8 @@ func TestActorsAreRecognised(t *testing.T) {
 	assert.Less(t, l.Known.Calibration, 0.1)
 	assert.Equal(t, 120, l.LeftOut.Cases)
 	assert.Greater(t, l.LeftOut.First, 0.9, "what nobody ever did is unknown's")
-	e := EvidenceOf([]Observation{observation(0, "rule of crab", "203.0.113.1", "T1110.001"), observation(time.Minute, "common", "", "T1059.001")})
+	e := EvidenceOf([]Observation{observation(0, "rule of crab", "203.0.113.1", "T1110.001"), observation(time.Minute,
+		"common", "", "T1059.001")})
 	ranked := l.Facts.Rank(&e)
 	assert.Equal(t, "crab", ranked[0].Actor)
 	assert.Greater(t, ranked[0].Probability, 0.8)
@@ -104,8 +105,9 @@ func TestProbabilitiesSumToOne(t *testing.T) {
 		e := Evidence{
 			Techniques: rapid.SliceOfDistinct(rapid.SampledFrom(append(techniques, "T9999", "")), rapid.ID).Draw(t, "techniques"),
 			Rules:      rapid.SliceOfDistinct(rapid.SampledFrom(append(rules, "new")), rapid.ID).Draw(t, "rules"),
-			Gaps:       map[string]int{rapid.SampledFrom([]string{"seconds", "minutes", "days"}).Draw(t, "gap"): rapid.IntRange(1, 9).Draw(t, "gaps")},
-			Addresses:  rapid.SampledFrom([]string{"none", "one", "few", "many"}).Draw(t, "addresses"),
+			Gaps: map[string]int{rapid.SampledFrom([]string{"seconds", "minutes", "days"}).Draw(t,
+				"gap"): rapid.IntRange(1, 9).Draw(t, "gaps")},
+			Addresses: rapid.SampledFrom([]string{"none", "one", "few", "many"}).Draw(t, "addresses"),
 		}
 		sum := 0.0
 		list := f.Rank(&e)

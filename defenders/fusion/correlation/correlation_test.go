@@ -37,7 +37,8 @@ func correlator(t require.TestingT, o Options) *Correlator {
 
 // see lets an incident have an alert.
 func (c *Correlator) see(at time.Duration, incident int, rule, technique string, entities ...string) Link {
-	l, _ := c.Observe(at, incident, Observation{Alert: &alert.Alert{RuleID: rule, Techniques: []string{technique}, Entities: alert.Entities{Zone: "users"}},
+	l, _ := c.Observe(at, incident, Observation{Alert: &alert.Alert{RuleID: rule, Techniques: []string{technique},
+		Entities: alert.Entities{Zone: "users"}},
 		Entities: entities})
 	return l
 }

@@ -22,11 +22,13 @@ var epoch = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 func incident() *Case {
 	v := inventory.New([]inventory.Host{{Name: "WS1", IP: "10.0.0.1", Zone: "users", Role: role.Workstation, Criticality: 1},
 		{Name: "WS2", IP: "10.0.0.2", Zone: "users", Role: role.Workstation, Criticality: 1},
-		{Name: "DC1", IP: "10.0.0.3", Zone: "servers", Role: role.DomainController, Criticality: 9}}, []inventory.Account{{Name: "adm", Privilege: "domain_admin"}})
+		{Name: "DC1", IP: "10.0.0.3", Zone: "servers", Role: role.DomainController, Criticality: 9}},
+		[]inventory.Account{{Name: "adm", Privilege: "domain_admin"}})
 	alerts := []alert.Alert{
 		{ID: 3, Title: "Office Starts A Shell", EventTime: 0, Techniques: []string{"T1566.001"}, Severity: severity.Medium, Confidence: 0.6,
 			Entities: alert.Entities{Host: "WS1", User: "mira", Destination: "203.0.113.7"}},
-		{ID: 5, Title: "Administrator Logon", EventTime: time.Hour, Techniques: []string{"T1021.002"}, Severity: severity.High, Confidence: 0.8,
+		{ID: 5, Title: "Administrator Logon", EventTime: time.Hour, Techniques: []string{"T1021.002"},
+			Severity: severity.High, Confidence: 0.8,
 			Entities: alert.Entities{Host: "WS2", User: "adm", Source: "WS1", SourceIP: "10.0.0.1"}},
 	}
 	var list []attackgraph.Observation

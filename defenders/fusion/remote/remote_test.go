@@ -80,8 +80,14 @@ func TestBadServersCostTheirOwnAnswerOnly(t *testing.T) {
 		"an object of something": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"ok"}`) }, fusion.StatusError},
 		"refused":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, fusion.StatusError},
 		"broken":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, fusion.StatusError},
-		"elsewhere":              {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, fusion.StatusError},
-		"in circles":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, fusion.StatusError},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL,
+				http.StatusFound)
+		}, fusion.StatusError},
+		"in circles": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String(),
+				http.StatusFound)
+		}, fusion.StatusError},
 		"too long": {func(w http.ResponseWriter, _ *http.Request) {
 			for range maxAnswer/1024 + 2 {
 				if _, err := io.WriteString(w, strings.Repeat(" ", 1024)); err != nil {
@@ -223,7 +229,8 @@ func indicatorObject(pattern string) string {
 }
 
 func TestTAXII(t *testing.T) {
-	c := &collection{objects: []string{indicatorObject("[ipv4-addr:value = '203.0.113.7']"), indicatorObject("[url:value = 'http://evil.net/x']"),
+	c := &collection{objects: []string{indicatorObject("[ipv4-addr:value = '203.0.113.7']"),
+		indicatorObject("[url:value = 'http://evil.net/x']"),
 		`{"type":"indicator","pattern":7}`, indicatorObject("[domain-name:value = 'evil.net']")}}
 	s, client := serve(t, c.ServeHTTP)
 	x, err := NewTAXII(TAXIIConfig{Name: "taxii", URL: s.URL + "/root", Collection: "abc", User: "me", Password: "pw", Client: client})

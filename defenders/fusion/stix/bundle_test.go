@@ -31,7 +31,8 @@ func threat() *fusion.EnrichedThreat {
 	v := inventory.New([]inventory.Host{{Name: "WS1", IP: "10.0.0.1", Zone: "users", Role: role.Workstation, Criticality: 1}},
 		[]inventory.Account{{Name: "adm", Privilege: "domain_admin"}, {Name: "svc", Privilege: "service"}})
 	at := func(id int, x alert.Entities, known ...indicator.IOC) attackgraph.Observation {
-		return attackgraph.Observation{Known: known, Alert: &alert.Alert{ID: id, RuleID: "rule", Title: "A \"title\"", EventTime: time.Duration(id) * time.Minute,
+		return attackgraph.Observation{Known: known, Alert: &alert.Alert{ID: id, RuleID: "rule", Title: "A \"title\"",
+			EventTime:  time.Duration(id) * time.Minute,
 			Techniques: []string{"T1059.001"}, Severity: severity.High, Confidence: 0.8, Entities: x}}
 	}
 	t, _ := fusion.Explain(&fusion.Case{
@@ -39,7 +40,8 @@ func threat() *fusion.EnrichedThreat {
 		Observations: []attackgraph.Observation{
 			at(1, alert.Entities{Host: "WS1", User: "adm", SourceIP: "203.0.113.7"},
 				indicator.IOC{Value: "203.0.113.7", Type: indicator.IPv4, Source: "feed", Confidence: 0.9, Tags: []string{"c2"}}),
-			at(2, alert.Entities{Host: "WS1", User: "svc", Domain: "evil.example.net", Destination: "2001:470::7", FileHash: strings.Repeat("ab", 32)}),
+			at(2, alert.Entities{Host: "WS1", User: "svc", Domain: "evil.example.net", Destination: "2001:470::7",
+				FileHash: strings.Repeat("ab", 32)}),
 			at(3, alert.Entities{Host: "WS1", User: "weird \u202e user", Domain: "it's\\odd.example.net"}),
 			at(4, alert.Entities{Host: "WS1"}),
 		},
@@ -97,7 +99,8 @@ func TestTheBundleHoldsTogether(t *testing.T) {
 	for _, o := range bundle.Objects {
 		check(o)
 	}
-	for _, kind := range []string{"incident", "indicator", "sighting", "observed-data", "attack-pattern", "intrusion-set", "relationship", "identity",
+	for _, kind := range []string{"incident", "indicator", "sighting", "observed-data", "attack-pattern",
+		"intrusion-set", "relationship", "identity",
 		"note", "ipv4-addr", "ipv6-addr", "domain-name", "file", "user-account"} {
 		assert.Positive(t, kinds[kind], kind)
 	}
@@ -130,7 +133,8 @@ func pythonWithSTIX(t *testing.T) string {
 	if exec.CommandContext(ctx, python, "-c", "import stix2, stix2validator").Run() == nil {
 		return python
 	}
-	for _, args := range [][]string{{"python3", "-m", "venv", dir}, {python, "-m", "pip", "-q", "install", "stix2==3.0.2", "stix2-validator==3.2.0"}} {
+	for _, args := range [][]string{{"python3", "-m", "venv", dir}, {python, "-m", "pip", "-q", "install",
+		"stix2==3.0.2", "stix2-validator==3.2.0"}} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Skipf("the Python library stix2 cannot be installed here: %s: %s %s", strings.Join(args, " "), err, out)
 		}

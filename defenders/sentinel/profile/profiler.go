@@ -63,8 +63,15 @@ func (p *Profiler) Ended(incident int) {
 // NextHosts is what the newest forecast of an incident says of the attacker's next host; nil
 // without one.
 func (p *Profiler) NextHosts(incident int) map[string]float64 {
-	f := p.latest[incident]
-	if f == nil || len(f.Targets) == 0 {
+	if f := p.latest[incident]; f != nil {
+		return f.NextHosts()
+	}
+	return nil
+}
+
+// NextHosts are the probabilities of the attacker's next host; nil where none is forecast.
+func (f *Forecast) NextHosts() map[string]float64 {
+	if len(f.Targets) == 0 {
 		return nil
 	}
 	out := make(map[string]float64, len(f.Targets))
