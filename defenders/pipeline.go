@@ -116,7 +116,7 @@ func (a *RaisedAlert) IsDismissed() bool {
 
 // Pipeline is the whole defence.
 type Pipeline struct {
-	config    Config
+	config    Config `snapshot:"-"`
 	sentinel  *sentinel.Sentinel
 	fusion    *fusion.Fusion
 	incidents *incident.Lifecycle
@@ -312,11 +312,10 @@ func (p *Pipeline) raise(ingested time.Duration) func([]sentinel.Raised, error) 
 		}
 		for _, r := range raised {
 			if r.Reaction != nil {
-				rule, reaction := r.RuleID, *r.Reaction
-				p.schedule(ingested, func(at time.Duration) { p.react(at, rule, reaction) })
+				p.schedule(ingested, dueItem{do: dueReaction, rule: r.RuleID, reaction: *r.Reaction})
 			}
 			a := r.Alert
-			p.schedule(a.Raised, func(now time.Duration) { p.triage(now, &a) })
+			p.schedule(a.Raised, dueItem{do: dueTriage, alert: &a})
 		}
 	}
 }
@@ -342,7 +341,7 @@ func (p *Pipeline) triage(now time.Duration, a *alert.Alert) {
 	case t.Answered <= now:
 		p.decided(now, a, t)
 	default:
-		p.schedule(t.Answered, func(now time.Duration) { p.decided(now, a, t) })
+		p.schedule(t.Answered, dueItem{do: dueVerdict, alert: a, triage: t})
 	}
 }
 
@@ -369,7 +368,7 @@ func (p *Pipeline) decided(now time.Duration, a *alert.Alert, t *analyst.Triage)
 
 func (p *Pipeline) queueForFusion(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	if enriched, ok := p.enqueue(now, p.fusing, "fusion"); ok {
-		p.schedule(enriched, func(now time.Duration) { p.fuse(now, a, t) })
+		p.schedule(enriched, dueItem{do: dueFusion, alert: a, triage: t})
 	}
 }
 
@@ -395,7 +394,7 @@ func (p *Pipeline) fuse(now time.Duration, a *alert.Alert, t *analyst.Triage) {
 	}
 	p.incidents.Recur(now, in, a.Severity)
 	if ready, ok := p.enqueue(now, p.reacting, "response"); ok {
-		p.schedule(ready, func(now time.Duration) { p.respond(now, in, a) })
+		p.schedule(ready, dueItem{do: dueResponse, alert: a, incident: in})
 	}
 }
 
@@ -508,7 +507,7 @@ func (p *Pipeline) Advance(now time.Duration) {
 		}
 		if len(p.due) > 0 && p.due[0].at == at {
 			w := heap.Pop(&p.due).(dueItem)
-			w.do(w.at)
+			p.doDue(&w)
 			continue
 		}
 		p.engine.Advance(at)
@@ -533,21 +532,56 @@ func (p *Pipeline) searchPatterns(now time.Duration) {
 			l(&f)
 		}
 		if a := f.Alert; a != nil {
-			p.schedule(a.Raised, func(now time.Duration) { p.queueForFusion(now, a, f.Triage) })
+			p.schedule(a.Raised, dueItem{do: dueSearched, alert: a, triage: f.Triage})
 		}
 	}
 }
 
+// dueKind is what is due.
+type dueKind uint8
+
+const (
+	dueReaction dueKind = iota // what a detector wants done at once
+	dueTriage                  // an alert goes to the analyst
+	dueVerdict                 // the analyst's verdict is there
+	dueSearched                // an alert of the analyst's own goes to fusion
+	dueFusion                  // fusion is done with an alert
+	dueResponse                // the response gets to an alert
+)
+
 // dueItem is something to be done at a time.
 type dueItem struct {
-	at  time.Duration
-	seq uint64
-	do  func(now time.Duration)
+	at       time.Duration
+	seq      uint64
+	do       dueKind
+	rule     string
+	reaction detect.Reaction
+	alert    *alert.Alert
+	triage   *analyst.Triage
+	incident *incident.Incident
 }
 
-func (p *Pipeline) schedule(at time.Duration, do func(now time.Duration)) {
+func (p *Pipeline) schedule(at time.Duration, w dueItem) {
 	p.seq++
-	heap.Push(&p.due, dueItem{at, p.seq, do})
+	w.at, w.seq = at, p.seq
+	heap.Push(&p.due, w)
+}
+
+func (p *Pipeline) doDue(w *dueItem) {
+	switch w.do {
+	case dueReaction:
+		p.react(w.at, w.rule, w.reaction)
+	case dueTriage:
+		p.triage(w.at, w.alert)
+	case dueVerdict:
+		p.decided(w.at, w.alert, w.triage)
+	case dueSearched:
+		p.queueForFusion(w.at, w.alert, w.triage)
+	case dueFusion:
+		p.fuse(w.at, w.alert, w.triage)
+	case dueResponse:
+		p.respond(w.at, w.incident, w.alert)
+	}
 }
 
 type dueHeap []dueItem

@@ -50,6 +50,10 @@ type Stateful interface {
 	Load(r io.Reader) error
 }
 
+// Referring is a detector whose state refers to parts of its configuration, such as rules; a
+// snapshot (package sim/snapshot) writes these as references.
+type Referring interface{ Fixed() []any }
+
 // Closing is a detector that holds something to be let go when a trial or replay is over.
 type Closing interface {
 	// Close ends it; completed tells that the trial ran to its end. An error is one of

@@ -64,7 +64,7 @@ type StageTime struct {
 
 // Lifecycle owns the incidents that are open.
 type Lifecycle struct {
-	options   Options
+	options   Options `snapshot:"-"`
 	responder Responder
 	cascade   *cascade.Cascade
 	open      map[int]*tracked
@@ -74,7 +74,7 @@ type Lifecycle struct {
 	merged    map[int]int // the incident that another was merged into, while that one is open
 	stages    map[stageKey][]*StageTime
 	count     int
-	coherence prometheus.Histogram
+	coherence prometheus.Histogram `snapshot:"-"`
 
 	// next is no later than when the next restoration is due; it is looked for anew
 	// when stale is set.
@@ -373,7 +373,8 @@ func (l *Lifecycle) ActionEnded(id int, kind action.Kind, changed bool) {
 func (t *tracked) noteRaised(a *alert.Alert) {
 	t.lastRaised = a.Raised
 	if t.firstSerious == nil && a.Severity >= severity.High {
-		t.firstSerious = &a.Raised
+		raised := a.Raised
+		t.firstSerious = &raised
 	}
 }
 

@@ -36,9 +36,9 @@ type Options struct {
 
 // Reflex is the detector.
 type Reflex struct {
-	options   Options
-	inventory *inventory.Inventory
-	certain   func(now time.Duration, indicator string) bool
+	options   Options                                        `snapshot:"-"`
+	inventory *inventory.Inventory                           `snapshot:"-"`
+	certain   func(now time.Duration, indicator string) bool `snapshot:"-"`
 	sources   map[string]*source
 
 	nextForget time.Duration

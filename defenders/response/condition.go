@@ -85,7 +85,7 @@ type env struct {
 
 	// graph draws the attack graph of the incident when a path below graph is named, once;
 	// targets is what it named.
-	graph   func() GraphTargets
+	graph   incidentGraph
 	targets *GraphTargets
 }
 

@@ -157,10 +157,10 @@ type ApprovalRecord struct {
 // when Advance is due, and every input is a transition on a work list that one loop
 // drains (worklist.go).
 type Engine struct {
-	options Options
-	books   []*Playbook // highest precedence first
+	options Options     `snapshot:"-"`
+	books   []*Playbook `snapshot:"-"` // highest precedence first
 	zones   []string
-	metrics *metrics
+	metrics *metrics `snapshot:"-"`
 	work    worklist
 	timers  timerHeap
 
@@ -228,7 +228,7 @@ func (e *Engine) consider(now time.Duration, p *Playbook, in *incident.Incident,
 	env := newEnv(a, in, e.criticality(a.Host))
 	env.Estate.Zones = e.zones
 	if e.options.Graph != nil {
-		env.graph = func() GraphTargets { return e.options.Graph(in.ID) }
+		env.graph = incidentGraph{e, in.ID}
 	}
 	if env.Alert.Criticality < p.Trigger.MinCriticality {
 		return
@@ -281,6 +281,15 @@ type runRequest struct {
 
 	about string
 	key   string // in place of the playbook's limit
+	steps []Step // of an order, whose playbook has none
+}
+
+// stepsOf are the steps of the request or of its playbook.
+func (q *runRequest) stepsOf(p *Playbook) []Step {
+	if q.steps != nil {
+		return q.steps
+	}
+	return p.Steps
 }
 
 // run starts a playbook for an incident, unless it did so for the same key within its
@@ -326,7 +335,7 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 		severity: in.Severity,
 	}
 	r.env.Steps = map[string]stepView{}
-	r.root = &node{run: r, children: r.buildTree(p.Steps)}
+	r.root = &node{run: r, children: r.buildTree(q.stepsOf(p))}
 	e.running[key] = r
 	e.runsByIncident[in.ID]++
 	if e.runCount >= e.options.Policy.MaxRuns {
@@ -468,10 +477,9 @@ func (e *Engine) act(now time.Duration, a *singleAction) {
 		automatic: true,
 	}
 	e.nextRun++
-	p := &Playbook{ID: a.by, Steps: []Step{step}}
-	r := &run{id: e.nextRun, playbook: p, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
+	r := &run{id: e.nextRun, playbook: &Playbook{ID: a.by}, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
 		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: env{Steps: map[string]stepView{}}}
-	r.root = &node{run: r, children: r.buildTree(p.Steps)}
+	r.root = &node{run: r, children: r.buildTree([]Step{step})}
 	e.runCount++
 	e.runsByIncident[a.incident]++
 	e.enqueue(transition{kind: advanceRun, run: r})

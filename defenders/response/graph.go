@@ -13,6 +13,12 @@ type GraphTargets struct {
 	Root string
 }
 
+// incidentGraph is where the attack graph of an incident comes from; the zero value has none.
+type incidentGraph struct {
+	engine   *Engine
+	incident int
+}
+
 // cut is ${graph.cut}: which part of it counts depends on what the action is done to.
 type cut map[action.TargetKind][]string
 
@@ -43,8 +49,8 @@ func (e *env) fieldOf(name string) any {
 	}
 	if e.targets == nil {
 		e.targets = &GraphTargets{}
-		if e.graph != nil {
-			*e.targets = e.graph()
+		if e.graph.engine != nil {
+			*e.targets = e.graph.engine.options.Graph(e.graph.incident)
 		}
 	}
 	return graphPaths[name](e.targets)

@@ -12,10 +12,11 @@ var _ incident.Responder = (*Engine)(nil)
 // Execute carries out an order of an incident as a playbook of the program's own.
 func (e *Engine) Execute(now time.Duration, o incident.Order) {
 	p := &Playbook{ID: o.Name, Deadline: o.Deadline}
+	q := runRequest{Playbook: p, Incident: o.Incident, Origin: o.Origin, about: o.About, key: o.Key}
 	for _, s := range o.Steps {
-		p.Steps = append(p.Steps, orderStep(s))
+		q.steps = append(q.steps, orderStep(s))
 	}
-	e.run(now, runRequest{Playbook: p, Incident: o.Incident, Origin: o.Origin, about: o.About, key: o.Key})
+	e.run(now, q)
 }
 
 func orderStep(s incident.OrderStep) Step {

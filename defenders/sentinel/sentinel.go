@@ -47,7 +47,7 @@ type Raised struct {
 // Sentinel joins detectors into one stage. Each has a queue of its own, so that a slow
 // one delays nobody else's alerts.
 type Sentinel struct {
-	options Options
+	options Options `snapshot:"-"`
 	members []*member
 	timed   []*member
 	recent  map[dedupKey]time.Duration // when each alert was raised last, by event time
@@ -57,8 +57,8 @@ type Sentinel struct {
 	current *member
 	event   *event.Event
 	done    time.Duration // when the current member is done with it
-	report  detect.Report
-	metrics *metrics
+	report  detect.Report `snapshot:"-"`
+	metrics *metrics      `snapshot:"-"`
 }
 
 type member struct {

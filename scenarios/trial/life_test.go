@@ -31,6 +31,7 @@ type way struct {
 	killAt   int             // interruptions before the one that is let through; then it is begun anew
 	together int             // other trials that run at the same time in the process
 	keep     bool            // events are kept
+	restore  bool            // after each step the pipeline goes on from a snapshot
 }
 
 // command is what repeats the trial on the command line.
@@ -71,13 +72,14 @@ func drawLife(t *rapid.T) life {
 			killAt:   rapid.IntRange(0, 3).Draw(t, "kill"),
 			together: rapid.IntRange(0, 2).Draw(t, "together"),
 			keep:     rapid.Bool().Draw(t, "keep"),
+			restore:  rapid.Bool().Draw(t, "restore"),
 		}
 	}), 1, 3).Draw(t, "ways")
 	return l
 }
 
 // TestALifeOfATrial holds that a trial comes to the same end by every way: at once or in
-// steps of any length, after having been killed and begun anew, beside others, with or
+// steps of any length, with a pipeline restored from a snapshot, after having been killed and begun anew, beside others, with or
 // without its events. A failure prints the seed that repeats it (-rapid.seed), a plan as
 // small as was found, and the command. -rapid.checks=1000 looks for longer.
 func TestALifeOfATrial(t *testing.T) {
@@ -128,6 +130,9 @@ func (l life) live(t *rapid.T, s *scenarios.Scenario, v *defence.Variant, w way)
 	require.NoError(t, err)
 	for i := 0; len(w.steps) > 0 && trial.Now() < trial.Horizon() && i < 200; i++ {
 		require.NoError(t, trial.RunUntil(trial.Now()+w.steps[i%len(w.steps)]))
+		if w.restore && i < 20 {
+			require.NoError(t, trial.restore())
+		}
 	}
 	require.NoError(t, trial.RunUntil(trial.Horizon()))
 	rows, err := trial.Rows()

@@ -66,7 +66,11 @@ type Trial struct {
 	background *background.Background
 	agents     []*attackers.Agent
 	staff      *analysts.Staff
+	estate     *inventory.Inventory // as the defence knows it
+	feeds      []fusion.Source
+	certain    func(now time.Duration, indicator string) bool // nil when nothing is
 	actuator   *actuator
+	approver   *approver
 	done       responses
 	exposed    exposureSampler
 	pipeline   *defenders.Pipeline
@@ -226,18 +230,22 @@ func (p period) holds(now time.Duration) bool {
 
 // defend puts the pipeline between sensors and world.
 func (t *Trial) defend(indicators []string) error {
-	var sources []fusion.Source
 	certain := map[string][]period{} // when each indicator is certain
 	for _, c := range t.variant.Feeds() {
 		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
-		sources = append(sources, feed{f})
+		t.feeds = append(t.feeds, feed{f})
 		if c.Confidence >= intel.Certain {
 			f.Each(func(indicator string, since, until time.Duration) {
 				certain[indicator] = append(certain[indicator], period{since, until})
 			})
 		}
 	}
-	sources = append(sources, t.variant.FileFeeds(t.scenario.Epoch)...)
+	t.feeds = append(t.feeds, t.variant.FileFeeds(t.scenario.Epoch)...)
+	if len(certain) > 0 {
+		t.certain = func(now time.Duration, indicator string) bool {
+			return slices.ContainsFunc(certain[indicator], func(p period) bool { return p.holds(now) })
+		}
+	}
 	t.actuator = &actuator{
 		engine:   &t.engine,
 		world:    t.world,
@@ -247,32 +255,60 @@ func (t *Trial) defend(indicators []string) error {
 		applied:  map[int64]time.Duration{},
 		onBenign: map[int64]bool{},
 	}
-	asker := &approver{world: t.world, assets: &t.assets}
-	estate := InventoryOf(t.world)
+	t.estate = InventoryOf(t.world)
+	t.approver = &approver{world: t.world, assets: &t.assets}
+	if err := t.newPipeline(); err != nil {
+		return err
+	}
+	t.staff = analysts.New(
+		&t.engine,
+		t.streams,
+		t.scenario.Epoch,
+		t.variant.Staffing(),
+		func(now time.Duration, id int, approved bool, by string) bool {
+			ok := t.pipeline.Answer(now, id, approved, by)
+			t.wake()
+			return ok
+		},
+	)
+	t.approver.staff = t.staff
+	if t.registry != nil {
+		t.staff.Verdicts = prometheus.NewCounterVec(
+			prometheus.CounterOpts{
+				Name: "analysts_verdicts_total",
+				Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth.",
+			},
+			[]string{"verdict", "justified"},
+		)
+		if err := t.registry.Register(t.staff.Verdicts); err != nil {
+			return fmt.Errorf("analysts metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+// newPipeline puts the pipeline of the trial's variant together.
+func (t *Trial) newPipeline() error {
 	env := detect.Env{
 		Scenario: t.scenario.Name, Seed: t.options.Seed, Index: t.index,
 		Trial: record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
-		Epoch: t.scenario.Epoch, Inventory: estate, InUse: t.variant.InUse(t.streams), Scores: t.done.addScore,
-	}
-	if len(certain) > 0 {
-		env.Certain = func(now time.Duration, indicator string) bool {
-			return slices.ContainsFunc(certain[indicator], func(p period) bool { return p.holds(now) })
-		}
+		Epoch: t.scenario.Epoch, Inventory: t.estate, InUse: t.variant.InUse(t.streams), Scores: t.done.addScore,
+		Certain: t.certain,
 	}
 	detectors, err := t.variant.BuildDetectors(env)
 	if err != nil {
 		return err
 	}
-	judge, err := t.buildAnalyst(estate)
+	judge, err := t.buildAnalyst(t.estate)
 	if err != nil {
 		return err
 	}
 	p, err := defenders.New(defenders.Config{
-		Inventory: estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(estate),
-		Acts: t.variant.ProfileActs(), Intel: sources, Correlation: t.variant.Correlation(),
+		Inventory: t.estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(t.estate),
+		Acts: t.variant.ProfileActs(), Intel: t.feeds, Correlation: t.variant.Correlation(),
 		Playbooks: t.variant.Playbooks(),
 		Policy:    t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
-		Actuator: t.actuator, Approver: asker, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
+		Actuator: t.actuator, Approver: t.approver, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
 		Listener: defenders.Listener{
 			Ingested:       t.onIngested,
 			Alert:          t.onAlert,
@@ -288,30 +324,6 @@ func (t *Trial) defend(indicators []string) error {
 		return err
 	}
 	t.pipeline, t.actuator.pipeline = p, p
-	t.staff = analysts.New(
-		&t.engine,
-		t.streams,
-		t.scenario.Epoch,
-		t.variant.Staffing(),
-		func(now time.Duration, id int, approved bool, by string) bool {
-			ok := p.Answer(now, id, approved, by)
-			t.wake()
-			return ok
-		},
-	)
-	asker.staff = t.staff
-	if t.registry != nil {
-		t.staff.Verdicts = prometheus.NewCounterVec(
-			prometheus.CounterOpts{
-				Name: "analysts_verdicts_total",
-				Help: "Decisions of the simulated people, by verdict and whether the action was justified in truth.",
-			},
-			[]string{"verdict", "justified"},
-		)
-		if err := t.registry.Register(t.staff.Verdicts); err != nil {
-			return fmt.Errorf("analysts metrics: %w", err)
-		}
-	}
 	return nil
 }
 

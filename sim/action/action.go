@@ -145,6 +145,26 @@ type Param struct {
 	Name string
 	// set takes a value into a request, or tells what is wrong with it.
 	set func(*Request, string) error
+	// get is what set takes; "" for what is not given.
+	get func(*Request) string
+}
+
+func number(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
+}
+
+// Params are the parameters of a request by name, as Parse takes them.
+func (r *Request) Params() map[string]string {
+	m := map[string]string{}
+	for _, p := range Must(r.Kind).Params {
+		if v := p.get(r); v != "" {
+			m[p.Name] = v
+		}
+	}
+	return m
 }
 
 // ParamNames lists the names of a kind's parameters, the target's first.
@@ -237,21 +257,21 @@ func target(name string) Param {
 			return fmt.Errorf("it is empty")
 		}
 		return nil
-	}}
+	}, func(r *Request) string { return r.Target.Value }}
 }
 
 func text(name string, field func(*Request) *string) Param {
 	return Param{name, func(r *Request, v string) error {
 		*field(r) = v
 		return nil
-	}}
+	}, func(r *Request) string { return *field(r) }}
 }
 
 func list(name string, field func(*Request) *[]string) Param {
 	return Param{name, func(r *Request, v string) error {
 		*field(r) = splitList(v)
 		return nil
-	}}
+	}, func(r *Request) string { return strings.Join(*field(r), ",") }}
 }
 
 // positive is a number above 0 and at most the greatest one.
@@ -263,7 +283,7 @@ func positive(name string, greatest float64, field func(*Request) *float64) Para
 		}
 		*field(r) = n
 		return nil
-	}}
+	}, func(r *Request) string { return number(*field(r)) }}
 }
 
 // process is the number of a process.
@@ -274,5 +294,5 @@ func process(name string, field func(*Request) *string) Param {
 		}
 		*field(r) = v
 		return nil
-	}}
+	}, func(r *Request) string { return *field(r) }}
 }

@@ -1,8 +1,10 @@
 package action
 
 import (
+	"cmp"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -62,4 +64,22 @@ func TestStatuses(t *testing.T) {
 	require.True(t, FromReflex.IsSingleAction())
 	require.True(t, FromRollback.IsSingleAction())
 	require.False(t, FromCascade.IsSingleAction())
+}
+
+// The parameters of a request are those that it was made of.
+func TestParams(t *testing.T) {
+	values := map[string]string{"rps": "5", "count": "2", "seconds": "60", "east_west_kbps": "100", "pid": "0x10", "allow": "a,b", "keep": "c"}
+	for _, kind := range Kinds() {
+		given := map[string]string{}
+		for _, p := range Must(kind).ParamNames() {
+			given[p] = cmp.Or(values[p], "x")
+		}
+		r, err := Parse(kind, given)
+		require.NoError(t, err)
+		assert.Equal(t, given, r.Params(), kind)
+		only := map[string]string{Must(kind).ParamNames()[0]: "x"}
+		r, err = Parse(kind, only)
+		require.NoError(t, err)
+		assert.Equal(t, only, r.Params(), kind)
+	}
 }

@@ -139,7 +139,7 @@ func count(name string, greatest int) Param {
 		}
 		r.Count = min(n, greatest)
 		return nil
-	}}
+	}, func(r *Request) string { return number(float64(r.Count)) }}
 }
 
 // byKind finds specs; a kind that is declared twice, or lacks a part, stops the

@@ -46,11 +46,11 @@ type Triage struct {
 
 // Stage judges alerts one after the other.
 type Stage struct {
-	options Options
+	options Options `snapshot:"-"`
 	memory  *memory
 	windows *windows // nil unless patterns are looked for
 	queue   *queue.FIFO
-	metrics *metrics
+	metrics *metrics `snapshot:"-"`
 }
 
 type metrics struct {

@@ -63,10 +63,10 @@ func (o *options) check() error {
 // detector is the detector.
 type detector struct {
 	options   options
-	inventory *inventory.Inventory
+	inventory *inventory.Inventory `snapshot:"-"`
 	epoch     time.Time
 	learning  bool
-	score     func(detect.Score)
+	score     func(detect.Score) `snapshot:"-"`
 
 	novelty  novelty
 	rates    rates

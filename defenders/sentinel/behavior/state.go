@@ -62,6 +62,9 @@ func unpack[V any](data []byte, count int, m *sketch.Map[uint64, V], make func(n
 	return nil
 }
 
+// Fixed implements detect.Referring: open windows refer to what is looked at.
+func (d *detector) Fixed() []any { return []any{table} }
+
 // Save implements detect.Stateful.
 func (d *detector) Save(w io.Writer) error {
 	d.closeAll(func(detect.Finding) {}) // what is saved is learned, not told

@@ -67,9 +67,9 @@ func (o options) withDefaults() options {
 // detector is the detector.
 type detector struct {
 	options   options
-	networks  []netip.Prefix // of the estate, where they were named
-	inventory *inventory.Inventory
-	score     func(detect.Score)
+	networks  []netip.Prefix       `snapshot:"-"` // of the estate, where they were named
+	inventory *inventory.Inventory `snapshot:"-"`
+	score     func(detect.Score)   `snapshot:"-"`
 
 	places  places
 	beacons beacons

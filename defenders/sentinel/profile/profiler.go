@@ -13,12 +13,15 @@ const maxIncidents = 2000
 
 // Profiler keeps the filters of the open incidents.
 type Profiler struct {
-	knowledge *Knowledge
-	inventory *inventory.Inventory
-	estate    *estate
+	knowledge *Knowledge           `snapshot:"-"`
+	inventory *inventory.Inventory `snapshot:"-"`
+	estate    *estate              `snapshot:"-"`
 	filters   map[int]*filter
 	latest    map[int]*Forecast
 }
+
+// Fixed is what the state refers to: the knowledge of attackers.
+func (p *Profiler) Fixed() []any { return []any{p.knowledge} }
 
 // New makes a profiler.
 func New(k *Knowledge, v *inventory.Inventory) *Profiler {

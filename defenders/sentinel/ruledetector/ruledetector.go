@@ -34,21 +34,25 @@ var Kind = detect.Kind{
 type Detector struct {
 	matcher *sigma.Matcher
 	explain bool
-	inUse   func(rule string) bool // nil when all rules are
-	event   *event.Event
-	report  detect.Report
-	onMatch func(sigma.Match)
+	rules   *sigma.Engine          `snapshot:"-"`
+	inUse   func(rule string) bool `snapshot:"-"` // nil when all rules are
+	event   *event.Event           `snapshot:"-"`
+	report  detect.Report          `snapshot:"-"`
+	onMatch func(sigma.Match)      `snapshot:"-"`
 }
 
 // new makes a detector from compiled rules, which may be shared.
 func new(e *sigma.Engine) *Detector {
-	d := &Detector{matcher: e.NewMatcher()}
+	d := &Detector{matcher: e.NewMatcher(), rules: e}
 	d.onMatch = d.find
 	return d
 }
 
 // Explain adds to each finding why its rule matched.
 func (d *Detector) Explain() { d.explain = true }
+
+// Fixed implements detect.Referring: correlations remember which rules matched.
+func (d *Detector) Fixed() []any { return []any{d.rules.Rules()} }
 
 // Stats tells what the rules have done so far.
 func (d *Detector) Stats() sigma.Stats { return d.matcher.Stats() }

@@ -1,7 +1,6 @@
 package sigma
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
@@ -35,17 +34,19 @@ type window struct {
 	rule   *Rule
 	spec   *Correlation
 	groups map[string]*group
-	order  list.List // of groups, the one that was left alone longest first
+	// idlest was left alone longest, latest was touched last; groups are linked in between.
+	idlest, latest *group
 }
 
 type group struct {
 	key     string
-	place   *list.Element
 	entries []entry
 	values  map[string]int // of value_count: how many entries have each
 	fired   time.Duration  // time of the last match, to re-arm after a timespan
 	hasFire bool
 	touched time.Duration
+	// earlier was touched before this one, later after it; nil at the ends.
+	earlier, later *group
 }
 
 type entry struct {
@@ -59,6 +60,30 @@ type entry struct {
 
 func newWindow(r *Rule) *window {
 	return &window{rule: r, spec: r.Correlation, groups: map[string]*group{}}
+}
+
+// touch makes a group the latest; unlink takes it out.
+func (w *window) touch(g *group) {
+	g.earlier, g.later = w.latest, nil
+	if w.latest == nil {
+		w.idlest = g
+	} else {
+		w.latest.later = g
+	}
+	w.latest = g
+}
+
+func (w *window) unlink(g *group) {
+	if g.earlier == nil {
+		w.idlest = g.later
+	} else {
+		g.earlier.later = g.later
+	}
+	if g.later == nil {
+		w.latest = g.earlier
+	} else {
+		g.later.earlier = g.earlier
+	}
 }
 
 // add counts a match of a rule for the matcher's current event. It works on
@@ -87,10 +112,11 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 	g := w.groups[key]
 	if g == nil {
 		g = &group{key: strings.Clone(key)}
-		g.place = w.order.PushBack(g)
+		w.touch(g)
 		w.groups[g.key] = g
 	}
-	w.order.MoveToBack(g.place)
+	w.unlink(g)
+	w.touch(g)
 	if at < g.touched-w.spec.Timespan {
 		m.stats.Late++
 		return Match{}, false
@@ -116,11 +142,11 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 // evict gives up groups other than the current one until the bounds are kept.
 func (w *window) evict(m *Matcher, current *group) {
 	for len(w.groups) > maxGroups || m.held > maxHeld {
-		g := w.order.Front().Value.(*group)
+		g := w.idlest
 		if g == current {
 			return
 		}
-		w.order.Remove(g.place)
+		w.unlink(g)
 		delete(w.groups, g.key)
 		m.held -= len(g.entries)
 		m.stats.Evicted++

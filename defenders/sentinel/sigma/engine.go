@@ -256,7 +256,8 @@ type Stats struct {
 
 // NewMatcher returns a matcher with empty correlation state.
 func (e *Engine) NewMatcher() *Matcher {
-	m := &Matcher{engine: e, sources: map[event.LogSource]map[string]*program{}}
+	m := &Matcher{engine: e}
+	m.sources = map[event.LogSource]map[string]*program{}
 	for _, c := range e.correlations {
 		m.windows = append(m.windows, newWindow(c))
 	}

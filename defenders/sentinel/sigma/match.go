@@ -71,9 +71,17 @@ func (r reference) eval(m *Matcher) bool { return m.detection.selections[r].eval
 // Matcher evaluates rules against one event after another. It holds scratch
 // memory and serves one goroutine.
 type Matcher struct {
-	engine *Engine
-	event  *event.Event
-	lists  bool // a field of the event holds several values
+	engine     *Engine `snapshot:"-"`
+	windows    []*window
+	held       int // entries of all windows
+	stats      Stats
+	evaluation `snapshot:"-"`
+}
+
+// evaluation is what is known of the event that is being matched.
+type evaluation struct {
+	event *event.Event
+	lists bool // a field of the event holds several values
 	// ofArrays evaluates tests of members of arrays; nil before the first.
 	ofArrays *Matcher
 	// detection is the one being evaluated, which references look into.
@@ -84,10 +92,6 @@ type Matcher struct {
 	folded  [event.NumFields]string
 	has     [(event.NumFields + 63) / 64]uint64
 	buffer  []byte // folded text of the current event
-	windows []*window
-	held    int // entries of all windows
-	stats   Stats
-
 	program *program
 	sources map[event.LogSource]map[string]*program // by event id
 

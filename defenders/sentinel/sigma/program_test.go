@@ -41,7 +41,7 @@ func TestScannersAgree(t *testing.T) {
 					want |= 1 << i
 				}
 			}
-			m := &Matcher{program: p, seen: make([]uint64, 1)}
+			m := &Matcher{evaluation: evaluation{program: p, seen: make([]uint64, 1)}}
 			s.scan(text, m)
 			require.Equal(t, want, m.seen[0], "%T", s)
 		}
