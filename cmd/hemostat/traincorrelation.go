@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,13 @@ func (o *trainCorrelationOptions) run(c *cobra.Command, args []string) error {
 	}); err != nil {
 		return err
 	}
-	if err := exportTo(c, o.output, indented(r.Weights)); err != nil {
+	if err := exportTo(c, o.output, func(w io.Writer) error {
+		data, err := r.Weights.Encode()
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	out := c.OutOrStdout()

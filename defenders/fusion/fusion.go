@@ -31,14 +31,14 @@ type Options struct {
 
 // Fusion is the stage.
 type Fusion struct {
-	options  Options
+	options  Options `snapshot:"-"`
 	cache    map[Indicator]cachedLookup
 	breakers map[string]*breaker // by source
 	breadth  *breadth
 	resolver *resolver // nil where an inventory says who is who
 	linker   *correlation.Correlator
 	stories  stories
-	metrics  *metrics
+	metrics  *metrics `snapshot:"-"`
 }
 
 type metrics struct {
@@ -169,7 +169,8 @@ func (f *Fusion) Correlate(now time.Duration, incident int, score float64, a *al
 ) {
 	f.stories.add(incident, score, a, e)
 	l, changed := f.linker.Observe(now, incident,
-		correlation.Observation{Alert: a, Entities: e.Keys, Indicators: e.Indicators})
+		correlation.Observation{Alert: a, Entities: e.Keys, Indicators: e.Indicators,
+			Confidence: e.Confidence})
 	if f.metrics != nil {
 		f.metrics.enrichments.Inc()
 		f.metrics.score.Observe(l.Score)

@@ -109,7 +109,7 @@ func (d day) labelledAlerts(ctx context.Context, seed uint64) ([]correlation.Lab
 		out = append(out, correlation.Labelled{
 			At: a.Enriched, Incident: a.Incident, Attack: attackOf[a.ID],
 			Observation: correlation.Observation{Alert: &a.Alert, Entities: a.Enrichment.Keys,
-				Indicators: a.Enrichment.Indicators},
+				Indicators: a.Enrichment.Indicators, Confidence: a.Enrichment.Confidence},
 		})
 	}
 	return out, nil

@@ -42,6 +42,8 @@ type Observation struct {
 	Entities []string
 	// Indicators are the names, addresses and files outside of the estate.
 	Indicators []string
+	// Confidence is that of the sources in the best known of its indicators, 0 to 1.
+	Confidence float64
 }
 
 // Link says which campaign an incident belongs to.
@@ -69,8 +71,8 @@ type Options struct {
 
 // Correlator holds incidents against each other.
 type Correlator struct {
-	options    Options
-	scorer     scorer
+	options    Options `snapshot:"-"`
+	scorer     scorer  `snapshot:"-"`
 	incidents  map[int]*node
 	merged     map[int]int // incident that another was merged into
 	byKey      *sketch.Map[uint64, recent]
@@ -83,9 +85,9 @@ type Correlator struct {
 	round      int
 
 	// examined is told of each campaign that an incident was held against; for learning.
-	examined func(x *node, k *campaign, f *features)
+	examined func(x *node, k *campaign, f *features) `snapshot:"-"`
 	// truth links by what is known to be true in place of the score; for learning.
-	truth func(incident int) int
+	truth func(incident int) int `snapshot:"-"`
 }
 
 // recent are the latest incidents that a key led to.

@@ -11,19 +11,19 @@ import (
 	"pgregory.net/rapid"
 
 	"hemostat/defenders/alert"
+	"hemostat/defenders/boosting"
 	"hemostat/defenders/logistic"
 )
 
-// plain are weights that are simple to follow: methods and their rarity, and a little for
-// entities.
+// plain are weights that are simple to follow: half of the methods in common, and rules here
+// and there that few incidents have.
 func plain() *Weights {
-	w := &Weights{Format: weightsFormat, Threshold: 0.5, Bias: -5, Features: map[string]float64{}}
-	for _, f := range featureTable {
-		w.Features[f.name] = 0
+	above := func(feature int, limit, step float64) boosting.Tree {
+		return boosting.Tree{{Feature: feature, Limit: limit, Left: 1, Right: 2},
+			{Feature: -1}, {Feature: -1, Value: step}}
 	}
-	w.Features["same_methods"], w.Features["rare_rule"], w.Features["rare_rule_there"] = 4, 2, 2
-	w.Features["shared_entity"] = 1
-	return w
+	return &Weights{Format: weightsFormat, Threshold: 0.5, Model: boosting.Model{Features: featureNames(), Bias: -5,
+		Trees: []boosting.Tree{above(sameMethods, 0.4, 4), above(rareRule, 0.2, 2), above(rareRuleThere, 0.2, 2)}}}
 }
 
 func correlator(t require.TestingT, o Options) *Correlator {
@@ -61,7 +61,7 @@ func TestTheSameMethodsAreOneCampaign(t *testing.T) {
 	for _, p := range l.Parts {
 		sum += p
 	}
-	assert.InDelta(t, l.Score, logistic.Of(sum+c.scorer.bias), 1e-9, "the parts and the bias are the score")
+	assert.InDelta(t, l.Score, logistic.Of(sum+c.scorer.model.Bias), 1e-9, "the parts and the bias are the score")
 	assert.Equal(t, []int{1, 2}, c.Campaign(2))
 	l = c.see(41*time.Minute, 3, "printer", "T1112", "host WS9")
 	assert.Zero(t, l.Earlier)
@@ -136,15 +136,16 @@ func TestPartsCanBeLeftOut(t *testing.T) {
 		assert.Zero(t, l.Parts.Map()[part])
 	}
 	_, err := New(Options{Without: []string{"luck"}})
-	assert.ErrorContains(t, err, `"luck" is no part of the correlation score; entities, indicators, methods, time`)
+	assert.ErrorContains(t, err, `"luck" is no part of the correlation score; entities, indicators, methods, order`)
 }
 
 func TestWeightsAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:              "these are no weights",
 		`{"format":"x"}`: "the format is \"x\"",
-		string(embedded[:1]) + `"format":"hemostat.correlation/v1","threshold":2}`:            "threshold 2",
-		`{"format":"hemostat.correlation/v1","threshold":0.5,"features":{"shared_entity":1}}`: "has no weight",
+		`{"format":"hemostat.correlation/v2","threshold":2}`:                                          "threshold 2",
+		`{"format":"hemostat.correlation/v2","threshold":0.5,"model":{"features":["shared_entity"]}}`: "model: the features are",
+		`{"format":"hemostat.correlation/v2","threshold":0.5,"model":{"trees":[[[1,2]]]}}`:            "1 or 5 numbers",
 	} {
 		_, err := ReadWeights([]byte(text))
 		assert.ErrorContains(t, err, want)
@@ -230,7 +231,11 @@ func TestLearning(t *testing.T) {
 	}
 	w, err := Fit(all, 0.5, "a test")
 	require.NoError(t, err)
-	assert.Positive(t, w.Features["same_methods"])
+	data, err := w.Encode()
+	require.NoError(t, err)
+	again, err := ReadWeights(data)
+	require.NoError(t, err)
+	assert.Equal(t, w, again, "weights survive their file")
 	assert.Equal(t, "a test", w.From)
 	_, err = Fit(nil, 0.5, "nothing")
 	assert.ErrorContains(t, err, "no two incidents of one attack")

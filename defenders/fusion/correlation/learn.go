@@ -3,11 +3,10 @@ package correlation
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
-	"hemostat/defenders/logistic"
+	"hemostat/defenders/boosting"
 )
 
 // Labelled is an alert of a simulated day with what is true of it.
@@ -24,8 +23,8 @@ type Example struct {
 	isOne    bool
 }
 
-// ridge is the weight of the squared weights in the loss.
-const ridge = 1.0
+// learning says how the trees are learned: what was best on days kept aside (docs/intel.md).
+var learning = boosting.Options{Trees: 200, Leaves: 8, Rate: 0.1, Ridge: 5, MinWeight: 2}
 
 // Examples are the comparisons that a day of alerts leads to, where earlier incidents are
 // linked as is true.
@@ -64,8 +63,8 @@ func Examples(day []Labelled) ([]Example, error) {
 
 // Fit learns weights from examples, without some parts of the score.
 func Fit(examples []Example, threshold float64, from string, without ...string) (*Weights, error) {
-	rows := logistic.Rows{Ridge: ridge}
-	ones := 0
+	var rows [][]float64
+	var isOne []bool
 	for i := range examples {
 		row := examples[i].features
 		for j, f := range featureTable {
@@ -73,25 +72,14 @@ func Fit(examples []Example, threshold float64, from string, without ...string) 
 				row[j] = 0
 			}
 		}
-		rows.Features = append(rows.Features, row[:])
-		rows.IsTrue = append(rows.IsTrue, examples[i].isOne)
-		if examples[i].isOne {
-			ones++
-		}
+		rows, isOne = append(rows, row[:]), append(isOne, examples[i].isOne)
 	}
-	if ones == 0 || ones == len(examples) {
+	if !slices.Contains(isOne, true) || !slices.Contains(isOne, false) {
 		return nil, errors.New("the days hold no two incidents of one attack, or none of two")
 	}
-	weights, bias, err := rows.Fit()
+	model, err := boosting.Fit(featureNames(), rows, isOne, learning)
 	if err != nil {
 		return nil, fmt.Errorf("correlation: %w", err)
 	}
-	w := &Weights{Format: weightsFormat, From: from, Threshold: threshold, Bias: rounded(bias),
-		Features: map[string]float64{}}
-	for i, f := range featureTable {
-		w.Features[f.name] = rounded(weights[i])
-	}
-	return w, nil
+	return &Weights{Format: weightsFormat, From: from, Threshold: threshold, Model: *model}, nil
 }
-
-func rounded(x float64) float64 { return math.Round(1e4*x) / 1e4 }

@@ -1,6 +1,7 @@
 package correlation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed" // the weights
 	"encoding/hex"
@@ -9,20 +10,24 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
+	"hemostat/defenders/boosting"
 	"hemostat/defenders/logistic"
 )
 
-// The score is a logistic regression, 1 / (1 + exp(-(b + Σ w f))), over features f of an
-// incident and an earlier campaign. Features belong to parts; the contribution of a part is
-// the sum of its w f. Each feature stands in featureTable with its formula.
+// The score is 1 / (1 + exp(-z)), where the log odds z are the sum of small trees (package
+// boosting) over features of an incident and an earlier campaign. Features belong to parts; the
+// contribution of a part is the sum of the steps that the trees take at its features. Each
+// feature stands in featureTable with its formula.
 const (
 	rareEntity = iota
 	rareIndicator
+	knownBoth
+	knownHere
+	knownThere
 	sameMethods
-	withinHour
-	hours
+	rulesHere
+	rulesThere
 	progress
 	follows
 	rareRule
@@ -43,7 +48,6 @@ const (
 	entities = iota
 	indicators
 	methods
-	nearness
 	order
 	rarity
 	reality
@@ -57,7 +61,7 @@ type Parts [partCount]float64
 
 // partNames name the parts, in configuration and in records.
 var partNames = [partCount]string{
-	"entities", "indicators", "methods", "time", "order", "rarity", "reality", "goals", "place",
+	"entities", "indicators", "methods", "order", "rarity", "reality", "goals", "place",
 }
 
 // PartNames lists the parts of the score.
@@ -80,9 +84,12 @@ var featureTable = [featureCount]struct {
 }{
 	rareEntity:    {"rare_entity", entities},      // real / incidents with the rarest host, account or address in common
 	rareIndicator: {"rare_indicator", indicators}, // real / incidents with the rarest outside thing or file in common
+	knownBoth:     {"known_both", indicators},     // confidence of the sources in indicators, the lower of both sides
+	knownHere:     {"known", indicators},          // confidence in the best known indicator here, 0 to 1
+	knownThere:    {"known_there", indicators},    // the same there
 	sameMethods:   {"same_methods", methods},      // rules in common, of those of the one with fewer
-	withinHour:    {"within_hour", nearness},      // real exp(-gap / 1 h), the gap from the campaign's last alert
-	hours:         {"hours", nearness},            // real log(1 + gap / 1 h)
+	rulesHere:     {"rules", methods},             // how many rules fired here
+	rulesThere:    {"rules_there", methods},       // the same there
 	progress:      {"progress", order},            // real (last tactic here - first there) / 10, in kill-chain order
 	follows:       {"follows", order},             // real (first tactic here - last there) / 10
 	rareRule:      {"rare_rule", rarity},          // 1 / incidents with the rarest rule here
@@ -100,10 +107,10 @@ func (c *Correlator) compare(x *node, k *summary, f *features) {
 	f[realHere], f[realThere] = x.suspicion(), k.suspicion()
 	f[realBoth] = min(f[realHere], f[realThere])
 	isReal := logistic.Of(f[realBoth])
-	gap := float64(max(0, x.first-k.last)) / float64(time.Hour)
-	f[withinHour], f[hours] = isReal*math.Exp(-gap), isReal*math.Log1p(gap)
 	f[rareEntity] = isReal * c.rarestShared(x.entities, k.entities)
 	f[rareIndicator] = isReal * c.rarestShared(x.indicators, k.indicators)
+	f[knownBoth], f[knownHere], f[knownThere] = min(x.confidence, k.confidence), x.confidence, k.confidence
+	f[rulesHere], f[rulesThere] = float64(len(x.rules)), float64(len(k.rules))
 	if fewer := min(len(x.rules), len(k.rules)); fewer > 0 {
 		f[sameMethods] = float64(common(x.rules, k.rules)) / float64(fewer)
 	}
@@ -189,16 +196,15 @@ func posterior(priors, logs []float64) [maxGoals]float64 {
 }
 
 // weightsFormat names the form of the file.
-const weightsFormat = "hemostat.correlation/v1"
+const weightsFormat = "hemostat.correlation/v2"
 
 // Weights are what was learned of the score.
 type Weights struct {
 	Format string `json:"format"`
 	// From says what they were learned from, in words.
-	From      string             `json:"from"`
-	Threshold float64            `json:"threshold"`
-	Bias      float64            `json:"bias"`
-	Features  map[string]float64 `json:"features"`
+	From      string         `json:"from"`
+	Threshold float64        `json:"threshold"`
+	Model     boosting.Model `json:"model"`
 }
 
 //go:embed weights.json
@@ -225,25 +231,54 @@ func ReadWeights(data []byte) (*Weights, error) {
 	if !(w.Threshold > 0 && w.Threshold < 1) {
 		return nil, fmt.Errorf("threshold %g: a number between 0 and 1 is expected", w.Threshold)
 	}
-	for _, f := range featureTable {
-		if _, ok := w.Features[f.name]; !ok {
-			return nil, fmt.Errorf("the feature %s has no weight", f.name)
-		}
-	}
-	if len(w.Features) != featureCount {
-		return nil, fmt.Errorf("%d features are expected, not %d", featureCount, len(w.Features))
+	if err := w.Model.Check(featureNames()); err != nil {
+		return nil, fmt.Errorf("model: %w; hemostat train correlation makes one that fits this version", err)
 	}
 	return &w, nil
 }
 
-// scorer is the regression in a form that is quick to ask.
+// Encode writes weights as ReadWeights reads them, a tree a line.
+func (w *Weights) Encode() ([]byte, error) {
+	trees := w.Model.Trees
+	head := *w
+	head.Model.Trees = nil
+	data, err := json.MarshalIndent(head, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString("[")
+	for i, t := range trees {
+		line, err := json.Marshal(t)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteString(",")
+		}
+		b.WriteString("\n   ")
+		b.Write(line)
+	}
+	b.WriteString("]")
+	return append(bytes.Replace(data, []byte(`"trees": null`), append([]byte(`"trees": `), b.Bytes()...), 1), '\n'), nil
+}
+
+func featureNames() []string {
+	var names []string
+	for _, f := range featureTable {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// scorer asks the model.
 type scorer struct {
-	bias, threshold float64
-	weights         [featureCount]float64
+	threshold float64
+	model     *boosting.Model
 }
 
 func newScorer(o Options) (scorer, error) {
-	s := scorer{bias: o.Weights.Bias, threshold: o.Weights.Threshold}
+	s := scorer{threshold: o.Weights.Threshold, model: &o.Weights.Model}
 	if o.Threshold != 0 {
 		s.threshold = o.Threshold
 	}
@@ -255,21 +290,18 @@ func newScorer(o Options) (scorer, error) {
 	if n := len(o.Knowledge.GoalPriors()); n > maxGoals {
 		return s, fmt.Errorf("the knowledge of attackers names %d goals, at most %d are accepted", n, maxGoals)
 	}
-	for i, f := range featureTable {
-		if !slices.Contains(o.Without, partNames[f.part]) {
-			s.weights[i] = o.Weights.Features[f.name]
-		}
+	if len(o.Without) > 0 {
+		s.model = s.model.Without(func(f int) bool { return slices.Contains(o.Without, partNames[featureTable[f].part]) })
 	}
 	return s, nil
 }
 
 // score is the probability, and what each part adds to its log odds.
 func (s *scorer) score(f *features) (float64, Parts) {
+	var shares features
+	z := s.model.LogOdds(f[:], shares[:])
 	var p Parts
-	z := s.bias
-	for i, v := range f {
-		x := s.weights[i] * v
-		z += x
+	for i, x := range shares {
 		p[featureTable[i].part] += x
 	}
 	return logistic.Of(z), p

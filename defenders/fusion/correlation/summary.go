@@ -16,6 +16,7 @@ type summary struct {
 	first, last                        time.Duration
 	entities, indicators, rules, zones []uint64
 	techniques                         []uint64 // numbers of techniques
+	confidence                         float64  // in the best known indicator
 	real                               float64  // sum of the bounded log likelihood ratios of the techniques
 	goals                              []float64
 	lowest, highest                    int // places in the kill chain, plus 1; 0 for none
@@ -31,6 +32,7 @@ type techniqueFacts struct {
 // description is an alert as hashes.
 type description struct {
 	entities, indicators, rules, zones, techniques []uint64
+	confidence                                     float64
 	facts                                          *Correlator
 }
 
@@ -54,7 +56,7 @@ const (
 
 // describe hashes what an alert tells.
 func (c *Correlator) describe(o Observation) description {
-	d := description{facts: c}
+	d := description{facts: c, confidence: o.Confidence}
 	for _, e := range o.Entities {
 		d.entities = append(d.entities, sketch.Hash("entity", e))
 	}
@@ -93,7 +95,8 @@ func (c *Correlator) technique(name string) int {
 // learn takes in what an alert tells; it tells whether anything of it was new. With a
 // correlator, incidents with each rule, entity and indicator are counted.
 func (s *summary) learn(count *Correlator, d description) bool {
-	fresh := false
+	fresh := d.confidence > s.confidence
+	s.confidence = max(s.confidence, d.confidence)
 	for _, set := range []struct {
 		into *[]uint64
 		from []uint64
@@ -145,6 +148,7 @@ func (s *summary) weighTechnique(f *techniqueFacts) {
 
 // absorb takes in another summary.
 func (s *summary) absorb(c *Correlator, other *summary) {
+	s.confidence = max(s.confidence, other.confidence)
 	for _, v := range other.entities {
 		insert(&s.entities, v)
 	}
