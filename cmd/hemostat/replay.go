@@ -198,7 +198,7 @@ func (r *replaying) alert(a *defenders.RaisedAlert) {
 		note(r.found, a)
 	}
 	if r.json && r.printErr == nil {
-		r.printErr = printJSONLine(r.out, alertLine(a))
+		r.printErr = printJSONLine(r.out, a.Document())
 	}
 }
 
@@ -391,46 +391,6 @@ func printNotes(out io.Writer, total ingest.Summary) {
 	}
 }
 
-func alertLine(a *defenders.RaisedAlert) any {
-	event := uint64(0)
-	if n := len(a.Evidence); n > 0 {
-		event = a.Evidence[n-1]
-	}
-	return struct {
-		Time       string  `json:"time"`
-		EventID    uint64  `json:"event_id"`
-		Detector   string  `json:"detector"`
-		RuleID     string  `json:"rule_id"`
-		Title      string  `json:"title"`
-		Technique  string  `json:"technique"`
-		Severity   string  `json:"severity"`
-		Confidence float64 `json:"confidence"`
-		Host       string  `json:"host"`
-		User       string  `json:"user"`
-		SourceIP   string  `json:"source_ip"`
-		Incident   int     `json:"incident"`
-		// Because is why the rule matched.
-		Because []alert.Reason `json:"because"`
-		Verdict string         `json:"verdict,omitempty"` // of the variant's analyst
-	}{stampUTC(a.EventTime), event, a.Detector, a.RuleID, a.Title, a.Technique(), a.Severity.String(), a.Confidence, a.Host, a.User, a.SourceIP, a.Incident, a.Reasons, verdictOf(a)}
-}
-
-// verdictOf is what the analyst decided, "" when it was not asked.
-func verdictOf(a *defenders.RaisedAlert) string {
-	if a.Triage == nil {
-		return ""
-	}
-	return string(a.Triage.Decision)
-}
-
-// stampUTC writes a time; that of an event without one is empty.
-func stampUTC(at time.Duration) string {
-	if at == 0 {
-		return ""
-	}
-	return time.Unix(0, int64(at)).UTC().Format("2006-01-02T15:04:05.000Z")
-}
-
 func note(found map[string]*foundRule, a *defenders.RaisedAlert) {
 	f := found[a.RuleID]
 	if f == nil {
@@ -510,7 +470,7 @@ func printFound(out io.Writer, rows []*foundRule) {
 	)
 	for _, f := range rows {
 		t.AppendRow(
-			table.Row{safe(f.title), f.severity, f.technique, f.count, stampUTC(f.first), few(f.sources), few(f.hosts)},
+			table.Row{safe(f.title), f.severity, f.technique, f.count, defenders.StampUTC(f.first), few(f.sources), few(f.hosts)},
 		)
 	}
 	t.Render()

@@ -1,0 +1,236 @@
+package live
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Output is something that the pipeline gives out. Its number and its id stay the same when it
+// comes again after a kill.
+type Output struct {
+	Seq  uint64
+	Type string // alert, incident, approval, action, response, poison
+	ID   string // by which receivers know what was sent twice
+	Time time.Duration
+	// Key is what outputs that must stay in order have in common, such as an incident.
+	Key  string
+	Data []byte // JSON
+	// action is set for an action that is to be carried out.
+	Action *ActionDocument
+	// Record is the record of a poison.
+	Record []byte
+}
+
+// The types of outputs.
+const (
+	AlertOutput    = "alert"
+	IncidentOutput = "incident"
+	ApprovalOutput = "approval"
+	ActionOutput   = "action"
+	ResponseOutput = "response" // an entry of the response's audit log
+	PoisonOutput   = "poison"
+)
+
+// Sink is where outputs go.
+type Sink interface {
+	Name() string
+	// Wants tells whether outputs of a type go there.
+	Wants(kind string) bool
+	// Send delivers an output; it tries again by itself as often as makes sense. A nil error
+	// tells that the output was delivered or laid down for a person; an error, that of the
+	// context, that it has to be sent again by a later run.
+	Send(ctx context.Context, o *Output) error
+}
+
+// emit numbers an output of what is being handled, and returns its id.
+func (r *Runtime) emit(o Output, data any) string {
+	if data != nil {
+		var err error
+		if o.Data, err = json.Marshal(data); err != nil {
+			r.options.Log.Error("an output cannot be written as JSON", "type", o.Type, "error", err)
+			return ""
+		}
+	}
+	r.state.Seq++
+	o.Seq, o.Time = r.state.Seq, r.now
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", r.instance, o.Seq, o.Type, o.Data))
+	o.ID = hex.EncodeToString(sum[:12])
+	r.fresh = append(r.fresh, o)
+	owed := map[string]bool{}
+	for _, s := range r.sinks {
+		if s.wants(&o) {
+			owed[s.name] = true
+		}
+	}
+	if len(owed) > 0 {
+		r.state.Undelivered = append(r.state.Undelivered, &undelivered{o, owed})
+	}
+	r.metrics.outputs.WithLabelValues(o.Type).Inc()
+	return o.ID
+}
+
+// flush lets outputs go out: what led to them is put on the disk first, then the audit file.
+func (r *Runtime) flush() error {
+	r.lastSync = time.Now()
+	if len(r.fresh) == 0 {
+		return nil
+	}
+	if err := r.journal.sync(); err != nil {
+		return err
+	}
+	if err := r.audit.append(r.fresh, &r.state); err != nil {
+		return err
+	}
+	if err := r.audit.sync(); err != nil {
+		return err
+	}
+	for _, s := range r.sinks {
+		for i := range r.fresh {
+			if o := &r.fresh[i]; s.wants(o) {
+				s.offer(*o)
+			}
+		}
+	}
+	r.fresh = r.fresh[:0]
+	r.metrics.undelivered.Set(float64(len(r.state.Undelivered)))
+	return nil
+}
+
+// offerUndelivered gives the sinks what an earlier run could not deliver.
+func (r *Runtime) offerUndelivered() {
+	known := map[string]*sinkRunner{}
+	for _, s := range r.sinks {
+		known[s.name] = s
+	}
+	r.state.Undelivered = slices.DeleteFunc(r.state.Undelivered, func(u *undelivered) bool {
+		for _, name := range slices.Sorted(maps.Keys(u.Owed)) {
+			if s := known[name]; s != nil {
+				s.offer(u.Output)
+			} else {
+				delete(u.Owed, name)
+			}
+		}
+		return len(u.Owed) == 0
+	})
+}
+
+// delivered notes that a sink has an output.
+func (r *Runtime) delivered(in input) {
+	at, found := slices.BinarySearchFunc(r.state.Undelivered, in.Seq, func(u *undelivered, seq uint64) int {
+		switch {
+		case u.Seq < seq:
+			return -1
+		case u.Seq > seq:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return
+	}
+	u := r.state.Undelivered[at]
+	if delete(u.Owed, in.Sink); len(u.Owed) == 0 {
+		r.state.Undelivered = slices.Delete(r.state.Undelivered, at, at+1)
+	}
+	r.metrics.undelivered.Set(float64(len(r.state.Undelivered)))
+}
+
+// sinkRunner delivers to one sink.
+type sinkRunner struct {
+	runtime *Runtime
+	name    string
+	wants   func(o *Output) bool
+	send    func(ctx context.Context, o *Output) error
+	workers int
+
+	mutex   sync.Mutex
+	queue   []Output
+	ready   chan struct{}
+	running sync.WaitGroup
+}
+
+// delivery is how a runner sends, which outputs, and how many at once.
+type delivery struct {
+	wants   func(o *Output) bool
+	send    func(ctx context.Context, o *Output) error
+	workers int
+}
+
+func sendTo(s Sink) delivery {
+	return delivery{func(o *Output) bool { return s.Wants(o.Type) }, s.Send, 1}
+}
+
+func newSinkRunner(r *Runtime, name string, d delivery) *sinkRunner {
+	return &sinkRunner{runtime: r, name: name, wants: d.wants, send: d.send, workers: d.workers,
+		ready: make(chan struct{}, 1)}
+}
+
+func (s *sinkRunner) offer(o Output) {
+	s.mutex.Lock()
+	s.queue = append(s.queue, o)
+	s.mutex.Unlock()
+	s.wake()
+}
+
+func (s *sinkRunner) wake() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (s *sinkRunner) take() (Output, bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if len(s.queue) == 0 {
+		return Output{}, false
+	}
+	o := s.queue[0]
+	s.queue[0] = Output{}
+	s.queue = s.queue[1:]
+	if len(s.queue) > 0 {
+		s.wake()
+	}
+	return o, true
+}
+
+// start delivers until the context ends.
+func (s *sinkRunner) start(ctx context.Context) {
+	for range s.workers {
+		s.running.Go(func() {
+			for {
+				o, ok := s.take()
+				if !ok {
+					select {
+					case <-ctx.Done():
+						return
+					case <-s.ready:
+					}
+					continue
+				}
+				if err := s.send(ctx, &o); err != nil {
+					if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+						s.runtime.options.Log.Error("an output was not delivered", "sink", s.name, "type", o.Type, "id", o.ID, "error", err)
+					}
+					return
+				}
+				s.runtime.metrics.delivered.WithLabelValues(s.name).Inc()
+				select {
+				case s.runtime.inputs <- input{Kind: inputDelivered, Sink: s.name, Seq: o.Seq}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+}
+
+func (s *sinkRunner) wait() { s.running.Wait() }
