@@ -43,6 +43,20 @@ bin/llm/ready:
 test-llm: build bin/llm/ready ## ten trials with a real, small language model, then again from the cassette (some 20 minutes)
 	@.ci/test-llm
 
+KAFKA := bin/kafka/ready
+
+$(KAFKA): defenders/live/kafka/testdata/broker.xml
+	@echo "fetching Apache Kafka's jars into bin/kafka (some 100 MB)"
+	@command -v java >/dev/null || { echo "installing a Java runtime"; apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless; }
+	@command -v mvn >/dev/null || { echo "installing Maven"; apt-get update -qq && apt-get install -y -qq maven; }
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/bin/kafka
+	@touch $@
+
+.PHONY: test-kafka
+test-kafka: $(KAFKA) ## hemostat live beside a real Apache Kafka; both are killed at random moments (KILLS of them, 10 by default)
+	@HEMOSTAT_KAFKA_JARS=$(CURDIR)/bin/kafka HEMOSTAT_KILLS=$(or $(KILLS),10) \
+		$(GO) test -count=1 -timeout 60m -v -run 'WithKafka' ./cmd/hemostat
+
 .PHONY: offline-analyst
 offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
 	@mkdir -p bin/analyst
@@ -58,7 +72,9 @@ attacker-profile: build ## train what is known of attackers anew, with ATTACK=en
 correlation-weights: build ## train anew which incidents are one campaign, with RULES=rules.tar.gz also on public rules (minutes)
 	@mkdir -p bin/analyst
 	@printf 'name: public\nrules: [embedded, %s]\nskip_unsupported: true\nrules_level: medium\n' '$(abspath $(or $(RULES),.))' > bin/analyst/public.yaml
-	@$(BIN) train correlation --trials 4 --seed 31 --variant default $(if $(RULES),--variant bin/analyst/public.yaml) \
+	@(cat bin/analyst/public.yaml; echo 'intel: [{name: feed, coverage: 0.8}]') | sed 's/name: public/name: public_with_feed/' > bin/analyst/feed.yaml
+	@$(BIN) train correlation --trials 8 --seed 33 --variant default \
+		$(if $(RULES),--variant bin/analyst/public.yaml --variant bin/analyst/feed.yaml) \
 		-o defenders/fusion/correlation/weights.json
 
 .PHONY: threat-actors

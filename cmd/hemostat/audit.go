@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hemostat/defenders/live"
 	"hemostat/defenders/response"
 	"hemostat/reports/store"
 )
@@ -58,13 +60,22 @@ func auditOf(ctx context.Context, file, trial string) (string, error) {
 	return b.String(), nil
 }
 
+// verifyAudit checks a log of the response, or one of a live run, whose lines are numbered.
+func verifyAudit(in io.Reader) (response.Chain, error) {
+	b := bufio.NewReader(in)
+	if head, _ := b.Peek(len(`{"seq":`)); string(head) == `{"seq":` {
+		return live.VerifyAudit(b)
+	}
+	return response.VerifyAudit(b)
+}
+
 func auditVerify() *cobra.Command {
 	var db, head string
 	c := &cobra.Command{
 		Use:   "verify FILE|TRIAL",
 		Short: "Check that no line of an audit log was changed, left out or put in",
-		Long: `Checks the chain of hashes of an audit log: a file of NDJSON, or with --db the log
-of a recorded trial. Exit code 0 when it holds, 1 when a line was changed; the line
+		Long: `Checks the chain of hashes of an audit log: a file of NDJSON, such as that of a live
+run, or with --db the log of a recorded trial. Exit code 0 when it holds, 1 when a line was changed; the line
 is named. The chain cannot show that its last lines are missing: keep the hash of
 the last line elsewhere, and give it as --head.`,
 		Example: `  hemostat audit verify audit.ndjson
@@ -87,7 +98,7 @@ the last line elsewhere, and give it as --head.`,
 				defer f.Close()
 				in = f
 			}
-			chain, err := response.VerifyAudit(in)
+			chain, err := verifyAudit(in)
 			if err != nil {
 				return err
 			}

@@ -136,7 +136,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		gateCommand(),
 		powerCommand(),
 		traceCommand(),
-		replayCommand(), formatsCommand(), fingerprintCommand(),
+		replayCommand(), liveCommand(), emitCommand(), approveCommand(), formatsCommand(), fingerprintCommand(),
 		scenarioCommand(),
 		techniqueCommand(), fidelityCommand(),
 		playbookCommand(),

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"hemostat/defenders/response"
 )
 
 // Line is a line of the audit file of a live run: an output, with the hash of the line before,
@@ -106,19 +108,12 @@ func (a *auditFile) sync() error {
 
 func (a *auditFile) close() error { return errors.Join(a.w.Flush(), a.file.Close()) }
 
-// Check is what the check of an audit file found.
-type Check struct {
-	Lines int    // read, the faulty one included
-	Head  string // hash of the last line
-	Fault string // what is wrong with the last line read, or ""
-}
-
 // VerifyAudit reads an audit file of a live run and checks its chain, up to the first fault:
 // the hash of each line, its number, and its tie to the line before. A file that was rotated
 // does not begin with the first line. The error is one of reading.
-func VerifyAudit(r io.Reader) (Check, error) {
+func VerifyAudit(r io.Reader) (response.Chain, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
-	var c Check
+	var c response.Chain
 	var seq uint64
 	for {
 		text, err := in.ReadBytes('\n')

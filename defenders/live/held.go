@@ -2,19 +2,26 @@ package live
 
 import (
 	"container/heap"
+	"math"
 	"time"
 
 	"hemostat/sim/event"
 )
 
 // held holds events back for a short time, so that older ones that come later are handled
-// first. An event goes on when it has waited, or when one came whose time is later by as much
-// as events wait.
+// first. An event goes on when it has waited, or when every partition that still brings
+// records has come further than its time by as much as events wait.
 type held struct {
 	Events heldHeap
 	Seq    uint64
-	Newest time.Duration // time of the newest event, but for those from the future
+	Newest map[Position]newest
 	Passed time.Duration // time of the last event that went on
+}
+
+// newest is how far a partition has come.
+type newest struct {
+	Time time.Duration // of its newest event, but for those from the future
+	Came time.Duration
 }
 
 type heldEvent struct {
@@ -28,17 +35,18 @@ type heldEvent struct {
 // does not make others late.
 const skew = 5 * time.Minute
 
-// hold takes an event in.
-func (r *Runtime) hold(now time.Duration, e *event.Event) {
+// hold takes an event of a partition in.
+func (r *Runtime) hold(now time.Duration, p Position, e *event.Event) {
 	h := &r.state.Held
 	if e.Observed == 0 || e.Observed > now {
 		e.Observed = now
 	}
-	switch {
-	case e.Time > now+skew:
+	if e.Time > now+skew {
 		r.metrics.skewed.Inc()
-	case e.Time > h.Newest:
-		h.Newest = e.Time
+	} else if h.Newest == nil {
+		h.Newest = map[Position]newest{p: {e.Time, now}}
+	} else {
+		h.Newest[p] = newest{max(e.Time, h.Newest[p].Time), now}
 	}
 	if e.Time < h.Passed {
 		r.metrics.late.Inc()
@@ -55,13 +63,25 @@ func (h *held) due(straggle time.Duration) (time.Duration, bool) {
 	return h.Events[0].Came + straggle, true
 }
 
-// next is the next event that goes on now, nil for none.
-func (h *held) next(now, straggle time.Duration) *event.Event {
+// reached is the time that every partition has come to which brought an event within the time
+// that events wait.
+func (h *held) reached(now, straggle time.Duration) time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for _, n := range h.Newest {
+		if n.Came+straggle > now {
+			least = min(least, n.Time)
+		}
+	}
+	return least
+}
+
+// next is the next event that goes on now, nil for none; reached is what reached says.
+func (h *held) next(now, straggle, reached time.Duration) *event.Event {
 	if len(h.Events) == 0 {
 		return nil
 	}
 	x := &h.Events[0]
-	if x.Came+straggle > now && x.At > h.Newest-straggle {
+	if x.Came+straggle > now && x.At > reached-straggle {
 		return nil
 	}
 	passed := heap.Pop(&h.Events).(heldEvent)

@@ -219,6 +219,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 	return errors.Join(err, r.release())
 }
 
+// Close lets go of what a run holds that was never begun.
+func (r *Runtime) Close() error { return r.release() }
+
 func (r *Runtime) wait() {
 	for _, s := range r.sinks {
 		s.wait()
@@ -267,8 +270,10 @@ func (r *Runtime) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		if time.Since(lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal {
-			if err := r.snapshot(ctx); err != nil {
-				return err
+			if r.journal.size > 0 {
+				if err := r.snapshot(ctx); err != nil {
+					return err
+				}
 			}
 			lastSnapshot = time.Now()
 		}
@@ -405,7 +410,7 @@ func (r *Runtime) handleBatch(now time.Duration, b Batch) error {
 			if e.ID == 0 {
 				e.ID = eventID(b.Partition, x.Offset)
 			}
-			r.hold(now, e)
+			r.hold(now, b.Position, e)
 		})
 		if why != "" {
 			r.poisoned(b.Position, x, why)
@@ -427,7 +432,9 @@ func eventID(partition int32, offset int64) uint64 {
 
 // advance gives the pipeline what is due: events whose stragglers are over, and its own timers.
 func (r *Runtime) advance(now time.Duration) {
-	for e := r.state.Held.next(now, r.options.Straggle); e != nil; e = r.state.Held.next(now, r.options.Straggle) {
+	h, straggle := &r.state.Held, r.options.Straggle
+	reached := h.reached(now, straggle)
+	for e := h.next(now, straggle, reached); e != nil; e = h.next(now, straggle, reached) {
 		r.pipeline.Advance(now)
 		r.pipeline.Event(now, e)
 		r.metrics.events.Inc()

@@ -356,7 +356,7 @@ func TestNothingIsLostOrDoneTwice(t *testing.T) {
 }
 
 // verified checks the audit file.
-func verified(t *testing.T, dir string) Check {
+func verified(t *testing.T, dir string) response.Chain {
 	f, err := os.Open(AuditFile(dir))
 	require.NoError(t, err)
 	defer f.Close()

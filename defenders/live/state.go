@@ -48,7 +48,8 @@ func (r *Runtime) open() error {
 	if err := r.takeLock(); err != nil {
 		return err
 	}
-	if err := r.identify(); err != nil {
+	var err error
+	if r.instance, err = Identify(dir); err != nil {
 		return err
 	}
 	numbers, err := r.snapshots()
@@ -89,14 +90,17 @@ func (r *Runtime) takeLock() error {
 	return nil
 }
 
-// identify reads the name of this run's outputs, or makes one.
-func (r *Runtime) identify() error {
-	name := filepath.Join(r.options.Dir, instanceFile)
+// Identify reads the id of the run that keeps its state in a folder, or makes one.
+func Identify(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("the folder of the state: %w", err)
+	}
+	name := filepath.Join(dir, instanceFile)
 	data, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		var id [8]byte
 		if _, err := rand.Read(id[:]); err != nil {
-			return err
+			return "", err
 		}
 		data = []byte(hex.EncodeToString(id[:]) + "\n")
 		err = writeWhole(name, func(w io.Writer) error {
@@ -104,13 +108,12 @@ func (r *Runtime) identify() error {
 			return err
 		})
 		if err != nil {
-			return err
+			return "", err
 		}
 	} else if err != nil {
-		return err
+		return "", err
 	}
-	r.instance = strings.TrimSpace(string(data))
-	return nil
+	return strings.TrimSpace(string(data)), nil
 }
 
 // snapshots are the numbers of the snapshots that there are, in their order.

@@ -34,7 +34,7 @@ type attributionFile struct {
 type correlationFile struct {
 	Weights   string   `yaml:"weights" json:",omitempty" doc:"file that hemostat train correlation made, relative to this file; that of the program when absent"`
 	Threshold float64  `yaml:"threshold" json:",omitempty" doc:"score from which on two incidents are one campaign; that of the weights when absent"`
-	Without   []string `yaml:"without" json:",omitempty" doc:"parts of the score that are left out: entities, indicators, methods, time, order, rarity, reality, goals, place"`
+	Without   []string `yaml:"without" json:",omitempty" doc:"parts of the score that are left out: entities, indicators, methods, order, rarity, reality, goals, place"`
 }
 
 // prepareFusion reads what fusion is given; it returns what that adds to the variant's

@@ -18,8 +18,8 @@ type layout struct {
 }
 
 type fieldInfo struct {
-	index int
-	name  string
+	index  int
+	dotted string // the name behind a dot
 }
 
 var layouts sync.Map // layout by reflect.Type
@@ -35,7 +35,7 @@ func layoutOf(t reflect.Type) *layout {
 		case f.Tag.Get("snapshot") == "-":
 			l.keeps = true
 		case f.Name != "_":
-			l.fields = append(l.fields, fieldInfo{i, f.Name})
+			l.fields = append(l.fields, fieldInfo{i, "." + f.Name})
 		}
 	}
 	layouts.Store(t, l)
@@ -88,7 +88,7 @@ func sortedKeys(m reflect.Value) []reflect.Value {
 	encoded := func(v reflect.Value) []byte { return fmt.Appendf(nil, "%v", v) }
 	switch k := m.Type().Key().Kind(); {
 	case k == reflect.String:
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return bytes.Compare([]byte(a.String()), []byte(b.String())) })
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	case k >= reflect.Int && k <= reflect.Int64:
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return compare(a.Int(), b.Int()) })
 	case k >= reflect.Uint && k <= reflect.Uint64:

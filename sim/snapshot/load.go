@@ -124,6 +124,9 @@ func (d *decoder) text() string { return string(d.take(d.uint())) }
 // value reads into an addressable value, which may hold what the new part was built with.
 func (d *decoder) value(v reflect.Value, path string) {
 	t := v.Type()
+	if t.Kind() == reflect.Struct {
+		path = t.String()
+	}
 	if _, ok := marshaler(v); ok {
 		if err := v.Addr().Interface().(encoding.BinaryUnmarshaler).UnmarshalBinary([]byte(d.text())); err != nil {
 			d.fail(path, "%s", err)
@@ -138,11 +141,11 @@ func (d *decoder) value(v reflect.Value, path string) {
 		v.SetString(d.text())
 	case reflect.Struct:
 		for _, f := range layoutOf(t).fields {
-			d.value(field(v, f.index), path+"."+f.name)
+			d.value(field(v, f.index), path)
 		}
 	case reflect.Array:
 		for i := range v.Len() {
-			d.value(v.Index(i), path+"[]")
+			d.value(v.Index(i), path)
 		}
 	case reflect.Slice:
 		d.slice(v, path)
@@ -196,7 +199,7 @@ func (d *decoder) slice(v reflect.Value, path string) {
 		v.Set(reflect.MakeSlice(v.Type(), int(n), int(n)))
 	}
 	for i := range int(n) {
-		d.value(v.Index(i), path+"[]")
+		d.value(v.Index(i), path)
 	}
 }
 
@@ -214,13 +217,13 @@ func (d *decoder) mapping(v reflect.Value, path string) {
 	m := reflect.MakeMapWithSize(t, int(n))
 	for range n {
 		key, value := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-		d.value(key, path+"{key}")
+		d.value(key, path)
 		if !v.IsNil() {
 			if before := v.MapIndex(key); before.IsValid() {
 				value.Set(before)
 			}
 		}
-		d.value(value, path+"{}")
+		d.value(value, path)
 		m.SetMapIndex(key, value)
 	}
 	v.Set(m)

@@ -40,9 +40,23 @@ var ErrOtherVersion = errors.New("the snapshot is of another version of the prog
 // (pointers, slices or maps) are not part of it; the same must be given to Load in the same
 // order.
 func Save(w io.Writer, root any, fixed ...any) error {
+	err := save(w, false, root, fixed)
+	var s stateError
+	if errors.As(err, &s) { // to say where takes longer than to save
+		if placed := save(io.Discard, true, root, fixed); placed != nil {
+			return placed
+		}
+	}
+	return err
+}
+
+// stateError is an error in the state, not in the writing.
+type stateError struct{ error }
+
+func save(w io.Writer, places bool, root any, fixed []any) error {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	b := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<16)
-	e := &encoder{w: b, ids: map[place]uint64{}, types: map[reflect.Type]uint64{}}
+	e := &encoder{w: b, places: places, ids: map[place]uint64{}, types: map[reflect.Type]uint64{}}
 	var err error
 	if e.fixed, err = placesOf(fixed); err != nil {
 		return err
@@ -102,12 +116,21 @@ type encoder struct {
 	queue   []pending
 	areas   []area
 	scratch [binary.MaxVarintLen64]byte
+	places  bool // note where each value stands, for errors
 	err     error
+}
+
+// below is the place of a part of a value.
+func (e *encoder) below(path, part string) string {
+	if !e.places {
+		return ""
+	}
+	return path + part
 }
 
 func (e *encoder) fail(path, format string, args ...any) {
 	if e.err == nil {
-		e.err = fmt.Errorf("%s: %s", strings.TrimPrefix(path, "."), fmt.Sprintf(format, args...))
+		e.err = stateError{fmt.Errorf("%s: %s", strings.TrimPrefix(path, "."), fmt.Sprintf(format, args...))}
 	}
 }
 
@@ -148,11 +171,11 @@ func (e *encoder) value(v reflect.Value, path string) {
 		e.text(v.String())
 	case reflect.Struct:
 		for _, f := range layoutOf(t).fields {
-			e.value(field(v, f.index), path+"."+f.name)
+			e.value(field(v, f.index), e.below(path, f.dotted))
 		}
 	case reflect.Array:
 		for i := range v.Len() {
-			e.value(v.Index(i), path+"[]")
+			e.value(v.Index(i), e.below(path, "[]"))
 		}
 	case reflect.Slice:
 		e.slice(v, path)
@@ -206,7 +229,7 @@ func (e *encoder) slice(v reflect.Value, path string) {
 		return
 	}
 	for i := range n {
-		e.value(v.Index(i), path+"[]")
+		e.value(v.Index(i), e.below(path, "[]"))
 	}
 }
 
@@ -217,8 +240,8 @@ func (e *encoder) mapping(v reflect.Value, path string) {
 	}
 	e.uint(uint64(v.Len()) + 1)
 	for _, k := range sortedKeys(v) {
-		e.value(copied(k), path+"{key}")
-		e.value(copied(v.MapIndex(k)), path+"{}")
+		e.value(copied(k), e.below(path, "{key}"))
+		e.value(copied(v.MapIndex(k)), e.below(path, "{}"))
 	}
 }
 
@@ -290,7 +313,7 @@ func (e *encoder) checkOverlaps() error {
 			other = sliced
 		}
 		if x.from < other.to {
-			return fmt.Errorf("%s and %s share memory", strings.TrimPrefix(other.path, "."), strings.TrimPrefix(x.path, "."))
+			return stateError{fmt.Errorf("%s and %s share memory", strings.TrimPrefix(other.path, "."), strings.TrimPrefix(x.path, "."))}
 		}
 		if x.isSlice && x.to > sliced.to {
 			sliced = x

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -33,6 +34,9 @@ type Connection struct {
 	CA, Certificate, Key string
 	// SASL is plain, scram-sha-256 or scram-sha-512, "" for none.
 	SASL, User, Password string
+	// Note is told of brokers that do not answer, which are waited for; without it they are an
+	// error when the connection is opened.
+	Note func(err error)
 }
 
 // options are those of a client.
@@ -95,19 +99,42 @@ func (c *Connection) mechanism() (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("unknown SASL mechanism %q; plain, scram-sha-256 and scram-sha-512 are known", c.SASL)
 }
 
-// reachable asks the brokers for their metadata.
-func reachable(ctx context.Context, client *kgo.Client, brokers []string) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("no broker answers at %s: %w", strings.Join(brokers, ", "), err)
+// patience is how long an answer of the brokers is waited for before somebody is told.
+const patience = 15 * time.Second
+
+// reachable asks whether the brokers answer.
+func (c *Connection) reachable(ctx context.Context, client *kgo.Client) error {
+	for {
+		short, cancel := context.WithTimeout(ctx, patience)
+		err := client.Ping(short)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("no broker answers at %s: %w", strings.Join(c.Brokers, ", "), err)
+		if c.Note == nil || ctx.Err() != nil || isRefusal(err) {
+			return err
+		}
+		c.Note(err)
 	}
-	return nil
+}
+
+// isRefusal tells that waiting makes nothing better: the brokers answer, and say no.
+func isRefusal(err error) bool {
+	for _, no := range []error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.TopicAuthorizationFailed,
+		kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.InvalidTopicException, kerr.InvalidGroupID} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // Source is a consumer of topics in a group.
 type Source struct {
 	client *kgo.Client
+
+	note   func(error)
 
 	mutex sync.Mutex
 	start func(live.Position) (int64, bool)
@@ -118,19 +145,32 @@ type Source struct {
 // maxPoll bounds the records of one poll: what is written to the journal as one input.
 const maxPoll = 2_000
 
-// NewSource makes a consumer of a group. Where the group has no position, it begins with the
-// oldest record, or with what comes from now on.
-func NewSource(ctx context.Context, c Connection, group string, topics []string, fromOldest bool) (*Source, error) {
+// Group is how a consumer takes part in a group.
+type Group struct {
+	Name string
+	// Instance is the id of this member, by which it gets its partitions back at once after it
+	// was killed.
+	Instance string
+	// FromOldest begins with the oldest record where the group has no position, else with what
+	// comes from now on.
+	FromOldest bool
+}
+
+// NewSource makes a consumer of a group.
+func NewSource(ctx context.Context, c Connection, g Group, topics []string) (*Source, error) {
 	opts, err := c.options()
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{next: map[live.Position]int64{}, high: map[live.Position]int64{}}
+	s := &Source{note: c.Note, next: map[live.Position]int64{}, high: map[live.Position]int64{}}
 	begin := kgo.NewOffset().AtEnd()
-	if fromOldest {
+	if g.FromOldest {
 		begin = kgo.NewOffset().AtStart()
 	}
-	opts = append(opts, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topics...), kgo.DisableAutoCommit(),
+	if g.Instance != "" {
+		opts = append(opts, kgo.InstanceID(g.Instance))
+	}
+	opts = append(opts, kgo.ConsumerGroup(g.Name), kgo.ConsumeTopics(topics...), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(begin), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.FetchMaxBytes(16<<20), kgo.MaxBufferedRecords(50_000), kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RequireStableFetchOffsets(),
@@ -138,7 +178,7 @@ func NewSource(ctx context.Context, c Connection, group string, topics []string,
 	if s.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, err
 	}
-	if err := reachable(ctx, s.client, c.Brokers); err != nil {
+	if err := c.reachable(ctx, s.client); err != nil {
 		s.client.Close()
 		return nil, err
 	}
@@ -194,13 +234,13 @@ func (s *Source) Poll(ctx context.Context) ([]live.Batch, error) {
 		s.high[b.Position], s.next[b.Position] = p.HighWatermark, b.Records[len(b.Records)-1].Offset+1
 		out = append(out, b)
 	})
-	for _, e := range fetches.Errors() { // a broker that is gone is waited for; others are told
-		var loss *kgo.ErrDataLoss
-		if errors.As(e.Err, &loss) || ctx.Err() != nil || kgo.IsRetryableBrokerErr(e.Err) {
-			continue
-		}
-		if len(out) == 0 {
-			return nil, fmt.Errorf("topic %s, partition %d: %w", e.Topic, e.Partition, e.Err)
+	for _, e := range fetches.Errors() { // a broker that is gone is waited for; a refusal ends the run
+		switch {
+		case ctx.Err() != nil:
+		case isRefusal(e.Err) && len(out) == 0:
+			return nil, fmt.Errorf("topic %q: %w", e.Topic, e.Err)
+		case s.note != nil:
+			s.note(e.Err)
 		}
 	}
 	return out, nil
@@ -255,7 +295,7 @@ func NewSink(ctx context.Context, c Connection, topics map[string]string) (*Sink
 	if s.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, err
 	}
-	if err := reachable(ctx, s.client, c.Brokers); err != nil {
+	if err := c.reachable(ctx, s.client); err != nil {
 		s.client.Close()
 		return nil, err
 	}
@@ -294,3 +334,60 @@ func (s *Sink) Close() { s.client.Close() }
 
 // Topics are the names of topics that are written to, sorted.
 func (s *Sink) Topics() []string { return slices.Compact(slices.Sorted(maps.Values(s.topics))) }
+
+// Writer writes messages to a topic, several on the way at once.
+type Writer struct {
+	client *kgo.Client
+	topic  string
+
+	mutex sync.Mutex
+	err   error
+}
+
+// NewWriter makes a producer of a topic, which is created where it is missing and the brokers
+// allow it.
+func NewWriter(ctx context.Context, c Connection, topic string) (*Writer, error) {
+	opts, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(30),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.MaxBufferedRecords(50_000))
+	w := &Writer{topic: topic}
+	if w.client, err = kgo.NewClient(opts...); err != nil {
+		return nil, err
+	}
+	if err := c.reachable(ctx, w.client); err != nil {
+		w.client.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Write sends a message; it waits where too many are on the way. An error comes with Err.
+func (w *Writer) Write(ctx context.Context, key string, value []byte) {
+	w.client.Produce(ctx, &kgo.Record{Key: []byte(key), Value: value}, func(_ *kgo.Record, err error) {
+		if err != nil {
+			w.mutex.Lock()
+			defer w.mutex.Unlock()
+			if w.err == nil {
+				w.err = fmt.Errorf("topic %s: %w", w.topic, err)
+			}
+		}
+	})
+}
+
+// Err is the first error.
+func (w *Writer) Err() error {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.err
+}
+
+// Flush waits until everything was written.
+func (w *Writer) Flush(ctx context.Context) error {
+	return errors.Join(w.client.Flush(ctx), w.Err())
+}
+
+// Close closes the connection.
+func (w *Writer) Close() { w.client.Close() }
