@@ -69,7 +69,7 @@ log.flush.interval.messages=1
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
 	return port
@@ -170,8 +170,9 @@ type liveRun struct {
 	args []string
 	log  bytes.Buffer
 	cmd  *exec.Cmd
-	// ended has the error with which it ended.
-	ended chan error
+	// ended is closed when it has ended, with err.
+	ended chan struct{}
+	err   error
 }
 
 func (l *liveRun) start() {
@@ -179,8 +180,11 @@ func (l *liveRun) start() {
 	l.cmd.Env = append(os.Environ(), "SECRET="+testSecret)
 	l.cmd.Stderr = &l.log
 	require.NoError(l.t, l.cmd.Start())
-	l.ended = make(chan error, 1)
-	go func(c *exec.Cmd, ended chan<- error) { ended <- c.Wait() }(l.cmd, l.ended)
+	l.ended = make(chan struct{})
+	go func(c *exec.Cmd, ended chan struct{}) {
+		l.err = c.Wait()
+		close(ended)
+	}(l.cmd, l.ended)
 }
 
 // kill ends the run as nothing can catch. One that has ended by itself is a fault.
@@ -189,8 +193,8 @@ func (l *liveRun) kill() {
 		return
 	}
 	select {
-	case err := <-l.ended:
-		l.t.Errorf("hemostat live ended by itself: %v", err)
+	case <-l.ended:
+		l.t.Errorf("hemostat live ended by itself: %v", l.err)
 	default:
 		_ = l.cmd.Process.Kill()
 		<-l.ended
@@ -311,7 +315,8 @@ func TestLiveSurvivesKillsWithKafka(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return done() == evil }, 60*time.Second, 100*time.Millisecond, "the memory of each of %d hosts is copied", evil)
 	require.NoError(t, l.cmd.Process.Signal(os.Interrupt))
-	require.NoError(t, <-l.ended)
+	<-l.ended
+	require.NoError(t, l.err)
 	l.cmd = nil
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"hemostat/defenders/fusion"
 	"hemostat/defenders/live/signature"
 )
 
@@ -26,6 +27,9 @@ type answerBody struct {
 // maxBody bounds the body of a request.
 const maxBody = 64 << 10
 
+// mostIncidents bounds the incidents of one answer.
+const mostIncidents = 50
+
 // maxName bounds the name of who answers.
 const maxName = 200
 
@@ -37,7 +41,30 @@ func Handler(r *Runtime, g prometheus.Gatherer, token string, secret []byte) htt
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /api/v1/approvals", withToken(token, func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]any{"approvals": append([]Approval{}, r.Approvals()...)})
+		reply(w, http.StatusOK, map[string]any{"approvals": append([]Approval{}, r.approvals()...)})
+	}))
+	mux.HandleFunc("GET /api/v1/incidents", withToken(token, func(w http.ResponseWriter, q *http.Request) {
+		list, err := r.incidents(q.Context(), mostIncidents)
+		if err != nil {
+			refuse(w, http.StatusServiceUnavailable, err)
+			return
+		}
+		reply(w, http.StatusOK, map[string]any{"incidents": append([]fusion.EnrichedThreat{}, list...)})
+	}))
+	mux.HandleFunc("GET /api/v1/incidents/{id}", withToken(token, func(w http.ResponseWriter, q *http.Request) {
+		id, err := strconv.Atoi(q.PathValue("id"))
+		if err != nil {
+			refuse(w, http.StatusBadRequest, errors.New("the incident is a number"))
+			return
+		}
+		switch x, known, err := r.incident(q.Context(), id); {
+		case err != nil:
+			refuse(w, http.StatusServiceUnavailable, err)
+		case !known:
+			refuse(w, http.StatusNotFound, errors.New("no incident of this number is open; those that have ended stand in the audit file"))
+		default:
+			reply(w, http.StatusOK, x)
+		}
 	}))
 	mux.HandleFunc("POST /api/v1/approvals/{id}", withToken(token, func(w http.ResponseWriter, q *http.Request) {
 		body, err := readBody(w, q)
@@ -112,8 +139,8 @@ func (r *Runtime) answer(w http.ResponseWriter, q *http.Request, body []byte, id
 		refuse(w, http.StatusBadRequest, errors.New(`"by" is missing or too long: the name of who decides`))
 		return
 	}
-	switch err := r.Answer(q.Context(), id, *a.Approved, a.By); {
-	case errors.Is(err, ErrClosed):
+	switch err := r.giveAnswer(q.Context(), id, *a.Approved, a.By); {
+	case errors.Is(err, errClosed):
 		refuse(w, http.StatusConflict, err)
 	case err != nil:
 		refuse(w, http.StatusServiceUnavailable, err)

@@ -15,9 +15,9 @@ import (
 	"hemostat/defenders/response"
 )
 
-// Line is a line of the audit file of a live run: an output, with the hash of the line before,
+// line is a line of the audit file of a live run: an output, with the hash of the line before,
 // so that a line cannot be changed, left out or put in unnoticed.
-type Line struct {
+type line struct {
 	Seq      uint64          `json:"seq"`
 	Time     string          `json:"time"`
 	Type     string          `json:"type"`
@@ -28,7 +28,7 @@ type Line struct {
 }
 
 // sum is the hash of a line: SHA-256 over its JSON without the hash.
-func (l Line) sum() (string, error) {
+func (l line) sum() (string, error) {
 	l.Hash = ""
 	data, err := json.Marshal(l)
 	if err != nil {
@@ -75,7 +75,7 @@ func openAudit(name string, size int64) (*auditFile, error) {
 func (a *auditFile) append(list []Output, s *state) error {
 	for i := range list {
 		o := &list[i]
-		l := Line{Seq: o.Seq, Time: time.Unix(0, int64(o.Time)).UTC().Format(time.RFC3339Nano), Type: o.Type, ID: o.ID,
+		l := line{Seq: o.Seq, Time: time.Unix(0, int64(o.Time)).UTC().Format(time.RFC3339Nano), Type: o.Type, ID: o.ID,
 			Data: o.Data, Previous: s.AuditHash}
 		var err error
 		if l.Hash, err = l.sum(); err != nil {
@@ -124,7 +124,7 @@ func VerifyAudit(r io.Reader) (response.Chain, error) {
 			return c, fmt.Errorf("audit file: %w", err)
 		}
 		c.Lines++
-		var l Line
+		var l line
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&l); err != nil {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"hemostat/defenders/fusion"
 )
 
 // board shows the approvals that are open to others than the loop.
@@ -27,8 +29,8 @@ func (b *board) set(open map[int]*Approval) {
 	b.mutex.Unlock()
 }
 
-// Approvals are the requests that wait for an answer, the nearest deadline first.
-func (r *Runtime) Approvals() []Approval {
+// approvals are the requests that wait for an answer, the nearest deadline first.
+func (r *Runtime) approvals() []Approval {
 	r.board.mutex.Lock()
 	defer r.board.mutex.Unlock()
 	return slices.SortedFunc(maps.Values(r.board.open), func(a, b Approval) int {
@@ -36,11 +38,45 @@ func (r *Runtime) Approvals() []Approval {
 	})
 }
 
-// ErrClosed tells that nobody waits for an answer any more.
-var ErrClosed = errors.New("nobody waits for this answer: the request was answered, timed out, or never asked")
+// look runs a function between two inputs, which may read the pipeline.
+func (r *Runtime) look(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case r.queries <- func() { f(); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
-// Answer gives a person's answer to a request for approval. It returns when the answer counts.
-func (r *Runtime) Answer(ctx context.Context, id int, approved bool, by string) error {
+// incidents explains the incidents that are open, the newest first, at most so many.
+func (r *Runtime) incidents(ctx context.Context, most int) (list []fusion.EnrichedThreat, err error) {
+	err = r.look(ctx, func() {
+		open := r.pipeline.Incidents().OpenOnes()
+		slices.Reverse(open)
+		for _, id := range open[:min(most, len(open))] {
+			list = append(list, r.pipeline.Explain(id, epoch))
+		}
+	})
+	return list, err
+}
+
+// incident explains an open incident; false for one that is not open.
+func (r *Runtime) incident(ctx context.Context, id int) (x fusion.EnrichedThreat, known bool, err error) {
+	err = r.look(ctx, func() {
+		if known = slices.Contains(r.pipeline.Incidents().OpenOnes(), id); known {
+			x = r.pipeline.Explain(id, epoch)
+		}
+	})
+	return x, known, err
+}
+
+// errClosed tells that nobody waits for an answer any more.
+var errClosed = errors.New("nobody waits for this answer: the request was answered, timed out, or never asked")
+
+// giveAnswer gives a person's answer to a request for approval. It returns when the answer counts.
+func (r *Runtime) giveAnswer(ctx context.Context, id int, approved bool, by string) error {
 	reply := make(chan bool, 1)
 	select {
 	case r.inputs <- input{Kind: inputAnswer, Approval: id, Approved: approved, By: by, reply: reply}:
@@ -50,7 +86,7 @@ func (r *Runtime) Answer(ctx context.Context, id int, approved bool, by string) 
 	select {
 	case ok := <-reply:
 		if !ok {
-			return ErrClosed
+			return errClosed
 		}
 		return nil
 	case <-ctx.Done():

@@ -107,6 +107,7 @@ type Runtime struct {
 	lock     io.Closer
 	feed     *feed
 	inputs   chan input
+	queries  chan func() // look at the pipeline between inputs
 	sinks    []*sinkRunner
 	decoders map[string]*ingest.Messages
 	fresh    []Output // not yet released
@@ -153,7 +154,7 @@ func New(o Options) (*Runtime, error) {
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = time.Minute
 	}
-	r := &Runtime{options: o, inputs: make(chan input, 64), decoders: map[string]*ingest.Messages{}}
+	r := &Runtime{options: o, inputs: make(chan input, 64), queries: make(chan func()), decoders: map[string]*ingest.Messages{}}
 	r.state.Next, r.state.Approvals, r.state.Started = map[Position]int64{}, map[int]*Approval{}, map[int64]*ActionDocument{}
 	for topic, format := range o.Formats {
 		m, err := ingest.NewMessages(format)
@@ -296,6 +297,8 @@ func (r *Runtime) loop(ctx context.Context) error {
 			err = r.takeBatch(b)
 		case in := <-r.inputs:
 			err = r.take(in)
+		case look := <-r.queries:
+			look()
 		case <-timer.C:
 			err = r.tick()
 		case <-r.feed.failed:

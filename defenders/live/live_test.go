@@ -107,7 +107,6 @@ type receiver struct {
 	sends   int
 	done    map[string]int // by attempt: how many ids
 	ids     map[string]bool
-	broken  func() bool
 	block   chan struct{}
 }
 
@@ -305,10 +304,10 @@ func TestNothingIsLostOrDoneTwice(t *testing.T) {
 					if random.IntN(10) == 0 {
 						time.Sleep(time.Duration(random.IntN(6)) * time.Millisecond)
 					}
-					for _, a := range g.runtime.Approvals() {
+					for _, a := range g.runtime.approvals() {
 						if !answered[a.Approval] && random.IntN(3) == 0 {
 							ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
-							if err := g.runtime.Answer(ctx, a.Approval, true, "kim"); err == nil {
+							if err := g.runtime.giveAnswer(ctx, a.Approval, true, "kim"); err == nil {
 								answered[a.Approval] = true
 							}
 							cancel()
@@ -357,7 +356,7 @@ func TestNothingIsLostOrDoneTwice(t *testing.T) {
 
 // verified checks the audit file.
 func verified(t *testing.T, dir string) response.Chain {
-	f, err := os.Open(AuditFile(dir))
+	f, err := os.Open(auditPath(dir))
 	require.NoError(t, err)
 	defer f.Close()
 	c, err := VerifyAudit(f)

@@ -30,8 +30,8 @@ const (
 	journalName  = "journal-"
 )
 
-// AuditFile is the audit file within a folder of state.
-func AuditFile(dir string) string { return filepath.Join(dir, auditName) }
+// auditPath is the audit file within a folder of state.
+func auditPath(dir string) string { return filepath.Join(dir, auditName) }
 
 // snapshotMagic begins a file of a snapshot; its number changes with the format.
 const snapshotMagic = "hemostat live state 1\n"
@@ -210,7 +210,7 @@ func (r *Runtime) build() error {
 // openFrom opens the journals from a snapshot on.
 func (r *Runtime) openFrom(n int) error {
 	var err error
-	if r.audit, err = openAudit(AuditFile(r.options.Dir), r.state.AuditSize); err != nil {
+	if r.audit, err = openAudit(auditPath(r.options.Dir), r.state.AuditSize); err != nil {
 		return err
 	}
 	if r.replay, err = readJournal(r.fileOf(journalName, n)); err != nil {

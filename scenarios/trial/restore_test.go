@@ -57,7 +57,7 @@ func TestARestoredPipelineDecidesAsTheUninterruptedOne(t *testing.T) {
 				x, err := New(s, defended, 1, Options{Seed: 5})
 				require.NoError(t, err)
 				for at := x.Horizon() / parts; at < x.Horizon(); at += x.Horizon() / parts {
-					require.NoError(t, x.RunUntil(at+time.Duration(at)%977))
+					require.NoError(t, x.RunUntil(at+at%977))
 					require.NoError(t, x.restore())
 				}
 				require.NoError(t, x.RunWhile(nil))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -231,8 +233,11 @@ func TestGraphs(t *testing.T) {
 	})
 }
 
-func indexOf(name string) (i int) {
-	fmt.Sscanf(name, "v%d", &i)
+func indexOf(name string) int {
+	i, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
+	if err != nil {
+		panic(err)
+	}
 	return i
 }
 

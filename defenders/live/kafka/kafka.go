@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -134,7 +133,7 @@ func isRefusal(err error) bool {
 type Source struct {
 	client *kgo.Client
 
-	note   func(error)
+	note func(error)
 
 	mutex sync.Mutex
 	start func(live.Position) (int64, bool)
@@ -173,7 +172,6 @@ func NewSource(ctx context.Context, c Connection, g Group, topics []string) (*So
 	opts = append(opts, kgo.ConsumerGroup(g.Name), kgo.ConsumeTopics(topics...), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(begin), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.FetchMaxBytes(16<<20), kgo.MaxBufferedRecords(50_000), kgo.FetchMaxWait(250*time.Millisecond),
-		kgo.RequireStableFetchOffsets(),
 		kgo.AdjustFetchOffsetsFn(s.adjust))
 	if s.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, err
@@ -280,7 +278,6 @@ func (s *Source) Close() { s.client.Close() }
 type Sink struct {
 	client *kgo.Client
 	topics map[string]string
-	// poisons are written as they came.
 }
 
 // NewSink makes a producer; topics are those that each type of output goes to.
@@ -331,9 +328,6 @@ func (s *Sink) Send(ctx context.Context, o *live.Output) error {
 
 // Close waits for nothing.
 func (s *Sink) Close() { s.client.Close() }
-
-// Topics are the names of topics that are written to, sorted.
-func (s *Sink) Topics() []string { return slices.Compact(slices.Sorted(maps.Values(s.topics))) }
 
 // Writer writes messages to a topic, several on the way at once.
 type Writer struct {

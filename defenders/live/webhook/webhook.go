@@ -106,8 +106,8 @@ func (e *Endpoint) try(ctx context.Context, id, contentType string, body []byte)
 	return nil, errRefused{answer.StatusCode}
 }
 
-// CloudEvent is an output in the JSON form of CloudEvents 1.0.
-type CloudEvent struct {
+// cloudEvent is an output in the JSON form of CloudEvents 1.0.
+type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
 	Source          string          `json:"source"`
@@ -118,8 +118,8 @@ type CloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-func eventOf(o *live.Output) CloudEvent {
-	return CloudEvent{SpecVersion: "1.0", ID: o.ID, Source: "/hemostat/live", Type: "hemostat." + o.Type, Subject: o.Key,
+func eventOf(o *live.Output) cloudEvent {
+	return cloudEvent{SpecVersion: "1.0", ID: o.ID, Source: "/hemostat/live", Type: "hemostat." + o.Type, Subject: o.Key,
 		Time:            time.Unix(0, int64(o.Time)).UTC().Format(time.RFC3339Nano),
 		DataContentType: "application/json", Data: o.Data}
 }
