@@ -1,18 +1,10 @@
 package compare
 
 import (
-	"fmt"
 	"html/template"
-	"image/color"
 	"math"
 	"slices"
 	"time"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/plotutil"
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
 
 	"hemostat/reports/render"
 	"hemostat/reports/stats"
@@ -163,11 +155,7 @@ func (r *Result) pictures() ([]picture, error) {
 			}
 			var lines []pictureLine
 			for k, drawn := range ofEvent {
-				red, green, blue, _ := plotutil.Color(k).RGBA()
-				lines = append(
-					lines,
-					pictureLine{drawn.Variant, template.CSS(fmt.Sprintf("#%02x%02x%02x", red>>8, green>>8, blue>>8))},
-				) //nolint:gosec // a number
+				lines = append(lines, pictureLine{drawn.Variant, render.CurveColour(k)})
 			}
 			pictures = append(pictures, picture{c.Event, lines, svg})
 		}
@@ -178,49 +166,14 @@ func (r *Result) pictures() ([]picture, error) {
 
 // drawCurves draws the curves of one event with their intervals as bands.
 func drawCurves(curves []curve) (template.HTML, error) {
-	p := plot.New()
-	p.BackgroundColor = color.White
-	p.X.Label.Text, p.Y.Label.Text = "minutes since the attack began", "share of attacks"
-	p.Y.Min, p.Y.Max = 0, 1.04 // room for the tick's text
-	for _, style := range []*text.Style{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
-		style.Font.Size = vg.Points(9)
+	var drawn [][]render.CurvePoint
+	for _, c := range curves {
+		var points []render.CurvePoint
+		for _, x := range c.Points {
+			points = append(points, render.CurvePoint{Minutes: float64(x.Time) / float64(time.Minute), Share: float64(x.Share),
+				Lo: float64(x.Lo), Hi: float64(x.Hi)})
+		}
+		drawn = append(drawn, points)
 	}
-	p.Add(plotter.NewGrid())
-	for i, c := range curves {
-		var line, low, high plotter.XYs
-		for k, point := range c.Points {
-			x := float64(point.Time) / float64(time.Minute)
-			if k > 0 { // a curve of steps: it stays until the next time
-				line = append(line, plotter.XY{X: x, Y: float64(c.Points[k-1].Share)})
-			}
-			line = append(line, plotter.XY{X: x, Y: float64(point.Share)})
-			if !math.IsNaN(float64(point.Lo + point.Hi)) {
-				low, high = append(
-					low,
-					plotter.XY{X: x, Y: float64(point.Lo)},
-				), append(
-					high,
-					plotter.XY{X: x, Y: float64(point.Hi)},
-				)
-			}
-		}
-		if len(low) > 1 {
-			slices.Reverse(high)
-			band, err := plotter.NewPolygon(append(low, high...))
-			if err != nil {
-				return "", err
-			}
-			red, green, blue, _ := plotutil.Color(i).RGBA()
-			band.Color = color.NRGBA{uint8(red >> 8), uint8(green >> 8), uint8(blue >> 8), 40}
-			band.Width = 0
-			p.Add(band)
-		}
-		drawn, err := plotter.NewLine(line)
-		if err != nil {
-			return "", err
-		}
-		drawn.Color, drawn.Width = plotutil.Color(i), vg.Points(1.5)
-		p.Add(drawn)
-	}
-	return render.Plot(p, 14*vg.Centimeter, 8*vg.Centimeter)
+	return render.Curves(drawn, false)
 }

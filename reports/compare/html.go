@@ -21,10 +21,19 @@ var htmlBody = template.Must(
 
 // HTML writes the comparison as a page of its own.
 func (r *Result) HTML(w io.Writer) error {
+	body, err := r.Section()
+	if err != nil {
+		return err
+	}
+	return render.Page(w, r.Candidate+" against "+r.Baseline, body)
+}
+
+// Section is the comparison as a part of a page.
+func (r *Result) Section() (template.HTML, error) {
 	var body bytes.Buffer
 	pictures, err := r.pictures()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := htmlBody.Execute(&body, struct {
 		*Result
@@ -33,13 +42,9 @@ func (r *Result) HTML(w io.Writer) error {
 		ForecastHeading []string
 		ForecastCells   [][]string
 	}{r, pictures, forecastTitle, forecastHeading, r.forecastCells()}); err != nil {
-		return err
+		return "", err
 	}
-	return render.Page(
-		w,
-		r.Candidate+" against "+r.Baseline,
-		template.HTML(body.String()),
-	) //nolint:gosec // written by the template above, which escapes
+	return template.HTML(body.String()), nil //nolint:gosec // written by the template above, which escapes
 }
 
 // interval is where a row's interval stands in its picture, in pixels.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hemostat/sim/attack"
 	"strings"
+	"time"
 
 	"hemostat/sim/record"
+	"hemostat/sim/stage"
 )
 
 // trialNames are the columns of record.Trial in trials.
@@ -249,6 +251,28 @@ func (db *DB) Forecasts(filter Filter, every int, f func(Forecast)) error {
 			return fmt.Errorf("database %s: predictions.techniques: %w", db.path, err)
 		}
 		f(x)
+	}
+	return db.explain(rows.Err())
+}
+
+// StageTimes calls f with each stage that ended and how long it took, of every n-th index.
+// Runs of playbooks and their approvals are named without the playbook.
+func (db *DB) StageTimes(filter Filter, every int, f func(stage string, took time.Duration)) error {
+	where, args := filter.where()
+	rows, err := db.sql.QueryContext(db.ctx, `SELECT s.stage, s.ended-s.started
+ FROM (SELECT trial_id, trial_index FROM trials WHERE status='ok' AND `+where+` AND trial_index % ? = 0) t
+ JOIN stages s ON s.trial_id=t.trial_id WHERE s.ended IS NOT NULL`, append(args, max(1, every))...)
+	if err != nil {
+		return db.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var took int64
+		if err := rows.Scan(&name, &took); err != nil {
+			return db.explain(err)
+		}
+		f(stage.Name(name).Kind(), time.Duration(took))
 	}
 	return db.explain(rows.Err())
 }

@@ -31,5 +31,15 @@ func Response(playbook string) Name { return Name(responsePrefix + playbook) }
 // Approval is an approval request of a playbook's step.
 func Approval(playbook, step string) Name { return Name(approvalPrefix + playbook + "/" + step) }
 
+// Kind is the name without its subject.
+func (n Name) Kind() string {
+	for _, prefix := range []string{responsePrefix, approvalPrefix} {
+		if strings.HasPrefix(string(n), prefix) {
+			return strings.TrimSpace(prefix)
+		}
+	}
+	return string(n)
+}
+
 // IsResponse tells whether a stage is the run of a playbook.
 func (n Name) IsResponse() bool { return strings.HasPrefix(string(n), responsePrefix) }

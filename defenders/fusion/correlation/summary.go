@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hemostat/defenders/sentinel/sketch"
+	"hemostat/sim/attack"
 )
 
 // maxSet bounds what is kept of each kind about an incident or a campaign.
@@ -34,13 +35,6 @@ type description struct {
 	entities, indicators, rules, zones, techniques []uint64
 	confidence                                     float64
 	facts                                          *Correlator
-}
-
-// killChain is the order of ATT&CK's tactics (version 19).
-var killChain = []string{
-	"reconnaissance", "resource-development", "initial-access", "execution", "persistence", "privilege-escalation",
-	"defense-evasion", "stealth", "defense-impairment", "credential-access", "discovery", "lateral-movement",
-	"collection", "command-and-control", "exfiltration", "impact",
 }
 
 // unknownPlace stands for a summary without a technique that is known.
@@ -82,13 +76,13 @@ func (c *Correlator) technique(name string) int {
 		return 0
 	}
 	l := c.options.Knowledge.Likelihoods(name)
-	attack := 0.0
+	likely := 0.0
 	for g, p := range c.options.Knowledge.GoalPriors() {
-		attack += p * math.Exp(l.Goals[g])
+		likely += p * math.Exp(l.Goals[g])
 	}
-	ratio := min(ratioOfOne, max(-ratioOfOne, math.Log(attack)-l.FalseAlarm))
+	ratio := min(ratioOfOne, max(-ratioOfOne, math.Log(likely)-l.FalseAlarm))
 	c.techniques[name] = len(c.facts)
-	c.facts = append(c.facts, techniqueFacts{ratio, l.Goals, slices.Index(killChain, l.Tactic) + 1})
+	c.facts = append(c.facts, techniqueFacts{ratio, l.Goals, attack.TacticPlace(l.Tactic) + 1})
 	return c.techniques[name]
 }
 
