@@ -57,6 +57,11 @@ test-kafka: $(KAFKA) ## hemostat live beside a real Apache Kafka; both are kille
 	@HEMOSTAT_KAFKA_JARS=$(CURDIR)/bin/kafka HEMOSTAT_KILLS=$(or $(KILLS),10) \
 		$(GO) test -count=1 -timeout 60m -v -run 'WithKafka' ./cmd/hemostat
 
+.PHONY: test-prometheus
+test-prometheus: ## a real Prometheus scrapes a live run and a batch, and answers every query of every dashboard and rule
+	@command -v prometheus >/dev/null || { echo "installing Prometheus"; apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
+	@HEMOSTAT_PROMETHEUS=$$(command -v prometheus) $(GO) test -count=1 -timeout 20m -v -run 'WithPrometheus' ./cmd/hemostat
+
 .PHONY: offline-analyst
 offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
 	@mkdir -p bin/analyst

@@ -133,6 +133,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 	root.AddCommand(
 		runCommand(),
 		compareCommand(),
+		dashboardsCommand(),
 		reportCommand(),
 		gateCommand(),
 		powerCommand(),
