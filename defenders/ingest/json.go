@@ -76,7 +76,7 @@ func (d *jsonDecoder) decode(line []byte, out *output) string {
 	if err != nil {
 		return d.several(line, out)
 	}
-	return d.value(v, line, out, 0)
+	return d.value(v, out, 0)
 }
 
 // several decodes a line that holds more than one document: logs that were put one
@@ -85,7 +85,7 @@ func (d *jsonDecoder) several(line []byte, out *output) string {
 	d.scanner.InitBytes(line)
 	n := 0
 	for d.scanner.Next() {
-		out.count(d.value(d.scanner.Value(), nil, out, 0))
+		out.count(d.value(d.scanner.Value(), out, 0))
 		n++
 	}
 	if n > 0 && d.scanner.Error() == nil {
@@ -94,26 +94,28 @@ func (d *jsonDecoder) several(line []byte, out *output) string {
 	return "no valid JSON"
 }
 
-// decodeExchange reads an event of the program's own exchange format.
-func decodeExchange(v *fastjson.Value, raw []byte, out *output) string {
-	if raw == nil {
-		raw = v.MarshalTo(nil)
-	}
-	e, err := event.Decode(raw)
-	if err != nil {
+// exchange reads an event of the program's own exchange format.
+func (d *jsonDecoder) exchange(o *fastjson.Object, out *output) string {
+	e := d.arena.NewWide(32, 16)
+	if e.Fill(o, func(b []byte) string { return d.name(b) }, d.keep) != nil {
 		return "no event of the exchange format"
 	}
 	out.event(e)
 	return ""
 }
 
+// keep is a text in the memory of the decoder's events.
+func (d *jsonDecoder) keep(b []byte) string {
+	return d.arena.Text(len(b), func(out []byte) []byte { return append(out, b...) })
+}
+
 // maxWrapped bounds how often a document may be wrapped in others.
 const maxWrapped = 4
 
-func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth int) string {
+func (d *jsonDecoder) value(v *fastjson.Value, out *output, depth int) string {
 	if items := v.GetArray(); v.Type() == fastjson.TypeArray && depth < maxWrapped {
 		for _, item := range items {
-			out.count(d.value(item, nil, out, depth+1))
+			out.count(d.value(item, out, depth+1))
 		}
 		if len(items) == 0 {
 			return "no JSON object"
@@ -126,7 +128,7 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 	}
 	for i := range jsonKinds {
 		if i == 1 && o.Get("logsource") != nil && o.Get("fields") != nil { // behind the commonest kind
-			return decodeExchange(v, raw, out)
+			return d.exchange(o, out)
 		}
 		if !jsonKinds[i].is(o) {
 			continue
@@ -140,8 +142,8 @@ func (d *jsonDecoder) value(v *fastjson.Value, raw []byte, out *output, depth in
 		return reason
 	}
 	if depth < maxWrapped {
-		if inner, raw := d.unwrap(o, depth); inner != nil {
-			return d.value(inner, raw, out, depth+1)
+		if inner := d.unwrap(o, depth); inner != nil {
+			return d.value(inner, out, depth+1)
 		}
 	}
 	return reasonUnknownJSON
@@ -153,19 +155,19 @@ var textKeys = []string{
 }
 
 // unwrap finds the document that a collector or an export put within another.
-func (d *jsonDecoder) unwrap(o *fastjson.Object, depth int) (*fastjson.Value, []byte) {
+func (d *jsonDecoder) unwrap(o *fastjson.Object, depth int) *fastjson.Value {
 	for _, key := range []string{"_source", "result"} {
 		if v := o.Get(key); v != nil && v.Type() == fastjson.TypeObject {
-			return v, nil
+			return v
 		}
 	}
 	for _, key := range slices.Concat(wrapperKeys, []string{"events", "entries", "data"}) {
 		switch v := o.Get(key); {
 		case v == nil:
 		case v.Type() == fastjson.TypeArray && len(v.GetArray()) > 0 && v.GetArray()[0].Type() == fastjson.TypeObject:
-			return v, nil
+			return v
 		case v.Type() == fastjson.TypeObject && key == "hits":
-			return v, nil
+			return v
 		}
 	}
 	for _, key := range textKeys {
@@ -175,17 +177,17 @@ func (d *jsonDecoder) unwrap(o *fastjson.Object, depth int) (*fastjson.Value, []
 		}
 		if v.Type() == fastjson.TypeObject {
 			if key == "event" || key == "body" || key == "data" || key == "detail" {
-				return v, nil
+				return v
 			}
 			continue
 		}
 		if text := v.GetStringBytes(); len(text) > 1 && text[0] == '{' {
 			if inner, err := d.wrapped[depth].ParseBytes(text); err == nil {
-				return inner, text
+				return inner
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // text is a JSON scalar as field text; containers and null are none.

@@ -70,7 +70,8 @@ func TestArenaEventsDoNotShareValues(t *testing.T) {
 }
 
 func TestDecodeRefusesWhatIsNoEvent(t *testing.T) {
-	for _, line := range []string{"", "[]", "{}", `{"fields":3}`, "\x00\x01"} {
+	for _, line := range []string{"", "[]", "{}", `{"fields":3}`, "\x00\x01", `{"fields":{},"id":-1}`,
+		`{"fields":{},"time_ns":"now"}`, `{"fields":{},"host":3}`, `{"fields":{},"logsource":[]}`, `{"fields":{},"logsource":{"product":1}}`} {
 		_, err := Decode([]byte(line))
 		require.Error(t, err, line)
 	}

@@ -2,11 +2,13 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/valyala/fastjson"
 )
 
 // AppendJSON appends the event as one JSON object: id, time_ns, observed_ns,
@@ -105,58 +107,131 @@ func appendString(b []byte, s string) []byte {
 	return append(b, quoted...)
 }
 
+var parsers fastjson.ParserPool
+
 // Decode reads one object written by AppendJSON. Field values may also be
 // numbers, booleans, null or arrays of these.
 func Decode(line []byte) (*Event, error) {
-	var raw struct {
-		ID       uint64                     `json:"id"`
-		Time     int64                      `json:"time_ns"`
-		Observed *int64                     `json:"observed_ns"`
-		Sensor   string                     `json:"sensor"`
-		Host     string                     `json:"host"`
-		Source   LogSource                  `json:"logsource"`
-		Fields   map[string]json.RawMessage `json:"fields"`
-	}
-	if err := json.Unmarshal(line, &raw); err != nil {
+	p := parsers.Get()
+	defer parsers.Put(p)
+	v, err := p.ParseBytes(line)
+	if err != nil {
 		return nil, fmt.Errorf("event is no JSON object of the exchange format: %w", err)
 	}
-	if raw.Fields == nil {
-		return nil, fmt.Errorf("event has no \"fields\"")
+	o, err := v.Object()
+	if err != nil {
+		return nil, fmt.Errorf("event is no JSON object of the exchange format: %w", err)
 	}
-	e := &Event{ID: raw.ID, Time: time.Duration(raw.Time), Sensor: raw.Sensor, Host: raw.Host, Source: raw.Source}
-	e.Observed = e.Time
-	if raw.Observed != nil {
-		e.Observed = time.Duration(*raw.Observed)
-	}
-	for _, name := range slices.Sorted(maps.Keys(raw.Fields)) {
-		var members []json.RawMessage
-		if raw := raw.Fields[name]; len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &members) == nil {
-			var texts []string
-			for _, m := range members {
-				if text, ok := scalarText(m); ok {
-					texts = append(texts, text)
-				}
-			}
-			e.SetList(name, texts)
-			continue
-		}
-		if value, ok := scalarText(raw.Fields[name]); ok {
-			e.SetName(name, value)
-		}
+	e := &Event{}
+	toString := func(b []byte) string { return string(b) }
+	if err := e.Fill(o, toString, toString); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
 
-// scalarText gives a JSON value as field text; null is an absent field.
-func scalarText(raw json.RawMessage) (string, bool) {
-	if len(raw) > 0 && raw[0] == '"' {
-		var s string
-		if json.Unmarshal(raw, &s) == nil {
-			return s, true
-		}
+// Fill takes in an object written by AppendJSON. Names and texts are copied by the functions,
+// names of fields and sources by the first, of which there are few.
+func (e *Event) Fill(o *fastjson.Object, name, text func([]byte) string) error {
+	of := o.Get("fields")
+	if of == nil {
+		return errors.New("event has no \"fields\"")
 	}
-	if string(raw) == "null" {
+	fields, err := of.Object()
+	if err != nil {
+		return fmt.Errorf("event's \"fields\": %w", err)
+	}
+	r := exchangeReader{o: o}
+	e.ID = r.unsigned("id")
+	e.Time = time.Duration(r.signed("time_ns", 0))
+	e.Observed = time.Duration(r.signed("observed_ns", int64(e.Time)))
+	e.Sensor, e.Host = name(r.text("sensor")), text(r.text("host"))
+	if source := o.Get("logsource"); source != nil && source.Type() != fastjson.TypeNull {
+		inner, err := source.Object()
+		if err != nil {
+			return fmt.Errorf("event's \"logsource\": %w", err)
+		}
+		s := exchangeReader{o: inner}
+		e.Source = LogSource{name(s.text("category")), name(s.text("product")), name(s.text("service"))}
+		r.err = errors.Join(r.err, s.err)
+	}
+	if r.err != nil {
+		return fmt.Errorf("event is no JSON object of the exchange format: %w", r.err)
+	}
+	fields.Visit(func(key []byte, v *fastjson.Value) {
+		if v.Type() == fastjson.TypeArray {
+			var members []string
+			for _, item := range v.GetArray() {
+				if value, ok := scalarText(item, text); ok {
+					members = append(members, value)
+				}
+			}
+			e.SetList(name(key), members)
+		} else if value, ok := scalarText(v, text); ok {
+			e.SetName(name(key), value)
+		}
+	})
+	return nil
+}
+
+// exchangeReader reads members of an object, and keeps the first error.
+type exchangeReader struct {
+	o   *fastjson.Object
+	err error
+}
+
+// member is a member's value, nil where it is absent or null.
+func (r *exchangeReader) member(name string) *fastjson.Value {
+	v := r.o.Get(name)
+	if v == nil || v.Type() == fastjson.TypeNull || r.err != nil {
+		return nil
+	}
+	return v
+}
+
+func (r *exchangeReader) fail(name string, err error) {
+	if err != nil {
+		r.err = fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+func (r *exchangeReader) unsigned(name string) uint64 {
+	v := r.member(name)
+	if v == nil {
+		return 0
+	}
+	x, err := v.Uint64()
+	r.fail(name, err)
+	return x
+}
+
+func (r *exchangeReader) signed(name string, otherwise int64) int64 {
+	v := r.member(name)
+	if v == nil {
+		return otherwise
+	}
+	x, err := v.Int64()
+	r.fail(name, err)
+	return x
+}
+
+func (r *exchangeReader) text(name string) []byte {
+	v := r.member(name)
+	if v == nil {
+		return nil
+	}
+	b, err := v.StringBytes()
+	r.fail(name, err)
+	return b
+}
+
+// scalarText gives a JSON value as field text; null is an absent field.
+func scalarText(v *fastjson.Value, text func([]byte) string) (string, bool) {
+	switch v.Type() {
+	case fastjson.TypeString:
+		return text(v.GetStringBytes()), true
+	case fastjson.TypeNull:
 		return "", false
 	}
-	return string(raw), true
+	return text(v.MarshalTo(nil)), true
 }
