@@ -15,10 +15,7 @@ import (
 )
 
 // recorded is a source of records that are there from the beginning.
-type recorded struct {
-	batches []Batch
-	ended   chan struct{}
-}
+type recorded struct{ batches []Batch }
 
 func (r *recorded) Poll(ctx context.Context) ([]Batch, error) {
 	if len(r.batches) == 0 {

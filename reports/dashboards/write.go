@@ -67,10 +67,12 @@ const (
 	figureWidth  = 6
 )
 
-func (b *board) grafana() (dashboard.Dashboard, error) {
-	d := dashboard.NewDashboardBuilder(b.title).Uid(b.id).Description(b.doc).Tags([]string{"hemostat"}).
-		Refresh("30s").Time("now-1h", "now").Timezone("browser").
-		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))
+// grafana is the dashboard in the form that every Grafana in use reads; its successor is read by
+// the newest only.
+func (b *board) grafana() (dashboard.Dashboard, error) { //nolint:staticcheck // see above
+	d := dashboard.NewDashboardBuilder(b.title).Uid(b.id).Description(b.doc).Tags([]string{"hemostat"}). //nolint:staticcheck // see above
+														Refresh("30s").Time("now-1h", "now").Timezone("browser").
+														WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))
 	for _, r := range b.rows {
 		d = d.WithRow(dashboard.NewRowBuilder(r.title))
 		for i := range r.panels {

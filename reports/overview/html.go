@@ -19,7 +19,7 @@ import (
 var htmlText string
 
 var htmlBody = template.Must(template.New("overview").Funcs(template.FuncMap{
-	"share": share, "span": span, "percent": percent,
+	"share": share, "anchor": anchor, "span": span, "percent": percent,
 	"heat":  func(x float64) template.CSS { return template.CSS(heatColour(x)) }, //nolint:gosec // numbers
 	"width": func(x float64) template.CSS { return template.CSS(fmt.Sprintf("%.1f%%", 100*x)) },
 }).Parse(htmlText))
@@ -67,8 +67,8 @@ type Comparison struct {
 	Body  template.HTML
 }
 
-// Anchor is where the page can be entered.
-func (c Comparison) Anchor() string { return "compare-" + strings.ReplaceAll(c.Title, " ", "-") }
+// anchor is where a page can be entered.
+func anchor(title string) string { return "compare-" + strings.ReplaceAll(title, " ", "-") }
 
 // Page is what a page says beside the overview itself.
 type Page struct {

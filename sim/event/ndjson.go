@@ -107,30 +107,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, quoted...)
 }
 
-var parsers fastjson.ParserPool
-
-// Decode reads one object written by AppendJSON. Field values may also be
-// numbers, booleans, null or arrays of these.
-func Decode(line []byte) (*Event, error) {
-	p := parsers.Get()
-	defer parsers.Put(p)
-	v, err := p.ParseBytes(line)
-	if err != nil {
-		return nil, fmt.Errorf("event is no JSON object of the exchange format: %w", err)
-	}
-	o, err := v.Object()
-	if err != nil {
-		return nil, fmt.Errorf("event is no JSON object of the exchange format: %w", err)
-	}
-	e := &Event{}
-	toString := func(b []byte) string { return string(b) }
-	if err := e.Fill(o, toString, toString); err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
-// Fill takes in an object written by AppendJSON. Names and texts are copied by the functions,
+// Fill takes in an object written by AppendJSON; field values may also be numbers, booleans, null
+// or arrays of these. Names and texts are copied by the functions,
 // names of fields and sources by the first, of which there are few.
 func (e *Event) Fill(o *fastjson.Object, name, text func([]byte) string) error {
 	of := o.Get("fields")
