@@ -107,7 +107,8 @@ func (o *approveOptions) list(c *cobra.Command, token string) error {
 		fmt.Fprintln(c.OutOrStdout(), "nothing waits for approval")
 		return nil
 	}
-	t := newTable(c.OutOrStdout(), "approval", "action", "target", "risk", "incident", "severity", "confidence", "disruption", "asks", "until")
+	t := newTable(c.OutOrStdout(), "approval", "action", "target", "risk", "incident", "severity", "confidence",
+		"disruption", "asks", "until")
 	for _, a := range list.Approvals {
 		t.AppendRow(table.Row{a.Approval, a.Kind, safe(strings.Join(a.Targets, ", ")), a.Risk, a.Incident, a.Severity,
 			fmt.Sprintf("%.2f", a.Confidence), fmt.Sprintf("%.1f", a.Disruption), a.Role, a.Deadline.UTC().Format(time.RFC3339)})

@@ -95,7 +95,9 @@ func (o *emitOptions) run(c *cobra.Command, args []string) error {
 }
 
 // play runs the trial at the pace that was asked for.
-func (o *emitOptions) play(ctx context.Context, s *scenarios.Scenario, v *defence.Variant, out *kafka.Writer, errOut io.Writer) error {
+func (o *emitOptions) play(
+	ctx context.Context, s *scenarios.Scenario, v *defence.Variant, out *kafka.Writer, errOut io.Writer,
+) error {
 	began := time.Now()
 	base := began // of the trial's time 0
 	if o.speed != 1 {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -80,8 +81,8 @@ type liveOptions struct {
 }
 
 // outputTypes are the types of outputs that can be sent somewhere.
-var outputTypes = []string{live.AlertOutput, live.IncidentOutput, live.ApprovalOutput, live.ActionOutput, live.ResponseOutput,
-	live.PoisonOutput}
+var outputTypes = []string{live.AlertOutput, live.IncidentOutput, live.ApprovalOutput, live.ActionOutput,
+	live.ResponseOutput, live.PoisonOutput}
 
 func liveCommand() *cobra.Command {
 	var o liveOptions
@@ -109,19 +110,23 @@ People answer requests for approval with hemostat approve, or by a signed POST t
 	o.kafka.flags(f)
 	f.StringArrayVar(&o.topics, "topic", nil, "read the topic `NAME`, or NAME=FORMAT; may be repeated")
 	f.StringVar(&o.group, "group", "hemostat", "consumer group")
-	f.BoolVar(&o.oldest, "from-oldest", false, "begin with the oldest records of a topic, where the state knows no position yet")
+	f.BoolVar(&o.oldest, "from-oldest", false,
+		"begin with the oldest records of a topic, where the state knows no position yet")
 	f.StringVar(&o.variant, "variant", "", "the defence, a variant's `FILE` or name; default when absent")
 	f.StringVar(&o.inventory, "inventory", "", "hosts and accounts of the estate, in `FILE`")
 	f.StringVar(&o.dir, "state", "live", "keep the state in `FOLDER`")
-	f.BoolVar(&o.newState, "new-state", false, "begin with an empty pipeline where the state is of another version or configuration")
+	f.BoolVar(&o.newState, "new-state", false,
+		"begin with an empty pipeline where the state is of another version or configuration")
 	f.StringArrayVar(&o.toTopic, "to-topic", nil, "write outputs to a topic, `TYPE=NAME`; may be repeated; types: "+
 		strings.Join(outputTypes, ", "))
 	f.StringVar(&o.webhook, "webhook", "", "send outputs to `URL` as CloudEvents")
 	f.StringSliceVar(&o.webhookTypes, "webhook-types", []string{live.AlertOutput, live.IncidentOutput, live.ApprovalOutput,
 		live.ActionOutput}, "which types go there")
-	f.StringVar(&o.webhookSecretEnv, "webhook-secret-env", "", "environment `VARIABLE` that holds the secret with which webhooks and answers are signed")
+	f.StringVar(&o.webhookSecretEnv, "webhook-secret-env", "",
+		"environment `VARIABLE` that holds the secret with which webhooks and answers are signed")
 	f.StringVar(&o.actuator, "actuator", "", "carry actions out by webhook=URL or openc2=URL; a dry run when absent")
-	f.StringVar(&o.actuatorSecret, "actuator-secret-env", "", "environment `VARIABLE` that holds the secret with which requests are signed")
+	f.StringVar(&o.actuatorSecret, "actuator-secret-env", "",
+		"environment `VARIABLE` that holds the secret with which requests are signed")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8088", "serve metrics, health and approvals at `ADDRESS`")
 	f.DurationVar(&o.straggle, "wait", 300*time.Millisecond, "how long an event waits for older ones that come later")
 	f.DurationVar(&o.snapshotEvery, "snapshot-every", time.Minute, "how often the state is written")
@@ -154,7 +159,8 @@ func (o *liveOptions) run(c *cobra.Command) error {
 	defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
 	noteLeftOut(c.ErrOrStderr(), v.LeftOut())
 	if len(v.Feeds()) > 0 {
-		fmt.Fprintln(c.ErrOrStderr(), "note: feeds that are made from the truth of a simulation know nothing here, and are left out")
+		fmt.Fprintln(c.ErrOrStderr(),
+			"note: feeds that are made from the truth of a simulation know nothing here, and are left out")
 	}
 	estate := inventory.New(nil, nil)
 	if o.inventory != "" {
@@ -162,7 +168,8 @@ func (o *liveOptions) run(c *cobra.Command) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(c.ErrOrStderr(), "note: without --inventory nothing is known of hosts and accounts, and playbooks that ask for them find none")
+		fmt.Fprintln(c.ErrOrStderr(), "note: without --inventory nothing is known of hosts and accounts, "+
+			"and playbooks that ask for them find none")
 	}
 	asker, err := v.OpenServers(c.Context(), func(note string) { log.Info(note) })
 	if err != nil {
@@ -222,7 +229,8 @@ func (o *liveOptions) connect(c *cobra.Command, options live.Options, registry *
 	if err != nil {
 		return err
 	}
-	source, err := kafka.NewSource(ctx, connection, kafka.Group{Name: o.group, Instance: instance, FromOldest: o.oldest}, topics)
+	group := kafka.Group{Name: o.group, Instance: instance, FromOldest: o.oldest}
+	source, err := kafka.NewSource(ctx, connection, group, topics)
 	if err != nil {
 		return err
 	}
@@ -252,13 +260,15 @@ func (o *liveOptions) connect(c *cobra.Command, options live.Options, registry *
 }
 
 // sinks are where outputs go.
-func (o *liveOptions) sinks(ctx context.Context, connection kafka.Connection, secret []byte, registry *prometheus.Registry,
-	closers *[]func()) (sinks []live.Sink, err error) {
+func (o *liveOptions) sinks(ctx context.Context, connection kafka.Connection, secret []byte,
+	registry *prometheus.Registry, closers *[]func(),
+) (sinks []live.Sink, err error) {
 	topics := map[string]string{}
 	for _, t := range o.toTopic {
 		kind, name, ok := strings.Cut(t, "=")
 		if !ok || name == "" || !slices.Contains(outputTypes, kind) {
-			return nil, fmt.Errorf("--to-topic %s: TYPE=NAME is expected, with one of the types %s", t, strings.Join(outputTypes, ", "))
+			return nil, fmt.Errorf("--to-topic %s: TYPE=NAME is expected, with one of the types %s",
+				t, strings.Join(outputTypes, ", "))
 		}
 		topics[kind] = name
 	}
@@ -354,7 +364,7 @@ func tokenOf(dir string) (string, error) {
 }
 
 // serveLive serves a handler until stop is called.
-func serveLive(address string, h http.Handler, errOut interface{ Write([]byte) (int, error) }) (stop func(), err error) {
+func serveLive(address string, h http.Handler, errOut io.Writer) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: an address such as 127.0.0.1:8088 is expected: %w", err)

@@ -78,7 +78,8 @@ func (o *reportOptions) write(c *cobra.Command, file string) error {
 	page.Summary = fmt.Sprintf("%s of %s, written %s.", plural(trials, "trial", "trials"),
 		plural(len(all.Variants()), "variant", "variants"), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	if every > 1 {
-		page.Warnings = append(page.Warnings, fmt.Sprintf("techniques and stages are told from every %d. index, since there are so many trials", every))
+		page.Warnings = append(page.Warnings,
+			fmt.Sprintf("techniques and stages are told from every %d. index, since there are so many trials", every))
 	}
 	for _, v := range all.Variants() {
 		f := filter
@@ -110,7 +111,8 @@ func (o *reportOptions) comparisons(ctx context.Context, file string, variants, 
 ) {
 	baseline := o.baseline
 	if baseline != "" && !slices.Contains(variants, baseline) {
-		return nil, nil, fmt.Errorf("--baseline: there are no trials of the variant %q; there are: %s", baseline, strings.Join(variants, ", "))
+		return nil, nil, fmt.Errorf("--baseline: there are no trials of the variant %q; there are: %s",
+			baseline, strings.Join(variants, ", "))
 	}
 	if baseline == "" { // a variant with settings is called NAME[PATH=VALUE]
 		at := slices.IndexFunc(variants, func(v string) bool { return v == "default" || strings.HasPrefix(v, "default[") })

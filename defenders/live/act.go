@@ -223,5 +223,6 @@ type poison struct {
 // poisoned gives out a record that cannot be read, or a part of which cannot.
 func (r *Runtime) poisoned(p Position, x *Record, why string) {
 	r.metrics.poison.WithLabelValues(p.Topic).Inc()
-	r.emit(Output{Type: PoisonOutput, Key: p.Topic, Record: x.Value}, poison{p.Topic, p.Partition, x.Offset, why, len(x.Value)})
+	r.emit(Output{Type: PoisonOutput, Key: p.Topic, Record: x.Value},
+		poison{p.Topic, p.Partition, x.Offset, why, len(x.Value)})
 }

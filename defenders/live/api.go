@@ -61,7 +61,7 @@ func Handler(r *Runtime, g prometheus.Gatherer, token string, secret []byte) htt
 		case err != nil:
 			refuse(w, http.StatusServiceUnavailable, err)
 		case !known:
-			refuse(w, http.StatusNotFound, errors.New("no incident of this number is open; those that have ended stand in the audit file"))
+			refuse(w, http.StatusNotFound, errNotOpen)
 		default:
 			reply(w, http.StatusOK, x)
 		}
@@ -97,13 +97,18 @@ func Handler(r *Runtime, g prometheus.Gatherer, token string, secret []byte) htt
 	return mux
 }
 
+var (
+	errNotOpen = errors.New("no incident of this number is open; those that have ended stand in the audit file")
+	errNoToken = errors.New("the token is missing or wrong; it stands in the file token of the state")
+)
+
 // withToken serves only who shows the token.
 func withToken(token string, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
 		shown, ok := strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
 		if !ok || subtle.ConstantTimeCompare([]byte(shown), []byte(token)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			refuse(w, http.StatusUnauthorized, errors.New("the token is missing or wrong; it stands in the file token of the state"))
+			refuse(w, http.StatusUnauthorized, errNoToken)
 			return
 		}
 		serve(w, q)

@@ -59,7 +59,8 @@ func openAudit(name string, size int64) (*auditFile, error) {
 		return fail(err)
 	}
 	if info.Size() < size {
-		return fail(fmt.Errorf("%s has %d bytes, %d were written: it was cut; the run cannot go on with it", name, info.Size(), size))
+		return fail(fmt.Errorf("%s has %d bytes, %d were written: it was cut; the run cannot go on with it",
+			name, info.Size(), size))
 	}
 	a := &auditFile{file: f, w: bufio.NewWriterSize(f, 64<<10), before: make([]byte, info.Size()-size)}
 	if _, err := io.ReadFull(io.NewSectionReader(f, size, info.Size()-size), a.before); err != nil {
@@ -114,7 +115,7 @@ func (a *auditFile) close() error { return errors.Join(a.w.Flush(), a.file.Close
 func VerifyAudit(r io.Reader) (response.Chain, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var c response.Chain
-	var seq uint64
+	var before line
 	for {
 		text, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(text) == 0 {
@@ -131,17 +132,22 @@ func VerifyAudit(r io.Reader) (response.Chain, error) {
 			c.Fault = "it is no line of an audit file: " + err.Error()
 			return c, nil
 		}
-		switch sum, err := l.sum(); {
-		case err != nil || sum != l.Hash:
-			c.Fault = "it was changed: its hash does not fit its content"
-		case l.Previous != c.Head && c.Lines > 1 || l.Seq == 1 && l.Previous != "":
-			c.Fault = "it does not follow the line before: a line was left out, put in or moved"
-		case l.Seq != seq+1 && c.Lines > 1:
-			c.Fault = fmt.Sprintf("its number is %d, expected is %d", l.Seq, seq+1)
-		}
-		if c.Fault != "" {
+		if c.Fault = l.check(before, c.Lines == 1); c.Fault != "" {
 			return c, nil
 		}
-		c.Head, seq = l.Hash, l.Seq
+		c.Head, before = l.Hash, l
 	}
+}
+
+// check tells what is wrong with a line behind another one.
+func (l line) check(before line, isFirst bool) string {
+	switch sum, err := l.sum(); {
+	case err != nil || sum != l.Hash:
+		return "it was changed: its hash does not fit its content"
+	case l.Previous != before.Hash && !isFirst || l.Seq == 1 && l.Previous != "":
+		return "it does not follow the line before: a line was left out, put in or moved"
+	case l.Seq != before.Seq+1 && !isFirst:
+		return fmt.Sprintf("its number is %d, expected is %d", l.Seq, before.Seq+1)
+	}
+	return ""
 }

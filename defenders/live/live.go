@@ -134,6 +134,10 @@ type state struct {
 	Records     uint64                    // handled
 }
 
+func newState() state {
+	return state{Next: map[Position]int64{}, Approvals: map[int]*Approval{}, Started: map[int64]*ActionDocument{}}
+}
+
 // undelivered is an output that sinks still owe.
 type undelivered struct {
 	Output
@@ -154,8 +158,8 @@ func New(o Options) (*Runtime, error) {
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = time.Minute
 	}
-	r := &Runtime{options: o, inputs: make(chan input, 64), queries: make(chan func()), decoders: map[string]*ingest.Messages{}}
-	r.state.Next, r.state.Approvals, r.state.Started = map[Position]int64{}, map[int]*Approval{}, map[int64]*ActionDocument{}
+	r := &Runtime{options: o, inputs: make(chan input, 64), queries: make(chan func()),
+		decoders: map[string]*ingest.Messages{}, state: newState()}
 	for topic, format := range o.Formats {
 		m, err := ingest.NewMessages(format)
 		if err != nil {
@@ -270,18 +274,8 @@ func (r *Runtime) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if time.Since(lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal {
-			if r.journal.size > 0 {
-				if err := r.snapshot(ctx); err != nil {
-					return err
-				}
-			}
-			lastSnapshot = time.Now()
-		}
-		if len(r.fresh) > 0 && time.Since(r.lastSync) >= syncEvery {
-			if err := r.flush(); err != nil {
-				return err
-			}
+		if err := r.write(ctx, &lastSnapshot); err != nil {
+			return err
 		}
 		records := r.feed.batches
 		if len(r.state.Undelivered) >= r.options.MostUndelivered {
@@ -310,6 +304,21 @@ func (r *Runtime) loop(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// write writes a snapshot, or lets outputs go out, where the time for it has come.
+func (r *Runtime) write(ctx context.Context, lastSnapshot *time.Time) error {
+	switch {
+	case time.Since(*lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal:
+		*lastSnapshot = time.Now()
+		if r.journal.size == 0 { // nothing has happened since
+			return nil
+		}
+		return r.snapshot(ctx)
+	case len(r.fresh) > 0 && time.Since(r.lastSync) >= syncEvery:
+		return r.flush()
+	}
+	return nil
 }
 
 // untilDue is how long nothing has to be done of itself.

@@ -41,13 +41,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		outputs:        counts("outputs_total", "What the pipeline gave out, by type.", "type"),
 		delivered:      counts("delivered_total", "Outputs that a sink has.", "sink"),
 		events:         count("events_total", "Events that the pipeline was given."),
-		late:           count("late_events_total", "Events older than one that went on before, beyond the time that events wait."),
+		late:           count("late_events_total", "Events older than one that went on before."),
 		skewed:         count("skewed_events_total", "Events from the future by more than 5 minutes."),
 		resets:         count("offset_resets_total", "Partitions whose offsets began anew."),
 		heldBack:       count("held_back_total", "Times that nothing was taken in, since too much waited for delivery."),
 		repeated:       count("repeated_inputs_total", "Inputs of the journal that were handled again after a start."),
 		diverged:       count("divergences_total", "Starts after which outputs came again in another form."),
-		missing:        count("missing_records_total", "Ranges of records that were to be handled again and were not in the stream any more."),
+		missing:        count("missing_records_total", "Ranges of records to be handled again that were not in the stream any more."),
 		commitFailures: count("commit_failures_total", "Commits of positions that failed."),
 		age:            gauge("record_age_seconds", "Age of the record that was handled last."),
 		undelivered:    gauge("undelivered", "Outputs that a sink still owes."),
@@ -56,7 +56,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "live_lag_records", Help: "Records behind what was handled."},
 			[]string{"topic", "partition"}),
 		snapshotSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "live_snapshot_seconds",
-			Help: "Time that a snapshot takes, in which nothing is handled.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+			Help:    "Time that a snapshot takes, in which nothing is handled.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}
 	if r == nil {
 		return m, nil

@@ -218,7 +218,8 @@ func (s *sinkRunner) start(ctx context.Context) {
 				}
 				if err := s.send(ctx, &o); err != nil {
 					if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-						s.runtime.options.Log.Error("an output was not delivered", "sink", s.name, "type", o.Type, "id", o.ID, "error", err)
+						s.runtime.options.Log.Error("an output was not delivered",
+							"sink", s.name, "type", o.Type, "id", o.ID, "error", err)
 					}
 					return
 				}

@@ -84,7 +84,8 @@ func (r *Runtime) takeLock() error {
 		return err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("%s is in use by another run of hemostat live; give each a folder of its own", r.options.Dir), f.Close())
+		return errors.Join(fmt.Errorf("%s is in use by another run of hemostat live; give each a folder of its own",
+			r.options.Dir), f.Close())
 	}
 	r.lock = f
 	return nil
@@ -170,13 +171,14 @@ func (r *Runtime) restore(n int) error {
 	}
 	switch err := r.pipeline.Load(bytes.NewReader(sections[1])); {
 	case errors.Is(err, snapshot.ErrOtherVersion) && r.options.NewState:
-		r.options.Log.Warn("the pipeline begins with nothing: the state is of another version or configuration", "snapshot", name)
+		r.options.Log.Warn("the pipeline begins with nothing: the state is of another version or configuration",
+			"snapshot", name)
 		if err := r.build(); err != nil {
 			return err
 		}
 	case errors.Is(err, snapshot.ErrOtherVersion):
-		return fmt.Errorf("%s: %w; --new-state begins with an empty pipeline, and keeps what is to be delivered and where the "+
-			"stream was read to", name, err)
+		return fmt.Errorf("%s: %w; --new-state begins with an empty pipeline, and keeps what is to be delivered and "+
+			"where the stream was read to", name, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w: %w", name, errNotWhole, err)
 	}
@@ -262,7 +264,8 @@ func (r *Runtime) repeat(ctx context.Context) error {
 	}
 	if r.audit.differs {
 		r.metrics.diverged.Inc()
-		r.options.Log.Error("what came again differs from what the audit file had; outputs may have been sent twice under different ids")
+		r.options.Log.Error("what came again differs from what the audit file had; " +
+			"outputs may have been sent twice under different ids")
 	}
 	if err := r.audit.sync(); err != nil {
 		return err
@@ -304,52 +307,66 @@ func (r *Runtime) snapshot(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	var sections [2]bytes.Buffer
-	if err := snapshot.Save(&sections[0], &r.state); err != nil {
+	size, err := r.writeSnapshot(r.number + 1)
+	if err != nil {
 		return err
 	}
-	if err := r.pipeline.Save(&sections[1]); err != nil {
-		return err
-	}
-	n := r.number + 1
-	if err := writeWhole(r.fileOf(snapshotName, n), func(w io.Writer) error {
-		if _, err := io.WriteString(w, snapshotMagic); err != nil {
-			return err
-		}
-		for i := range sections {
-			size := binary.LittleEndian.AppendUint64(nil, uint64(sections[i].Len()))
-			if _, err := w.Write(append(size, sections[i].Bytes()...)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("snapshot: %w", err)
-	}
+	r.number++
 	if r.journal != nil {
 		if err := r.journal.close(); err != nil {
 			return err
 		}
 	}
-	var err error
-	if r.journal, err = openJournal(r.fileOf(journalName, n), 0); err != nil {
+	if r.journal, err = openJournal(r.fileOf(journalName, r.number), 0); err != nil {
 		return err
 	}
-	r.number = n
-	for old := n - 2; old >= 0; old-- { // the one before stays, should this one prove unreadable
-		if errors.Is(os.Remove(r.fileOf(snapshotName, old)), os.ErrNotExist) && old < n-2 {
-			break
-		}
-		_ = os.Remove(r.fileOf(journalName, old)) // there may be none
-	}
+	r.removeBefore(r.number - 1) // the one before stays, should this one prove unreadable
 	r.metrics.snapshotSeconds.Observe(time.Since(began).Seconds())
-	r.metrics.snapshotBytes.Set(float64(sections[0].Len() + sections[1].Len()))
+	r.metrics.snapshotBytes.Set(float64(size))
 	if err := r.options.Source.Commit(ctx, r.state.Next); err != nil && ctx.Err() == nil {
 		// The state itself says where to read on; the commit is for others to see.
 		r.options.Log.Warn("the positions were not committed", "error", err)
 		r.metrics.commitFailures.Inc()
 	}
 	return nil
+}
+
+// writeSnapshot writes a snapshot of the run's own state and of the pipeline, and returns its
+// size.
+func (r *Runtime) writeSnapshot(n int) (size int, err error) {
+	var sections [2]bytes.Buffer
+	if err := snapshot.Save(&sections[0], &r.state); err != nil {
+		return 0, err
+	}
+	if err := r.pipeline.Save(&sections[1]); err != nil {
+		return 0, err
+	}
+	err = writeWhole(r.fileOf(snapshotName, n), func(w io.Writer) error {
+		if _, err := io.WriteString(w, snapshotMagic); err != nil {
+			return err
+		}
+		for i := range sections {
+			head := binary.LittleEndian.AppendUint64(nil, uint64(sections[i].Len()))
+			if _, err := w.Write(append(head, sections[i].Bytes()...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("snapshot: %w", err)
+	}
+	return sections[0].Len() + sections[1].Len(), nil
+}
+
+// removeBefore removes snapshots and journals of lower numbers.
+func (r *Runtime) removeBefore(n int) {
+	for old := n - 1; old >= 0; old-- {
+		if errors.Is(os.Remove(r.fileOf(snapshotName, old)), os.ErrNotExist) && old < n-1 {
+			return
+		}
+		_ = os.Remove(r.fileOf(journalName, old)) // there may be none
+	}
 }
 
 // release lets go of files and lock.

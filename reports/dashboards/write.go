@@ -84,7 +84,8 @@ func (b *board) grafana() (dashboard.Dashboard, error) { //nolint:staticcheck //
 
 func (p *panel) grafana() cog.Builder[dashboard.Panel] {
 	if p.kind == figure {
-		x := stat.NewPanelBuilder().Title(p.title).Description(p.doc).Unit(p.unit).Datasource(source).Height(figureHeight).Span(figureWidth)
+		x := stat.NewPanelBuilder().Title(p.title).Description(p.doc).Unit(p.unit).Datasource(source).
+			Height(figureHeight).Span(figureWidth)
 		for _, q := range p.queries {
 			x = x.WithTarget(q.grafana().Instant())
 		}
@@ -124,7 +125,8 @@ func ruleFile() map[string][]ruleGroup {
 	}
 	for _, a := range alarms {
 		alerting.Rules = append(alerting.Rules, rule{Alert: a.name, Expr: "(" + a.value + ") " + a.beyond, For: a.lasts,
-			Labels: map[string]string{"severity": a.severity}, Annotations: map[string]string{"summary": a.summary, "description": a.todo}})
+			Labels:      map[string]string{"severity": a.severity},
+			Annotations: map[string]string{"summary": a.summary, "description": a.todo}})
 	}
 	return map[string][]ruleGroup{"groups": {recording, alerting}}
 }

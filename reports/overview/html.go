@@ -121,7 +121,8 @@ func (o *Overview) curves() (pictures []picture, times []string, rows []curveRow
 			var points []render.CurvePoint
 			for i, t := range at {
 				not, _ := curve.At(t, alpha)
-				points = append(points, render.CurvePoint{Minutes: t / float64(time.Minute), Share: 1 - not.Value, Lo: 1 - not.Hi, Hi: 1 - not.Lo})
+				points = append(points, render.CurvePoint{Minutes: t / float64(time.Minute), Share: 1 - not.Value,
+					Lo: 1 - not.Hi, Hi: 1 - not.Lo})
 				if i%tableEvery == 0 && i > 0 {
 					row.Shares = append(row.Shares, 1-not.Value)
 				}
@@ -151,7 +152,8 @@ func (o *Overview) HTML(w io.Writer, page Page) error {
 		return err
 	}
 	if o.errors > 0 {
-		page.Warnings = append(page.Warnings, fmt.Sprintf("%d trials ended with an error and count for nothing here", o.errors))
+		page.Warnings = append(page.Warnings,
+			fmt.Sprintf("%d trials ended with an error and count for nothing here", o.errors))
 	}
 	var body bytes.Buffer
 	if err := htmlBody.Execute(&body, struct {
@@ -166,7 +168,8 @@ func (o *Overview) HTML(w io.Writer, page Page) error {
 	}{page, o.outcomes(), pictures, times, rows, o.Variants(), o.heatRows(page.Known), o.stageRows()}); err != nil {
 		return err
 	}
-	return render.Page(w, page.Title, template.HTML(body.String())) //nolint:gosec // written by the template above, which escapes
+	//nolint:gosec // written by the template above, which escapes
+	return render.Page(w, page.Title, template.HTML(body.String()))
 }
 
 // layer is a layer of ATT&CK Navigator, version 4.5 of its form.
@@ -203,11 +206,13 @@ func (o *Overview) Navigator(variant string) ([]byte, error) {
 		}
 	}
 	if at < 0 {
-		return nil, fmt.Errorf("there are no trials of the variant %q; there are: %s", variant, strings.Join(o.Variants(), ", "))
+		return nil, fmt.Errorf("there are no trials of the variant %q; there are: %s",
+			variant, strings.Join(o.Variants(), ", "))
 	}
 	l := layer{Name: "seen by " + variant, Versions: map[string]string{"navigator": "5.1.0", "layer": "4.5"},
-		Domain: "enterprise-attack", Description: "Share of simulated trials in which the first use of a technique raised an alert.",
-		Techniques: []layerTechnique{}, Legend: []map[string]any{},
+		Domain:      "enterprise-attack",
+		Description: "Share of simulated trials in which the first use of a technique raised an alert.",
+		Techniques:  []layerTechnique{}, Legend: []map[string]any{},
 		Gradient: layerGradient{[]string{"#ff6666", "#ffe766", "#8ec843"}, 0, 100}}
 	for _, r := range o.heatRows(nil) {
 		if c := r.Cells[at]; c.All > 0 {

@@ -228,8 +228,8 @@ func (o *Overview) heatRows(known Known) []heatRow {
 		rows = append(rows, heatRow{Tactic: cmp.Or(k.Tactic, "other"), ID: id, Name: k.Name, Cells: list})
 	}
 	slices.SortFunc(rows, func(a, b heatRow) int {
-		return cmp.Or(cmp.Compare(attack.TacticPlace(a.Tactic), attack.TacticPlace(b.Tactic)), cmp.Compare(a.Tactic, b.Tactic),
-			cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(attack.TacticPlace(a.Tactic), attack.TacticPlace(b.Tactic)),
+			cmp.Compare(a.Tactic, b.Tactic), cmp.Compare(a.ID, b.ID))
 	})
 	for i := range rows {
 		rows[i].First = i == 0 || rows[i-1].Tactic != rows[i].Tactic

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"fmt"
+	"hash"
 	"hash/fnv"
 	"reflect"
 	"slices"
@@ -126,78 +127,92 @@ type fixedPlaces struct {
 	numbers map[place]uint64
 	values  []reflect.Value // pointers
 	digest  uint64          // of the types in their order
+
+	sum   hash.Hash64
+	queue []reflect.Value
 }
 
+// placesOf walks all that can be reached from fixed values.
 func placesOf(roots []any) (*fixedPlaces, error) {
-	f := &fixedPlaces{numbers: map[place]uint64{}}
-	h := fnv.New64a()
-	var queue []reflect.Value
-	add := func(v reflect.Value) { // an addressable value
-		p := place{v.Addr().UnsafePointer(), v.Type()}
-		if _, ok := f.numbers[p]; ok {
-			return
-		}
-		f.numbers[p] = uint64(len(f.values))
-		f.values = append(f.values, v.Addr())
-		fmt.Fprintln(h, nameOf(v.Type()))
-		queue = append(queue, v)
-	}
-	var visit func(v reflect.Value)
-	visit = func(v reflect.Value) {
-		switch v.Kind() {
-		case reflect.Pointer:
-			if !v.IsNil() {
-				add(v.Elem())
-			}
-		case reflect.Interface:
-			if !v.IsNil() {
-				visit(copied(v.Elem()))
-			}
-		case reflect.Struct:
-			if !isOwn(v.Type()) {
-				return
-			}
-			for i := range v.NumField() {
-				x := field(v, i)
-				if x.Kind() == reflect.Struct && !isFlat(x.Type()) {
-					add(x)
-				}
-				visit(x)
-			}
-		case reflect.Slice, reflect.Array:
-			fmt.Fprintln(h, v.Len())
-			if isFlat(v.Type().Elem()) || v.Type().Elem().Kind() == reflect.String {
-				return
-			}
-			for i := range v.Len() {
-				if v.Type().Elem().Kind() == reflect.Struct {
-					add(v.Index(i))
-				} else {
-					visit(v.Index(i))
-				}
-			}
-		case reflect.Map:
-			fmt.Fprintln(h, v.Len())
-			for _, k := range sortedKeys(v) {
-				visit(copied(v.MapIndex(k)))
-			}
-		}
-	}
+	f := &fixedPlaces{numbers: map[place]uint64{}, sum: fnv.New64a()}
 	for _, r := range roots {
 		v := reflect.ValueOf(r)
 		switch v.Kind() {
 		case reflect.Invalid:
 		case reflect.Pointer, reflect.Slice, reflect.Map:
-			visit(copied(v))
+			f.visit(copied(v))
 		default:
 			return nil, fmt.Errorf("snapshot: a fixed value is a %T, not a pointer, slice or map", r)
 		}
-		for len(queue) > 0 {
-			next := queue[0]
-			queue = queue[1:]
-			visit(next)
+		for len(f.queue) > 0 {
+			next := f.queue[0]
+			f.queue = f.queue[1:]
+			f.visit(next)
 		}
 	}
-	f.digest = h.Sum64()
+	f.digest = f.sum.Sum64()
 	return f, nil
+}
+
+// add numbers the place of an addressable value, which is walked later.
+func (f *fixedPlaces) add(v reflect.Value) {
+	p := place{v.Addr().UnsafePointer(), v.Type()}
+	if _, ok := f.numbers[p]; ok {
+		return
+	}
+	f.numbers[p] = uint64(len(f.values))
+	f.values = append(f.values, v.Addr())
+	fmt.Fprintln(f.sum, nameOf(v.Type()))
+	f.queue = append(f.queue, v)
+}
+
+// visit walks a value.
+func (f *fixedPlaces) visit(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			f.add(v.Elem())
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			f.visit(copied(v.Elem()))
+		}
+	case reflect.Struct:
+		f.visitFields(v)
+	case reflect.Slice, reflect.Array:
+		f.visitMembers(v)
+	case reflect.Map:
+		fmt.Fprintln(f.sum, v.Len())
+		for _, k := range sortedKeys(v) {
+			f.visit(copied(v.MapIndex(k)))
+		}
+	}
+}
+
+func (f *fixedPlaces) visitFields(v reflect.Value) {
+	if !isOwn(v.Type()) {
+		return
+	}
+	for i := range v.NumField() {
+		x := field(v, i)
+		if x.Kind() == reflect.Struct && !isFlat(x.Type()) {
+			f.add(x)
+		}
+		f.visit(x)
+	}
+}
+
+func (f *fixedPlaces) visitMembers(v reflect.Value) {
+	fmt.Fprintln(f.sum, v.Len())
+	elem := v.Type().Elem()
+	if isFlat(elem) || elem.Kind() == reflect.String {
+		return
+	}
+	for i := range v.Len() {
+		if elem.Kind() == reflect.Struct {
+			f.add(v.Index(i))
+		} else {
+			f.visit(v.Index(i))
+		}
+	}
 }

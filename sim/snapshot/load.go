@@ -24,7 +24,8 @@ func Load(r io.Reader, root any, fixed ...any) error {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	if !bytes.HasPrefix(data, []byte(magic)) {
-		return fmt.Errorf("it is no snapshot of this version: it does not begin with %q (%w)", strings.TrimSpace(magic), ErrOtherVersion)
+		return fmt.Errorf("it is no snapshot of this version: it does not begin with %q (%w)",
+			strings.TrimSpace(magic), ErrOtherVersion)
 	}
 	end := len(data) - crc32.Size
 	if end < len(magic) ||

@@ -313,7 +313,8 @@ func (e *encoder) checkOverlaps() error {
 			other = sliced
 		}
 		if x.from < other.to {
-			return stateError{fmt.Errorf("%s and %s share memory", strings.TrimPrefix(other.path, "."), strings.TrimPrefix(x.path, "."))}
+			return stateError{fmt.Errorf("%s and %s share memory",
+				strings.TrimPrefix(other.path, "."), strings.TrimPrefix(x.path, "."))}
 		}
 		if x.isSlice && x.to > sliced.to {
 			sliced = x

@@ -194,7 +194,9 @@ func (s *Source) ReadFrom(start func(live.Position) (int64, bool)) {
 // adjust puts the positions that the state knows in place of those of the group. A partition
 // that comes back while the run goes on, as after a change in the group, is read on behind what
 // was polled, or behind what another member committed meanwhile.
-func (s *Source) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *Source) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (
+	map[string]map[int32]kgo.Offset, error,
+) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for topic, partitions := range offsets {
@@ -227,7 +229,8 @@ func (s *Source) Poll(ctx context.Context) ([]live.Batch, error) {
 		}
 		b := live.Batch{Position: live.Position{Topic: p.Topic, Partition: p.Partition}}
 		for _, r := range p.Records {
-			b.Records = append(b.Records, live.Record{Offset: r.Offset, Time: time.Duration(r.Timestamp.UnixNano()), Value: r.Value})
+			b.Records = append(b.Records,
+				live.Record{Offset: r.Offset, Time: time.Duration(r.Timestamp.UnixNano()), Value: r.Value})
 		}
 		s.high[b.Position], s.next[b.Position] = p.HighWatermark, b.Records[len(b.Records)-1].Offset+1
 		out = append(out, b)
@@ -259,7 +262,8 @@ func (s *Source) Commit(ctx context.Context, next map[live.Position]int64) error
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var err error
-	s.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, e error) { err = e })
+	s.client.CommitOffsetsSync(ctx, offsets,
+		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, e error) { err = e })
 	return err
 }
 
