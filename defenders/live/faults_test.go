@@ -97,6 +97,17 @@ func TestBackPressure(t *testing.T) {
 	assert.Len(t, g.receiver.of(AlertOutput), n)
 }
 
+// A sink that fails, for instance since it cannot lay down what a receiver refused, is asked again.
+func TestASinkThatFailsIsAskedAgain(t *testing.T) {
+	g := newRig(t)
+	g.receiver.failing = 1
+	g.start()
+	g.stream.add(logs, logon(1, "evil1"))
+	g.alerted("evil1")
+	g.end()
+	assert.Empty(t, g.runtime.state.Undelivered)
+}
+
 // A folder serves one run; a state that was cut is taken from the snapshot before; one of
 // another configuration is refused, unless it may be left.
 func TestStates(t *testing.T) {

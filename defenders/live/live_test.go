@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -108,6 +109,7 @@ type receiver struct {
 	done    map[string]int // by attempt: how many ids
 	ids     map[string]bool
 	block   chan struct{}
+	failing int // times that Send fails
 }
 
 func newReceiver() *receiver {
@@ -127,6 +129,10 @@ func (r *receiver) Send(ctx context.Context, o *Output) error {
 	}
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	if r.failing > 0 {
+		r.failing--
+		return errors.New("no space left for dead letters")
+	}
 	r.sends++
 	if known, ok := r.outputs[o.ID]; ok && string(known.Data) != string(o.Data) {
 		r.clashes = append(r.clashes, o.ID)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,8 +44,8 @@ type Sink interface {
 	// Wants tells whether outputs of a type go there.
 	Wants(kind string) bool
 	// Send delivers an output; it tries again by itself as often as makes sense. A nil error
-	// tells that the output was delivered or laid down for a person; an error, that of the
-	// context, that it has to be sent again by a later run.
+	// tells that the output was delivered or laid down for a person; after another error than that
+	// of the context it is called again.
 	Send(ctx context.Context, o *Output) error
 }
 
@@ -208,29 +207,49 @@ func (s *sinkRunner) start(ctx context.Context) {
 		s.running.Go(func() {
 			for {
 				o, ok := s.take()
-				if !ok {
-					select {
-					case <-ctx.Done():
-						return
-					case <-s.ready:
-					}
+				switch {
+				case ok && s.deliver(ctx, &o) != nil:
+					return
+				case ok:
 					continue
 				}
-				if err := s.send(ctx, &o); err != nil {
-					if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-						s.runtime.options.Log.Error("an output was not delivered",
-							"sink", s.name, "type", o.Type, "id", o.ID, "error", err)
-					}
-					return
-				}
-				s.runtime.metrics.delivered.WithLabelValues(s.name).Inc()
 				select {
-				case s.runtime.inputs <- input{Kind: inputDelivered, Sink: s.name, Seq: o.Seq}:
 				case <-ctx.Done():
 					return
+				case <-s.ready:
 				}
 			}
 		})
+	}
+}
+
+// mostPause is the longest time between two tries of a delivery that failed.
+const mostPause = 30 * time.Second
+
+// deliver sends an output until it is delivered, and notes that. The error is that of the context.
+func (s *sinkRunner) deliver(ctx context.Context, o *Output) error {
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, mostPause) {
+		err := s.send(ctx, o)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.runtime.options.Log.Error("an output was not delivered; it is tried again",
+			"sink", s.name, "type", o.Type, "id", o.ID, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.runtime.metrics.delivered.WithLabelValues(s.name).Inc()
+	select {
+	case s.runtime.inputs <- input{Kind: inputDelivered, Sink: s.name, Seq: o.Seq}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

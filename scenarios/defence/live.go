@@ -7,6 +7,7 @@ import (
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/inventory"
+	"hemostat/defenders/queue"
 )
 
 // LivePipeline configures a pipeline that runs on the wall clock: times count from 1970, and its
@@ -18,7 +19,7 @@ func (v *Variant) LivePipeline(estate *inventory.Inventory, asker fusion.Asker) 
 		return defenders.Config{}, err
 	}
 	for i := range detectors {
-		detectors[i].Service.Mean = 0
+		detectors[i].Service = queue.Config{} // they take the time that they take
 		if d, ok := detectors[i].Detector.(detect.Explaining); ok {
 			d.Explain()
 		}
