@@ -256,7 +256,8 @@ func TestLiveSurvivesKillsWithKafka(t *testing.T) {
 	dir := t.TempDir()
 	writeDefence(t, dir, 20_000)
 	r := newReceiver(t)
-	l := &liveRun{t: t, args: []string{"--brokers", b.address, "--topic", "logs=winlog", "--from-oldest", "--state", filepath.Join(dir, "state"),
+	l := &liveRun{t: t, args: []string{"--brokers", b.address, "--topic", "logs=winlog", "--from-oldest",
+		"--state", filepath.Join(dir, "state"),
 		"--variant", filepath.Join(dir, "evil.yaml"), "--inventory", filepath.Join(dir, "estate.yaml"), "--listen", "127.0.0.1:0",
 		"--webhook", r.URL + "/hook", "--webhook-types", "alert,action", "--webhook-secret-env", "SECRET",
 		"--actuator", "webhook=" + r.URL + "/act", "--actuator-secret-env", "SECRET",

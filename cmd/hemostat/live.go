@@ -6,11 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -245,11 +242,12 @@ func (o *liveOptions) connect(c *cobra.Command, options live.Options, registry *
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}
-	stop, err := serveLive(o.listen, live.Handler(r, metrics, token, secret), c.ErrOrStderr())
+	stop, at, err := serve("--listen", o.listen, live.Handler(r, metrics, token, secret), c.ErrOrStderr())
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}
 	defer stop()
+	fmt.Fprintf(c.ErrOrStderr(), "metrics and approvals at http://%s\n", at)
 	options.Log.Info("reading", "topics", strings.Join(topics, " "), "group", o.group, "state", o.dir,
 		"dry_run", options.Executor == nil)
 	if err := r.Run(ctx); err != nil {
@@ -361,25 +359,4 @@ func tokenOf(dir string) (string, error) {
 		return "", fmt.Errorf("%s is empty; remove it, and a new token is made", name)
 	}
 	return token, nil
-}
-
-// serveLive serves a handler until stop is called.
-func serveLive(address string, h http.Handler, errOut io.Writer) (stop func(), err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("--listen: an address such as 127.0.0.1:8088 is expected: %w", err)
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintf(errOut, "--listen: %v\n", err)
-		}
-	}()
-	fmt.Fprintf(errOut, "metrics and approvals at http://%s\n", listener.Addr())
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx) // the program is ending; a request that goes on is cut
-	}, nil
 }

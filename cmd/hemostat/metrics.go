@@ -16,24 +16,33 @@ import (
 // serveMetrics serves what is gathered at /metrics of an address, such as
 // 127.0.0.1:9187, until stop is called.
 func serveMetrics(address string, g prometheus.Gatherer, errOut io.Writer) (stop func(), err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("--metrics: an address such as 127.0.0.1:9187 is expected: %w", err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop, at, err := serve("--metrics", address, mux, errOut)
+	if err == nil {
+		fmt.Fprintf(errOut, "metrics at http://%s/metrics\n", at)
+	}
+	return stop, err
+}
+
+// serve serves a handler at the address of a flag until stop is called, and returns where.
+func serve(flag, address string, h http.Handler, errOut io.Writer) (stop func(), at net.Addr, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: an address such as 127.0.0.1:9187 is expected: %w", flag, err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintf(errOut, "--metrics: %v\n", err)
+			fmt.Fprintf(errOut, "%s: %v\n", flag, err)
 		}
 	}()
-	fmt.Fprintf(errOut, "metrics at http://%s/metrics\n", listener.Addr())
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = server.Shutdown(ctx) // the program is ending; a scrape that goes on is cut
-	}, nil
+		_ = server.Shutdown(ctx) // the program is ending; a request that goes on is cut
+	}, listener.Addr(), nil
 }
 
 // runMetrics are what a batch tells of itself beside what its trials count.

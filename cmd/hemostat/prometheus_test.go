@@ -120,7 +120,8 @@ func TestDashboardsWithPrometheus(t *testing.T) {
 	require.NoError(t, err, string(out))
 
 	emit := func(seed string) {
-		out, err := hemostat("emit", "ransomware", "--brokers", broker, "--topic", "logs", "--inventory", "estate.yaml", "--seed", seed, "--speed", "0",
+		out, err := hemostat("emit", "ransomware", "--brokers", broker, "--topic", "logs",
+			"--inventory", "estate.yaml", "--seed", seed, "--speed", "0",
 			"--set", "background.rate=0.1").CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
@@ -130,7 +131,8 @@ func TestDashboardsWithPrometheus(t *testing.T) {
 	w.Write(t.Context(), "", []byte("this is no log"))
 	require.NoError(t, w.Flush(t.Context()))
 	w.Close()
-	background(hemostat("live", "--brokers", broker, "--topic", "logs", "--from-oldest", "--inventory", "estate.yaml", "--variant", "watched.yaml",
+	background(hemostat("live", "--brokers", broker, "--topic", "logs", "--from-oldest",
+		"--inventory", "estate.yaml", "--variant", "watched.yaml",
 		"--listen", "127.0.0.1:"+live, "--webhook", servers.URL, "--snapshot-every", "1s"))
 	background(hemostat("run", "ransomware", "--trials", "100000", "--metrics", "127.0.0.1:"+batch, "--parallel", "1"))
 	background(exec.Command(prometheus, "--config.file", filepath.Join(dir, "dash/prometheus/prometheus.yml"),

@@ -57,7 +57,8 @@ func BenchmarkLive(b *testing.B) {
 			source.batches = append(source.batches, Batch{logs, records[from:min(from+2000, len(records))]})
 		}
 		r, err := New(Options{Build: func() (defenders.Config, error) { return v.LivePipeline(estate, nil) },
-			Formats: map[string]string{"logs": "json"}, Source: source, Dir: b.TempDir(), Straggle: 300 * time.Millisecond, SnapshotEvery: time.Minute})
+			Formats: map[string]string{"logs": "json"}, Source: source, Dir: b.TempDir(),
+			Straggle: 300 * time.Millisecond, SnapshotEvery: time.Minute})
 		require.NoError(b, err)
 		b.StartTimer()
 		ctx, cancel := context.WithCancel(context.Background())

@@ -193,13 +193,15 @@ trigger: {any: [T1078], min_severity: high}
 inputs: {host: {type: host, from: alert.target_host, required: true}}
 limits: {max_targets: 3, cooldown: 1m, key: host, max_disruption: 50}
 steps:
-  - {id: cut, action: isolate_host, risk: high, with: {host: "${host}"}, ttl: 1h, hotl: {required: true, ask: start, timeout: 20m, on_timeout: deny}}
+  - {id: cut, action: isolate_host, risk: high, with: {host: "${host}"}, ttl: 1h,
+     hotl: {required: true, ask: start, timeout: 20m, on_timeout: deny}}
 `
 
 func estate() *inventory.Inventory {
 	var hosts []inventory.Host
 	for i := range 400 {
-		hosts = append(hosts, inventory.Host{Name: fmt.Sprint("pc", i), IP: fmt.Sprintf("10.0.%d.%d", i/200, i%200+1), Zone: "users", Criticality: 1})
+		hosts = append(hosts, inventory.Host{Name: fmt.Sprint("pc", i),
+			IP: fmt.Sprintf("10.0.%d.%d", i/200, i%200+1), Zone: "users", Criticality: 1})
 	}
 	return inventory.New(hosts, nil)
 }
