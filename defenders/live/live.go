@@ -310,7 +310,8 @@ func (r *Runtime) loop(ctx context.Context) error {
 func (r *Runtime) write(ctx context.Context, lastSnapshot *time.Time) error {
 	switch {
 	case time.Since(*lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal:
-		*lastSnapshot = time.Now()
+		// The time counts from the snapshot's end, so that a slow disk leaves time for the rest.
+		defer func() { *lastSnapshot = time.Now() }()
 		if r.journal.size == 0 { // nothing has happened since
 			return nil
 		}

@@ -275,7 +275,7 @@ func (g *rig) end() {
 
 func (g *rig) eventually(what string, f func() bool) {
 	g.t.Helper()
-	require.Eventually(g.t, f, 20*time.Second, 5*time.Millisecond, what)
+	require.Eventually(g.t, f, 90*time.Second, 5*time.Millisecond, what)
 }
 
 func logon(i int, user string) string {
