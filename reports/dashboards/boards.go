@@ -155,7 +155,7 @@ type alarm struct {
 	name, value, beyond string
 	lasts               string
 	severity, summary   string
-	todo                string
+	remedy              string
 }
 
 var alarms = []alarm{

@@ -126,7 +126,7 @@ func ruleFile() map[string][]ruleGroup {
 	for _, a := range alarms {
 		alerting.Rules = append(alerting.Rules, rule{Alert: a.name, Expr: "(" + a.value + ") " + a.beyond, For: a.lasts,
 			Labels:      map[string]string{"severity": a.severity},
-			Annotations: map[string]string{"summary": a.summary, "description": a.todo}})
+			Annotations: map[string]string{"summary": a.summary, "description": a.remedy}})
 	}
 	return map[string][]ruleGroup{"groups": {recording, alerting}}
 }

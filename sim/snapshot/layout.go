@@ -45,13 +45,16 @@ func layoutOf(t reflect.Type) *layout {
 
 var flats sync.Map // bool by reflect.Type
 
+// isScalar tells whether values of a kind are a truth value or a number.
+func isScalar(k reflect.Kind) bool { return reflect.Bool <= k && k <= reflect.Float64 }
+
 // isFlat tells whether values of a type are their memory: numbers, and arrays and structs of
 // numbers without gaps.
 func isFlat(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint,
-		reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+	if isScalar(t.Kind()) && t.Kind() != reflect.Uintptr {
 		return true
+	}
+	switch t.Kind() {
 	case reflect.Array:
 		return isFlat(t.Elem())
 	case reflect.Struct:

@@ -134,10 +134,11 @@ func (d *decoder) value(v reflect.Value, path string) {
 		}
 		return
 	}
-	switch t.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint,
-		reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr, reflect.Float32, reflect.Float64:
+	if isScalar(t.Kind()) {
 		d.scalar(v)
+		return
+	}
+	switch t.Kind() {
 	case reflect.String:
 		v.SetString(d.text())
 	case reflect.Struct:

@@ -163,10 +163,11 @@ func (e *encoder) value(v reflect.Value, path string) {
 		e.text(string(data))
 		return
 	}
-	switch t.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint,
-		reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr, reflect.Float32, reflect.Float64:
+	if isScalar(t.Kind()) {
 		e.scalar(v)
+		return
+	}
+	switch t.Kind() {
 	case reflect.String:
 		e.text(v.String())
 	case reflect.Struct:

@@ -322,7 +322,7 @@ func (s *Sink) Send(ctx context.Context, o *live.Output) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		select { // the broker is gone, or refuses for now: nothing is lost by waiting
+		select { // the broker is gone or busy: nothing is lost by waiting
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
