@@ -126,8 +126,18 @@ func (in *Incident) score(intel float64) {
 	in.Score = max(in.Score, 1-wrong)
 }
 
+// mostNamed bounds how many hosts, accounts, sources, … an incident remembers of each, so that one
+// that never goes quiet holds its memory; the newest are kept.
+const mostNamed = 128
+
+// addTo adds a name to a list that holds it not yet. Who holds the list from before still sees
+// what it was.
 func addTo(list *[]string, s string) {
-	if s != "" && !slices.Contains(*list, s) {
-		*list = append(*list, s)
+	if s == "" || slices.Contains(*list, s) {
+		return
 	}
+	if len(*list) >= mostNamed {
+		*list = (*list)[len(*list)-mostNamed+1:]
+	}
+	*list = append(*list, s)
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -76,8 +77,18 @@ func (d *jsonDecoder) decode(line []byte, out *output) string {
 	if err != nil {
 		return d.several(line, out)
 	}
+	if bytes.HasPrefix(line, exchangeHead) { // most likely; whether it is of another kind takes a while to find out
+		if o, err := v.Object(); err == nil && isExchange(o) {
+			return d.exchange(o, out)
+		}
+	}
 	return d.value(v, out, 0)
 }
+
+// exchangeHead begins events of the exchange format as the program writes them.
+var exchangeHead = []byte(`{"id":`)
+
+func isExchange(o *fastjson.Object) bool { return o.Get("logsource") != nil && o.Get("fields") != nil }
 
 // several decodes a line that holds more than one document: logs that were put one
 // behind another may lack the end of a line between them.
@@ -97,7 +108,11 @@ func (d *jsonDecoder) several(line []byte, out *output) string {
 // exchange reads an event of the program's own exchange format.
 func (d *jsonDecoder) exchange(o *fastjson.Object, out *output) string {
 	e := d.arena.NewWide(32, 16)
-	if e.Fill(o, func(b []byte) string { return d.name(b) }, d.keep) != nil {
+	known := func(b []byte) (string, event.Field) {
+		k := d.known(b)
+		return k.name, k.field
+	}
+	if e.Fill(o, known, d.keep) != nil {
 		return "no event of the exchange format"
 	}
 	out.event(e)
@@ -127,7 +142,7 @@ func (d *jsonDecoder) value(v *fastjson.Value, out *output, depth int) string {
 		return "no JSON object"
 	}
 	for i := range jsonKinds {
-		if i == 1 && o.Get("logsource") != nil && o.Get("fields") != nil { // behind the commonest kind
+		if i == 1 && isExchange(o) { // behind the commonest kind
 			return d.exchange(o, out)
 		}
 		if !jsonKinds[i].is(o) {

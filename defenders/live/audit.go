@@ -42,13 +42,17 @@ func (l line) sum() (string, error) {
 type auditFile struct {
 	file *os.File
 	w    *bufio.Writer
+	// size and hash are where the file ends, with what was appended and not written yet.
+	size int64
+	hash string
 	// before is what stood behind the snapshot; outputs that come again must be the same.
 	before  []byte
 	differs bool
 }
 
-// openAudit opens the file, and cuts off what stands behind a size: it comes again.
-func openAudit(name string, size int64) (*auditFile, error) {
+// openAudit opens the file, and cuts off what stands behind a size: it comes again. The hash is
+// that of the last line before.
+func openAudit(name string, size int64, hash string) (*auditFile, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func openAudit(name string, size int64) (*auditFile, error) {
 		return fail(fmt.Errorf("%s has %d bytes, %d were written: it was cut; the run cannot go on with it",
 			name, info.Size(), size))
 	}
-	a := &auditFile{file: f, w: bufio.NewWriterSize(f, 64<<10), before: make([]byte, info.Size()-size)}
+	a := &auditFile{file: f, w: bufio.NewWriterSize(f, 64<<10), size: size, hash: hash, before: make([]byte, info.Size()-size)}
 	if _, err := io.ReadFull(io.NewSectionReader(f, size, info.Size()-size), a.before); err != nil {
 		return fail(err)
 	}
@@ -72,12 +76,12 @@ func openAudit(name string, size int64) (*auditFile, error) {
 	return a, nil
 }
 
-// append writes outputs, and moves the state's end of the file.
-func (a *auditFile) append(list []Output, s *state) error {
+// append writes outputs.
+func (a *auditFile) append(list []Output) error {
 	for i := range list {
 		o := &list[i]
 		l := line{Seq: o.Seq, Time: time.Unix(0, int64(o.Time)).UTC().Format(time.RFC3339Nano), Type: o.Type, ID: o.ID,
-			Data: o.Data, Previous: s.AuditHash}
+			Data: o.Data, Previous: a.hash}
 		var err error
 		if l.Hash, err = l.sum(); err != nil {
 			return fmt.Errorf("audit file: %w", err)
@@ -94,8 +98,8 @@ func (a *auditFile) append(list []Output, s *state) error {
 		if _, err := a.w.Write(text); err != nil {
 			return fmt.Errorf("audit file: %w", err)
 		}
-		s.AuditSize += int64(len(text))
-		s.AuditHash = l.Hash
+		a.size += int64(len(text))
+		a.hash = l.Hash
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (j *journal) write(in input) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	var head [8]byte
+	var head [inputHead]byte
 	binary.LittleEndian.PutUint32(head[:4], uint32(len(data)))
 	binary.LittleEndian.PutUint32(head[4:], crc32.Checksum(data, castagnoli))
 	if _, err := j.w.Write(head[:]); err != nil {
@@ -111,42 +111,66 @@ func (j *journal) sync() error {
 	return nil
 }
 
-func (j *journal) close() error { return errors.Join(j.w.Flush(), j.file.Close()) }
+func (j *journal) close() error { return errors.Join(j.sync(), j.file.Close()) }
 
-// journalReader reads a journal again.
-type journalReader struct {
-	data []byte
-	size int64 // of what was read and is whole
-	next *input
-}
-
-func readJournal(name string) (*journalReader, error) {
+// readJournal reads what is whole of a journal; an input that was cut off ends it.
+func readJournal(name string) ([]byte, error) {
 	data, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, err
 	}
-	r := &journalReader{data: data}
-	r.load()
-	return r, nil
+	size := 0
+	for {
+		text, ok := firstInput(data[size:])
+		if !ok {
+			return data[:size:size], nil
+		}
+		size += inputHead + len(text)
+	}
 }
 
-// load reads the next input ahead; one that is not whole ends the journal.
+// inputHead is the size of what stands before the text of an input: its length and its checksum.
+const inputHead = 8
+
+// firstInput is the text of the first input of a journal; false where it is not whole.
+func firstInput(journal []byte) ([]byte, bool) {
+	if len(journal) < inputHead {
+		return nil, false
+	}
+	n := int64(binary.LittleEndian.Uint32(journal))
+	if int64(len(journal)) < inputHead+n {
+		return nil, false
+	}
+	text := journal[inputHead : inputHead+n]
+	return text, crc32.Checksum(text, castagnoli) == binary.LittleEndian.Uint32(journal[4:])
+}
+
+// journalReader reads journals again.
+type journalReader struct {
+	data []byte // not yet read
+	next *input
+	err  error // that ended it early
+}
+
+func newJournalReader(data []byte) *journalReader {
+	r := &journalReader{data: data}
+	r.load()
+	return r
+}
+
+// load reads the next input ahead.
 func (r *journalReader) load() {
 	r.next = nil
-	rest := r.data[r.size:]
-	if len(rest) < 8 {
-		return
-	}
-	n := int64(binary.LittleEndian.Uint32(rest))
-	if int64(len(rest)) < 8+n || crc32.Checksum(rest[8:8+n], castagnoli) != binary.LittleEndian.Uint32(rest[4:]) {
+	text, ok := firstInput(r.data)
+	if !ok {
 		return
 	}
 	var in input
-	if json.Unmarshal(rest[8:8+n], &in) != nil {
+	if err := json.Unmarshal(text, &in); err != nil {
+		r.err = fmt.Errorf("journal: %w", err)
 		return
 	}
-	r.next = &in
-	r.size += 8 + n
+	r.next, r.data = &in, r.data[inputHead+len(text):]
 }
 
 // take is the next input; false at the end.

@@ -96,28 +96,32 @@ var epoch = time.Unix(0, 0).UTC()
 
 // Runtime is a run.
 type Runtime struct {
-	options  Options
-	pipeline *defenders.Pipeline
-	config   defenders.Config
-	state    state
-	start    map[Position]int64 // state.Next when the state was restored
-	metrics  *metrics
-	journal  *journal
-	audit    *auditFile
-	lock     io.Closer
-	feed     *feed
-	inputs   chan input
-	queries  chan func() // look at the pipeline between inputs
-	sinks    []*sinkRunner
-	decoders map[string]*ingest.Messages
-	fresh    []Output // not yet released
-	lastSync time.Time
-	replay   *journalReader // while the journal is handled again
-	number   int            // of the snapshot that the journal follows
-	instance string
-	board    board
-	killed   chan struct{} // closed by tests, as by a signal that nothing can catch
-	now      time.Duration
+	options     Options
+	pipeline    *defenders.Pipeline
+	config      defenders.Config
+	state       state
+	start       map[Position]int64 // state.Next when the state was restored
+	metrics     *metrics
+	journal     *journal
+	audit       *auditFile
+	lock        io.Closer
+	feed        *feed
+	inputs      chan input
+	queries     chan func() // look at the pipeline between inputs
+	sinks       []*sinkRunner
+	decoders    map[string]*ingest.Messages
+	fresh       []Output         // not yet released
+	releasing   *releasedOutputs // nil where no outputs are on their way to the disk
+	lastRelease time.Time
+	replay      *journalReader // while the journal is handled again
+	number      int            // of the snapshot that the journal follows
+	writing     *newSnapshot   // nil where none is being written
+	// snapshotSize is that of the pipeline's part of the last snapshot, in bytes.
+	snapshotSize int
+	instance     string
+	board        board
+	killed       chan struct{} // closed by tests, as by a signal that nothing can catch
+	now          time.Duration
 }
 
 // state is what a snapshot holds beside the pipeline.
@@ -213,24 +217,33 @@ func (r *Runtime) Run(ctx context.Context) error {
 	}
 	if errors.Is(err, errKilled) { // as by a signal that nothing can catch; for tests
 		stop()
-		r.wait()
+		_ = r.wait()
 		return err
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = r.drain()
 	}
 	stop()
-	r.wait()
-	return errors.Join(err, r.release())
+	return errors.Join(err, r.wait(), r.release())
 }
 
 // Close lets go of what a run holds that was never begun.
 func (r *Runtime) Close() error { return r.release() }
 
-func (r *Runtime) wait() {
+// wait lets what goes on beside the run end.
+func (r *Runtime) wait() (err error) {
 	for _, s := range r.sinks {
 		s.wait()
 	}
+	if r.releasing != nil { // the run failed meanwhile
+		err = <-r.releasing.written
+		r.releasing = nil
+	}
+	if r.writing != nil {
+		err = errors.Join(err, <-r.writing.written)
+		r.writing = nil
+	}
+	return err
 }
 
 // drainFor is how long a run that ends waits for its sinks.
@@ -265,8 +278,9 @@ func (r *Runtime) drain() error {
 	return r.snapshot(ctx)
 }
 
-// syncEvery is how long outputs wait for others before the journal is written to the disk.
-const syncEvery = 20 * time.Millisecond
+// releaseEvery is how long outputs wait for others before they and the journal are written to the
+// disk.
+const releaseEvery = 20 * time.Millisecond
 
 // loop handles inputs as they come.
 func (r *Runtime) loop(ctx context.Context) error {
@@ -274,7 +288,7 @@ func (r *Runtime) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if err := r.write(ctx, &lastSnapshot); err != nil {
+		if err := r.write(&lastSnapshot); err != nil {
 			return err
 		}
 		records := r.feed.batches
@@ -291,6 +305,10 @@ func (r *Runtime) loop(ctx context.Context) error {
 			err = r.takeBatch(b)
 		case in := <-r.inputs:
 			err = r.take(in)
+		case failed := <-r.releaseWritten():
+			err = r.endRelease(failed)
+		case failed := <-r.snapshotWritten():
+			err = r.endSnapshot(ctx, failed)
 		case look := <-r.queries:
 			look()
 		case <-timer.C:
@@ -307,17 +325,17 @@ func (r *Runtime) loop(ctx context.Context) error {
 }
 
 // write writes a snapshot, or lets outputs go out, where the time for it has come.
-func (r *Runtime) write(ctx context.Context, lastSnapshot *time.Time) error {
+func (r *Runtime) write(lastSnapshot *time.Time) error {
 	switch {
-	case time.Since(*lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal:
-		// The time counts from the snapshot's end, so that a slow disk leaves time for the rest.
+	case r.writing == nil && (time.Since(*lastSnapshot) >= r.options.SnapshotEvery || r.journal.size > maxJournal):
+		// The time counts from the copy's end, so that it leaves time for the rest.
 		defer func() { *lastSnapshot = time.Now() }()
 		if r.journal.size == 0 { // nothing has happened since
 			return nil
 		}
-		return r.snapshot(ctx)
-	case len(r.fresh) > 0 && time.Since(r.lastSync) >= syncEvery:
-		return r.flush()
+		return r.beginSnapshot()
+	case r.releasing == nil && len(r.fresh) > 0 && time.Since(r.lastRelease) >= releaseEvery:
+		return r.beginRelease()
 	}
 	return nil
 }
@@ -325,8 +343,8 @@ func (r *Runtime) write(ctx context.Context, lastSnapshot *time.Time) error {
 // untilDue is how long nothing has to be done of itself.
 func (r *Runtime) untilDue() time.Duration {
 	wait := time.Second
-	if len(r.fresh) > 0 {
-		wait = max(0, syncEvery-time.Since(r.lastSync))
+	if r.releasing == nil && len(r.fresh) > 0 {
+		wait = max(0, releaseEvery-time.Since(r.lastRelease))
 	}
 	now := r.options.Now()
 	if at, ok := r.pipeline.NextWake(); ok {

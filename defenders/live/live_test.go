@@ -267,6 +267,16 @@ func (g *rig) kill() {
 	_ = g.runtime.lock.Close()
 }
 
+// unwriteSnapshot takes the newest snapshot away, as if the run had been killed while it was being
+// written, where the one before is still there.
+func (g *rig) unwriteSnapshot() {
+	numbers, err := g.runtime.snapshots()
+	require.NoError(g.t, err)
+	if n := len(numbers); n > 1 && numbers[n-2] == numbers[n-1]-1 {
+		require.NoError(g.t, os.Remove(g.runtime.fileOf(snapshotName, numbers[n-1])))
+	}
+}
+
 // end ends the run in good order.
 func (g *rig) end() {
 	g.stop()
@@ -323,6 +333,9 @@ func TestNothingIsLostOrDoneTwice(t *testing.T) {
 					}
 				}
 				g.kill()
+				if random.IntN(3) == 0 {
+					g.unwriteSnapshot()
+				}
 			}
 			g.start()
 			seen := func() map[string]bool {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -76,31 +77,75 @@ func (r *Runtime) emit(o Output, data any) string {
 	return o.ID
 }
 
-// flush lets outputs go out: what led to them is put on the disk first, then the audit file.
-func (r *Runtime) flush() error {
-	r.lastSync = time.Now()
+// releasedOutputs are outputs on their way to the disk, while the run goes on.
+type releasedOutputs struct {
+	outputs []Output
+	written chan error
+}
+
+// beginRelease has what led to the fresh outputs put on the disk, then the outputs themselves into
+// the audit file, beside the run. A disk takes a hundredth of a second and more for each.
+func (r *Runtime) beginRelease() error {
+	r.lastRelease = time.Now()
 	if len(r.fresh) == 0 {
 		return nil
 	}
-	if err := r.journal.sync(); err != nil {
+	if err := r.journal.w.Flush(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	x := &releasedOutputs{outputs: r.fresh, written: make(chan error, 1)}
+	r.fresh, r.releasing = nil, x
+	go func(inputs *os.File) { x.written <- x.write(inputs, r.audit) }(r.journal.file)
+	return nil
+}
+
+func (x *releasedOutputs) write(inputs *os.File, audit *auditFile) error {
+	if err := inputs.Sync(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := audit.append(x.outputs); err != nil {
 		return err
 	}
-	if err := r.audit.append(r.fresh, &r.state); err != nil {
-		return err
+	return audit.sync()
+}
+
+// releaseWritten tells when the outputs on their way are on the disk; nil where there are none.
+func (r *Runtime) releaseWritten() <-chan error {
+	if r.releasing == nil {
+		return nil
 	}
-	if err := r.audit.sync(); err != nil {
+	return r.releasing.written
+}
+
+// endRelease gives outputs that are on the disk to the sinks.
+func (r *Runtime) endRelease(err error) error {
+	x := r.releasing
+	r.releasing = nil
+	if err != nil {
 		return err
 	}
 	for _, s := range r.sinks {
-		for i := range r.fresh {
-			if o := &r.fresh[i]; s.wants(o) {
+		for i := range x.outputs {
+			if o := &x.outputs[i]; s.wants(o) {
 				s.offer(*o)
 			}
 		}
 	}
-	r.fresh = r.fresh[:0]
 	r.metrics.undelivered.Set(float64(len(r.state.Undelivered)))
 	return nil
+}
+
+// flush lets all outputs go out, and waits until they are on the disk.
+func (r *Runtime) flush() error {
+	if r.releasing != nil {
+		if err := r.endRelease(<-r.releasing.written); err != nil {
+			return err
+		}
+	}
+	if err := r.beginRelease(); err != nil || r.releasing == nil {
+		return err
+	}
+	return r.endRelease(<-r.releasing.written)
 }
 
 // offerUndelivered gives the sinks what an earlier run could not deliver.

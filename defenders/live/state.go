@@ -212,23 +212,22 @@ func (r *Runtime) build() error {
 // openFrom opens the journals from a snapshot on.
 func (r *Runtime) openFrom(n int) error {
 	var err error
-	if r.audit, err = openAudit(auditPath(r.options.Dir), r.state.AuditSize); err != nil {
+	if r.audit, err = openAudit(auditPath(r.options.Dir), r.state.AuditSize, r.state.AuditHash); err != nil {
 		return err
 	}
-	if r.replay, err = readJournal(r.fileOf(journalName, n)); err != nil {
-		return err
-	}
-	for i := n + 1; ; i++ { // where the newest snapshots could not be read
+	// Later journals are there where newer snapshots cannot be read, or were still being written.
+	var inputs []byte
+	for i := n; ; i++ {
 		more, err := readJournal(r.fileOf(journalName, i))
+		if errors.Is(err, os.ErrNotExist) {
+			break
+		}
 		if err != nil {
 			return err
 		}
-		if len(more.data) == 0 {
-			break
-		}
-		r.replay = &journalReader{data: append(r.replay.data[:r.replay.size:r.replay.size], more.data[:more.size]...)}
-		r.replay.load()
+		inputs = append(inputs, more...)
 	}
+	r.replay = newJournalReader(inputs)
 	// A new snapshot takes a number that no file has, also where newer ones could not be read.
 	numbers, err := r.snapshots()
 	if err != nil {
@@ -253,10 +252,13 @@ func (r *Runtime) repeat(ctx context.Context) error {
 			return err
 		}
 		n++
-		if err := r.audit.append(r.fresh, &r.state); err != nil {
+		if err := r.audit.append(r.fresh); err != nil {
 			return err
 		}
 		r.fresh = r.fresh[:0]
+	}
+	if r.replay.err != nil {
+		return r.replay.err
 	}
 	r.metrics.repeated.Add(float64(n))
 	if n > 0 {
@@ -299,64 +301,6 @@ func (r *Runtime) again(ctx context.Context, in input) error {
 		return r.handleBatch(in.Now, b)
 	}
 	return r.handle(in)
-}
-
-// snapshot writes the whole state, begins a new journal, and commits the positions.
-func (r *Runtime) snapshot(ctx context.Context) error {
-	if err := r.flush(); err != nil {
-		return err
-	}
-	began := time.Now()
-	size, err := r.writeSnapshot(r.number + 1)
-	if err != nil {
-		return err
-	}
-	r.number++
-	if r.journal != nil {
-		if err := r.journal.close(); err != nil {
-			return err
-		}
-	}
-	if r.journal, err = openJournal(r.fileOf(journalName, r.number), 0); err != nil {
-		return err
-	}
-	r.removeBefore(r.number - 1) // the one before stays, should this one prove unreadable
-	r.metrics.snapshotSeconds.Observe(time.Since(began).Seconds())
-	r.metrics.snapshotBytes.Set(float64(size))
-	if err := r.options.Source.Commit(ctx, r.state.Next); err != nil && ctx.Err() == nil {
-		// The state itself says where to read on; the commit is for others to see.
-		r.options.Log.Warn("the positions were not committed", "error", err)
-		r.metrics.commitFailures.Inc()
-	}
-	return nil
-}
-
-// writeSnapshot writes a snapshot of the run's own state and of the pipeline, and returns its
-// size.
-func (r *Runtime) writeSnapshot(n int) (size int, err error) {
-	var sections [2]bytes.Buffer
-	if err := snapshot.Save(&sections[0], &r.state); err != nil {
-		return 0, err
-	}
-	if err := r.pipeline.Save(&sections[1]); err != nil {
-		return 0, err
-	}
-	err = writeWhole(r.fileOf(snapshotName, n), func(w io.Writer) error {
-		if _, err := io.WriteString(w, snapshotMagic); err != nil {
-			return err
-		}
-		for i := range sections {
-			head := binary.LittleEndian.AppendUint64(nil, uint64(sections[i].Len()))
-			if _, err := w.Write(append(head, sections[i].Bytes()...)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("snapshot: %w", err)
-	}
-	return sections[0].Len() + sections[1].Len(), nil
 }
 
 // removeBefore removes snapshots and journals of lower numbers.

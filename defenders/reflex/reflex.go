@@ -39,15 +39,20 @@ type Reflex struct {
 	options   Options                                        `snapshot:"-"`
 	inventory *inventory.Inventory                           `snapshot:"-"`
 	certain   func(now time.Duration, indicator string) bool `snapshot:"-"`
-	sources   map[string]*source
+	sources   map[string]source
 
 	nextForget time.Duration
 }
 
+// source is what is known of where refused passwords or certain indicators come from.
 type source struct {
-	times  []time.Duration
-	events []uint64
-	until  time.Duration
+	failures []failure     // within the window
+	until    time.Duration // when the last reaction ends
+}
+
+type failure struct {
+	at    time.Duration
+	event uint64
 }
 
 // New puts the detector together.
@@ -64,7 +69,7 @@ func New(o Options, env detect.Env) *Reflex {
 	if o.TTL == 0 {
 		o.TTL = 30 * time.Minute
 	}
-	return &Reflex{options: o, inventory: env.Inventory, certain: env.Certain, sources: map[string]*source{}}
+	return &Reflex{options: o, inventory: env.Inventory, certain: env.Certain, sources: map[string]source{}}
 }
 
 // Inspect looks at one event.
@@ -92,29 +97,31 @@ func (r *Reflex) countFailure(now time.Duration, e *event.Event, from string, re
 	if from == "" || from == "-" || strings.HasPrefix(from, "127.") || r.inventory.Host(from) != nil {
 		return
 	}
-	s := r.sources[from]
-	if s == nil {
-		if len(r.sources) >= maxSources {
-			r.forget(now, e.Time)
-		}
-		if len(r.sources) >= maxSources {
-			return // a flood from everywhere is for detection
-		}
-		s = &source{}
-		r.sources[strings.Clone(from)] = s
+	r.forget(now, e.Time)
+	from = strings.Clone(from) // it outlives the event; a map takes the newest of equal keys
+	s, known := r.sources[from]
+	if !known && len(r.sources) >= maxSources {
+		return // a flood from everywhere is for detection
 	}
-	s.times = append(s.times, e.Time)
-	s.events = append(s.events, e.ID)
-	for len(s.times) > 0 && s.times[0] < e.Time-r.options.Window {
-		s.times, s.events = s.times[1:], s.events[1:]
+	s.failures = append(s.failures, failure{e.Time, e.ID})
+	for len(s.failures) > 0 && s.failures[0].at < e.Time-r.options.Window {
+		s.failures = s.failures[1:]
 	}
-	if len(s.times) < r.options.Failures || e.Time < s.until {
+	certain := len(s.failures) >= r.options.Failures && e.Time >= s.until
+	if certain {
+		s.until = e.Time + r.options.TTL
+	}
+	r.sources[from] = s
+	if !certain {
 		return
 	}
-	s.until = e.Time + r.options.TTL
+	evidence := make([]uint64, 0, len(s.failures))
+	for _, f := range s.failures {
+		evidence = append(evidence, f.event)
+	}
 	report(detect.Finding{
 		RuleID: "reflex.password_failures", Title: "Refused Passwords In Quick Succession", Techniques: []string{"T1110"},
-		Severity: severity.Low, Confidence: 0.6, Evidence: append([]uint64{}, s.events...),
+		Severity: severity.Low, Confidence: 0.6, Evidence: evidence,
 		Reaction: r.reaction(
 			action.Request{
 				Kind:   action.RateLimit,
@@ -140,7 +147,7 @@ func (r *Reflex) forget(arrived, now time.Duration) {
 	}
 	r.nextForget = arrived + r.options.Window/4
 	for from, s := range r.sources {
-		if now > s.until && (len(s.times) == 0 || s.times[len(s.times)-1] < now-r.options.Window) {
+		if now > s.until && (len(s.failures) == 0 || s.failures[len(s.failures)-1].at < now-r.options.Window) {
 			delete(r.sources, from)
 		}
 	}
@@ -153,15 +160,11 @@ func (r *Reflex) matchIndicators(now time.Duration, e *event.Event, report detec
 		if v == "" || !r.certain(now, v) {
 			continue
 		}
-		s := r.sources["indicator "+v]
-		if s == nil {
-			s = &source{}
-			r.sources["indicator "+v] = s
-		}
-		if e.Time < s.until {
+		v = strings.Clone(v) // it outlives the event
+		if e.Time < r.sources["indicator "+v].until {
 			return
 		}
-		s.until = e.Time + r.options.TTL
+		r.sources["indicator "+v] = source{until: e.Time + r.options.TTL}
 		request := action.Request{Kind: action.BlockIP, Target: action.Target{Kind: action.Address, Value: v}}
 		if f == event.ServerName {
 			request = action.Request{Kind: action.SinkholeDomain, Target: action.Target{Kind: action.Domain, Value: v}}

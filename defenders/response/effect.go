@@ -35,7 +35,7 @@ func (e *Engine) hold(now time.Duration, t *task) {
 		e.effects[key] = h
 	}
 	x := e.holderFor(h, r)
-	ttl := t.node.step.TTL
+	ttl := e.ttlOf(t.node.step)
 	x.keep = x.keep || t.node.step.Keep
 	if ttl == 0 {
 		x.expires = 0
@@ -48,6 +48,14 @@ func (e *Engine) hold(now time.Duration, t *task) {
 	x.expires = now + ttl
 	x.renewed++
 	e.setTimer(x.expires, timer{kind: timerUndo, effect: h, holder: x, attempt: x.renewed})
+}
+
+// ttlOf is how long the action of a step stays in force, 0 for until it is restored.
+func (e *Engine) ttlOf(s *Step) time.Duration {
+	if most := e.options.Policy.MostTTL; most > 0 && action.Must(s.Action).Undo && (s.TTL == 0 || s.TTL > most) {
+		return most
+	}
+	return s.TTL
 }
 
 // holderFor is the holder of an effect for a run's incident and playbook.

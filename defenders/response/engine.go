@@ -72,6 +72,9 @@ type Policy struct {
 	// MaxRuns bounds the runs that go on at once; what comes beyond waits, the
 	// highest severity first. 500 when 0.
 	MaxRuns int
+	// MostTTL bounds how long an action that can be undone stays in force, also where a step
+	// names a longer time or none; no bound when 0.
+	MostTTL time.Duration
 }
 
 // Options configure the engine.
@@ -172,6 +175,8 @@ type Engine struct {
 
 	lastStart      map[string]time.Duration   // by playbook and key, for cooldowns
 	cooldownLogged map[string]time.Duration   // start whose cooldown was reported
+	startsKept     int                        // of lastStart, when they were last looked through
+	single         map[string]*Playbook       // stands for actions outside any playbook, by who does them
 	recentStarts   map[string][]time.Duration // starts in the last hour by playbook
 
 	running           map[string]*run // by playbook and key
@@ -200,8 +205,9 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{options: o, books: slices.Clone(o.Playbooks), metrics: m,
-		lastStart: map[string]time.Duration{}, cooldownLogged: map[string]time.Duration{}, recentStarts: map[string][]time.Duration{},
-		running: map[string]*run{}, runsByIncident: map[int]int{}, inProgress: map[string]*task{}, inFlight: map[int64]*task{},
+		lastStart: map[string]time.Duration{}, single: map[string]*Playbook{}, cooldownLogged: map[string]time.Duration{},
+		recentStarts: map[string][]time.Duration{},
+		running:      map[string]*run{}, runsByIncident: map[int]int{}, inProgress: map[string]*task{}, inFlight: map[int64]*task{},
 		effects: map[string]*effect{}, effectsByIncident: map[int][]*effect{}, openRequests: map[int]*approvalRequest{},
 		requestsByKey: map[string]*approvalRequest{}, claims: map[string]*claim{}}
 	if o.Inventory != nil {
@@ -312,6 +318,7 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 		e.logCooldown(now, p, in, key, "it runs for the same key already")
 		return
 	}
+	e.forgetStarts(now)
 	if last, ok := e.lastStart[key]; ok && now-last < p.Limits.Cooldown {
 		e.logCooldown(now, p, in, key, "its cooldown is not over")
 		return
@@ -336,9 +343,13 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 	}
 	r.env.Steps = map[string]stepView{}
 	r.root = &node{run: r, children: r.buildTree(q.stepsOf(p))}
+	isFull := e.runCount >= e.options.Policy.MaxRuns
+	if isFull && !e.makeRoom(now, r) {
+		return
+	}
 	e.running[key] = r
 	e.runsByIncident[in.ID]++
-	if e.runCount >= e.options.Policy.MaxRuns {
+	if isFull {
 		e.audit(
 			now,
 			AuditEntry{
@@ -353,6 +364,36 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 		return
 	}
 	e.startRun(now, r)
+}
+
+// maxWaiting bounds the runs that wait for others to end.
+const maxWaiting = 500
+
+// makeRoom tells whether a run may wait. Where too many wait already, the newest of the least
+// severe gives way to a more severe one; a run that neither starts nor waits is noted as limited.
+func (e *Engine) makeRoom(now time.Duration, r *run) bool {
+	waiting, least := 0, -1
+	for i, list := range e.waitingRuns {
+		waiting += len(list)
+		if least < 0 && len(list) > 0 {
+			least = i
+		}
+	}
+	if waiting < maxWaiting {
+		return true
+	}
+	given := r
+	if least < int(r.severity) {
+		list := e.waitingRuns[least]
+		given = list[len(list)-1]
+		e.waitingRuns[least] = list[:len(list)-1]
+		delete(e.running, given.key)
+		if e.runsByIncident[given.incident.ID]--; e.runsByIncident[given.incident.ID] == 0 {
+			delete(e.runsByIncident, given.incident.ID)
+		}
+	}
+	e.logLimit(now, given, "", "queue", fmt.Sprintf("%d runs wait already", waiting))
+	return given != r
 }
 
 // admitRate tells whether a playbook may start once more within the hour.
@@ -409,6 +450,28 @@ func (e *Engine) startRun(now time.Duration, r *run) {
 	})
 	e.enqueue(transition{kind: advanceRun, run: r})
 }
+
+// forgetStarts drops starts whose cooldown is over, when they have become twice as many as were
+// left the last time.
+func (e *Engine) forgetStarts(now time.Duration) {
+	if len(e.lastStart) < max(fewStarts, 2*e.startsKept) {
+		return
+	}
+	longest := time.Duration(0)
+	for _, p := range e.options.Playbooks {
+		longest = max(longest, p.Limits.Cooldown)
+	}
+	for key, at := range e.lastStart {
+		if now-at >= longest && e.running[key] == nil {
+			delete(e.lastStart, key)
+			delete(e.cooldownLogged, key)
+		}
+	}
+	e.startsKept = len(e.lastStart)
+}
+
+// fewStarts are so few that they need not be forgotten.
+const fewStarts = 1024
 
 func (e *Engine) mayRun(env *env, s *Step) bool {
 	ok, err := evaluate(s.cond, env)
@@ -477,7 +540,10 @@ func (e *Engine) act(now time.Duration, a *singleAction) {
 		automatic: true,
 	}
 	e.nextRun++
-	r := &run{id: e.nextRun, playbook: &Playbook{ID: a.by}, incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
+	if e.single[a.by] == nil {
+		e.single[a.by] = &Playbook{ID: a.by}
+	}
+	r := &run{id: e.nextRun, playbook: e.single[a.by], incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
 		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: env{Steps: map[string]stepView{}}}
 	r.root = &node{run: r, children: r.buildTree([]Step{step})}
 	e.runCount++

@@ -290,6 +290,64 @@ func TestRunsBeyondTheBoundWaitTheMostSevereFirst(t *testing.T) {
 	require.Equal(t, "1", w.started[2].Target.Value)
 }
 
+// However many alerts come while nobody answers, what waits is bounded; the more severe takes the
+// place of the less, and who is left out is noted.
+func TestRunsThatWaitAreBounded(t *testing.T) {
+	p := book(t, "trigger: {}\ninputs: {n: {type: string, from: alert.rule_id}}\nlimits: {key: n}\nsteps: [{id: a, action: alert_soc, with: {severity: \"${n}\"}}]")
+	e, w := engine(t, Policy{MaxRuns: 1}, p)
+	alerts := 0
+	fire := func(level severity.Severity, n int) {
+		for range n {
+			alerts++
+			a := bruteForce()
+			a.RuleID = fmt.Sprint(level, alerts)
+			e.Alert(0, &incident.Incident{ID: alerts, Severity: level}, a)
+		}
+	}
+	fire(severity.Low, 1+maxWaiting+20)
+	require.Equal(t, maxWaiting, e.waiting())
+	fire(severity.Critical, 30)
+	require.Equal(t, maxWaiting, e.waiting())
+	require.Len(t, e.running, maxWaiting+1)
+	require.Len(t, e.runsByIncident, maxWaiting+1)
+	left := 0
+	for _, a := range e.Audit {
+		if a.What == "limited" && strings.HasPrefix(a.Detail, "queue") {
+			left++
+		}
+	}
+	require.Equal(t, 50, left)
+	for i := range 30 {
+		ok(e, time.Duration(i), w.started[i].ID)
+	}
+	require.Contains(t, w.started[30].Target.Value, "critical")
+}
+
+// What a run leaves in force does not hold the run, and starts are remembered for as long as their
+// cooldowns last.
+func TestWhatHasEndedIsForgotten(t *testing.T) {
+	e, w := engine(t, Policy{Approval: "none"}, book(t,
+		"trigger: {}\ninputs: {n: {type: string, from: alert.rule_id}}\nlimits: {key: n, cooldown: 1m}\n"+
+			"steps: [{id: a, action: block_ip, with: {source_ip: \"${alert.source_ip}\"}, ttl: 4h}]"))
+	for i := range 4 * fewStarts {
+		a := bruteForce()
+		a.RuleID = fmt.Sprint(i)
+		e.Alert(time.Duration(i)*time.Second, &incident.Incident{ID: 1, Severity: severity.High}, a)
+		if i == 0 {
+			ok(e, 0, w.started[0].ID)
+		}
+	}
+	for _, h := range e.effects {
+		for _, x := range h.holders {
+			require.True(t, x.run.ended)
+			require.Nil(t, x.run.root)
+			require.Empty(t, x.run.env)
+		}
+	}
+	require.NotEmpty(t, e.effects)
+	require.Less(t, len(e.lastStart), 2*fewStarts)
+}
+
 // steps of every kind, for the properties below.
 var kinds = []string{
 	`{id: s%d, action: block_ip, with: {source_ip: "${alert.source_ip}"}, ttl: 1h, on_failure: %s, retry: {max: 1, backoff: 1s}, hotl: {required: true, ask: start, timeout: 2m, on_timeout: deny}}`,

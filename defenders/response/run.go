@@ -294,7 +294,9 @@ func (n *node) aggregateChildren() action.Status {
 func (e *Engine) conclude(now time.Duration, n *node, status action.Status) {
 	r := n.run
 	n.status = status
-	r.env.Steps[n.step.ID] = n.view()
+	if !r.ended {
+		r.env.Steps[n.step.ID] = n.view()
+	}
 	if !r.origin.IsSingleAction() {
 		e.auditStep(now, n, AuditEntry{What: "step_ended", Status: string(status)})
 	}
@@ -462,6 +464,7 @@ func (e *Engine) finish(now time.Duration, r *run) {
 		return
 	}
 	r.ended = true
+	r.root, r.env = nil, env{} // its effects may be in force for hours
 	e.runCount--
 	if e.runsByIncident[r.incident.ID]--; e.runsByIncident[r.incident.ID] == 0 {
 		delete(e.runsByIncident, r.incident.ID)
@@ -647,7 +650,7 @@ func (e *Engine) exempt(p *Playbook, target string) string {
 // disruption predicts what an action costs: worth of what it stops, times the hours
 // for which it stops it. Egress is half of what a host does.
 func (e *Engine) disruption(s *Step, target string) float64 {
-	hours := s.TTL.Hours()
+	hours := e.ttlOf(s).Hours()
 	if hours == 0 {
 		hours = 1
 	}

@@ -198,7 +198,8 @@ func (s *scripted) begin(t *testing.T, c *scripttest.Command) {
 	s.registry = prometheus.NewRegistry()
 	s.Engine, err = New(Options{
 		Registry: s.registry, Playbooks: books, Actuator: s, Approver: s, Listener: s.listener(),
-		Policy: Policy{Approval: c.Text("approval", ""), DryRun: c.Text("dry_run", "no") == "yes", MaxRuns: int(c.Number("max_runs"))},
+		Policy: Policy{Approval: c.Text("approval", ""), DryRun: c.Text("dry_run", "no") == "yes",
+			MaxRuns: int(c.Number("max_runs")), MostTTL: c.Time("most_ttl")},
 		Inventory: inventory.New([]inventory.Host{
 			{Name: "ws1", IP: "10.0.1.1", Zone: "clients", Role: "workstation", Criticality: 1},
 			{Name: "ws2", IP: "10.0.1.2", Zone: "clients", Role: "workstation", Criticality: 1},

@@ -51,6 +51,7 @@ type Sentinel struct {
 	members []*member
 	timed   []*member
 	recent  map[dedupKey]time.Duration // when each alert was raised last, by event time
+	kept    int                        // of these, how many were left when the others were forgotten last
 	raised  []Raised
 
 	// What is being inspected.
@@ -236,19 +237,24 @@ func (s *Sentinel) isDuplicate(a *alert.Alert) bool {
 		return true
 	}
 	s.recent[key] = a.EventTime
-	if len(s.recent) > maxRecent {
+	if len(s.recent) > max(minRecent, 2*s.kept) {
 		s.forget(a.EventTime)
 	}
 	return false
 }
 
-// maxRecent bounds the memory of recent alerts.
-const maxRecent = 100_000
+// minRecent is from how many recent alerts on those are looked for that suppress nothing any more,
+// which is done again when there are twice as many as were kept.
+const minRecent = 1000
+
+// lateAlert is how much later than others an alert may come and still be suppressed by them.
+const lateAlert = 15 * time.Minute
 
 // forget drops what no longer suppresses anything.
 func (s *Sentinel) forget(now time.Duration) {
+	defer func() { s.kept = len(s.recent) }()
 	for key, at := range s.recent {
-		if (now - at).Abs() >= s.options.Deduplication {
+		if (now - at).Abs() >= s.options.Deduplication+lateAlert {
 			delete(s.recent, key)
 		}
 	}

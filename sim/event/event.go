@@ -194,6 +194,14 @@ func (e *Event) Members(f Field, name string) []string {
 	return nil
 }
 
+// MembersOf returns the values of a field that holds several, by its name, or nil.
+func (e *Event) MembersOf(name string) []string {
+	if !e.HasLists() {
+		return nil
+	}
+	return e.Members(FieldByName(name), name)
+}
+
 // Omit counts a field that a reader left out since the event has too many.
 func (e *Event) Omit() { e.omitted++ }
 

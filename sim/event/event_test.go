@@ -157,5 +157,5 @@ func decode(line []byte) (*Event, error) {
 	}
 	e := &Event{}
 	text := func(b []byte) string { return string(b) }
-	return e, e.Fill(o, text, text)
+	return e, e.Fill(o, func(b []byte) (string, Field) { return string(b), FieldByName(string(b)) }, text)
 }

@@ -62,10 +62,7 @@ func (e *Event) appendJSON(b []byte, only []string) []byte {
 
 // appendValue writes a field's value, several as an array.
 func (e *Event) appendValue(b []byte, name, value string) []byte {
-	var members []string
-	if e.HasLists() {
-		members = e.Members(FieldByName(name), name)
-	}
+	members := e.MembersOf(name)
 	if members == nil {
 		return appendString(b, value)
 	}
@@ -108,9 +105,9 @@ func appendString(b []byte, s string) []byte {
 }
 
 // Fill takes in an object written by AppendJSON; field values may also be numbers, booleans, null
-// or arrays of these. Names and texts are copied by the functions,
-// names of fields and sources by the first, of which there are few.
-func (e *Event) Fill(o *fastjson.Object, name, text func([]byte) string) error {
+// or arrays of these. Names and texts are copied by the functions, names of fields and sources, of
+// which there are few, by the first; it also knows which fields they are.
+func (e *Event) Fill(o *fastjson.Object, name func([]byte) (string, Field), text func([]byte) string) error {
 	of := o.Get("fields")
 	if of == nil {
 		return errors.New("event has no \"fields\"")
@@ -123,14 +120,17 @@ func (e *Event) Fill(o *fastjson.Object, name, text func([]byte) string) error {
 	e.ID = r.unsigned("id")
 	e.Time = time.Duration(r.signed("time_ns", 0))
 	e.Observed = time.Duration(r.signed("observed_ns", int64(e.Time)))
-	e.Sensor, e.Host = name(r.text("sensor")), text(r.text("host"))
+	e.Sensor, _ = name(r.text("sensor"))
+	e.Host = text(r.text("host"))
 	if source := o.Get("logsource"); source != nil && source.Type() != fastjson.TypeNull {
 		inner, err := source.Object()
 		if err != nil {
 			return fmt.Errorf("event's \"logsource\": %w", err)
 		}
 		s := exchangeReader{o: inner}
-		e.Source = LogSource{name(s.text("category")), name(s.text("product")), name(s.text("service"))}
+		e.Source.Category, _ = name(s.text("category"))
+		e.Source.Product, _ = name(s.text("product"))
+		e.Source.Service, _ = name(s.text("service"))
 		r.err = errors.Join(r.err, s.err)
 	}
 	if r.err != nil {
@@ -144,9 +144,14 @@ func (e *Event) Fill(o *fastjson.Object, name, text func([]byte) string) error {
 					members = append(members, value)
 				}
 			}
-			e.SetList(name(key), members)
+			n, _ := name(key)
+			e.SetList(n, members)
 		} else if value, ok := scalarText(v, text); ok {
-			e.SetName(name(key), value)
+			if n, f := name(key); f != NoField {
+				e.Set(f, value)
+			} else {
+				e.SetExtra(n, value)
+			}
 		}
 	})
 	return nil

@@ -50,9 +50,16 @@ type Column struct {
 	Bound    float64
 	Optional bool
 
-	field  int
-	asJSON bool // the value is encoded as JSON text
+	field     int
+	asJSON    bool // the value is encoded as JSON text
+	isBoolean bool // and not a number
 }
+
+// IsJSON tells whether values are lists or structs as JSON text.
+func (c Column) IsJSON() bool { return c.asJSON }
+
+// IsBoolean tells whether values are yes (1) or no (0).
+func (c Column) IsBoolean() bool { return c.isBoolean }
 
 // TrialColumns are the columns of the table trials that come from Trial, in order.
 var TrialColumns = ColumnsOf[Trial]()
@@ -92,7 +99,9 @@ func columnOf(f reflect.StructField) (Column, bool, error) {
 		c.Type, c.Nullable = "INTEGER", true
 	case t.Kind() == reflect.String:
 		c.Type = "TEXT"
-	case t.Kind() == reflect.Bool, t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+	case t.Kind() == reflect.Bool:
+		c.Type, c.isBoolean = "INTEGER", true
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
 		c.Type = "INTEGER"
 	case t.Kind() == reflect.Float64:
 		c.Type = "REAL"

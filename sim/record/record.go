@@ -130,152 +130,152 @@ type Trial struct {
 
 // Attack is one attacker's fate.
 type Attack struct {
-	Attack           int     `json:"attack"`
-	Name             string  `json:"name"`
-	Outcome          string  `json:"outcome"`
-	Started          Time    `json:"started"`
-	FirstEvent       Time    `json:"first_event"`
-	Ingested         Time    `json:"ingested"`
-	Detected         Time    `json:"detected"`
-	Enriched         Time    `json:"enriched"`
-	PlaybookStarted  Time    `json:"playbook_started"`
-	ApprovalAsked    Time    `json:"approval_asked"`
-	ApprovalGiven    Time    `json:"approval_given"`
-	FirstAction      Time    `json:"first_action"`
-	Contained        Time    `json:"contained"`
-	ObjectiveReached Time    `json:"objective_reached"`
-	Restored         Time    `json:"restored"`
-	Ended            Time    `json:"ended"`
-	EndReason        string  `json:"end_reason"`
-	Progress         float64 `json:"progress"`
+	Attack           int     `json:"attack" doc:"number of the attack within the trial, from 1"`
+	Name             string  `json:"name" doc:"name that the scenario gives the attacker"`
+	Outcome          string  `json:"outcome" doc:"objective_reached, contained, failed, ongoing"`
+	Started          Time    `json:"started" unit:"ns" doc:"when the attack began"`
+	FirstEvent       Time    `json:"first_event" unit:"ns" doc:"when a sensor first saw something of it"`
+	Ingested         Time    `json:"ingested" unit:"ns" doc:"when the defence took that in"`
+	Detected         Time    `json:"detected" unit:"ns" doc:"when the first alert about it was raised"`
+	Enriched         Time    `json:"enriched" unit:"ns" doc:"when fusion was done with that alert"`
+	PlaybookStarted  Time    `json:"playbook_started" unit:"ns" doc:"when the first playbook about it began"`
+	ApprovalAsked    Time    `json:"approval_asked" unit:"ns" doc:"when a person was first asked"`
+	ApprovalGiven    Time    `json:"approval_given" unit:"ns" doc:"when a person first approved"`
+	FirstAction      Time    `json:"first_action" unit:"ns" doc:"when the first action against the attacker took effect"`
+	Contained        Time    `json:"contained" unit:"ns" doc:"when the action that stopped the attacker for good took effect"`
+	ObjectiveReached Time    `json:"objective_reached" unit:"ns" doc:"when the attacker reached the goal"`
+	Restored         Time    `json:"restored" unit:"ns" doc:"when all that was done for the attack was undone and hosts were rebuilt"`
+	Ended            Time    `json:"ended" unit:"ns" doc:"when the attacker ended"`
+	EndReason        string  `json:"end_reason" doc:"why the attacker ended"`
+	Progress         float64 `json:"progress" unit:"share" doc:"part of the way to the goal that the attacker came"`
 	// Goal, Type and Skill are what the attacker is like, in truth.
-	Goal  string  `json:"goal"`
-	Type  string  `json:"type"`
-	Skill float64 `json:"skill"`
+	Goal  string  `json:"goal" doc:"goal of the attacker, in truth"`
+	Type  string  `json:"type" doc:"type of the attacker, in truth"`
+	Skill float64 `json:"skill" unit:"share" doc:"skill of the attacker, in truth, 0 to 1"`
 }
 
 // Step is one thing that an attacker tried.
 type Step struct {
-	Attack    int    `json:"attack"`
-	Step      int    `json:"step"`
-	Technique string `json:"technique"`
-	Name      string `json:"name"`
-	Tactic    string `json:"tactic"`
-	Tool      string `json:"tool"`
-	Host      string `json:"host"`
-	Target    string `json:"target"`
-	Started   int64  `json:"started"`
-	Ended     int64  `json:"ended"`
-	Succeeded bool   `json:"succeeded"`
-	Reason    string `json:"reason"`     // outcome, or why it failed
-	Why       string `json:"why"`        // why the attacker did it
-	BlockedBy int64  `json:"blocked_by"` // action that stopped it, 0 for none
-	Detected  Time   `json:"detected_at"`
+	Attack    int    `json:"attack" doc:"attack that the step belongs to"`
+	Step      int    `json:"step" doc:"number of the step within the attack"`
+	Technique string `json:"technique" doc:"ATT&CK id of the technique"`
+	Name      string `json:"name" doc:"name of the technique"`
+	Tactic    string `json:"tactic" doc:"tactic of ATT&CK"`
+	Tool      string `json:"tool" doc:"tool that was used"`
+	Host      string `json:"host" doc:"host that the step was made from"`
+	Target    string `json:"target" doc:"what it was aimed at"`
+	Started   int64  `json:"started" unit:"ns" doc:"when it began"`
+	Ended     int64  `json:"ended" unit:"ns" doc:"when it ended"`
+	Succeeded bool   `json:"succeeded" doc:"whether it succeeded"`
+	Reason    string `json:"reason" doc:"outcome, or why it failed"`
+	Why       string `json:"why" doc:"why the attacker did it"`
+	BlockedBy int64  `json:"blocked_by" doc:"action that stopped it, 0 for none"`
+	Detected  Time   `json:"detected_at" unit:"ns" doc:"when the first alert with an event of the step was raised"`
 }
 
 // Alert is one alert of a detector.
 type Alert struct {
-	Alert      int      `json:"alert"`
-	Time       int64    `json:"time"`
-	EventTime  int64    `json:"event_time"`
-	Detector   string   `json:"detector"`
-	RuleID     string   `json:"rule_id"`
-	Title      string   `json:"title"`
-	Technique  string   `json:"technique"`
-	Severity   string   `json:"severity"`
-	Confidence float64  `json:"confidence"`
-	Host       string   `json:"host"`
-	User       string   `json:"user"`
-	Source     string   `json:"source_ip"`
-	Evidence   []uint64 `json:"evidence"`
-	Incident   int      `json:"incident"`
+	Alert      int      `json:"alert" doc:"number of the alert within the trial, from 1"`
+	Time       int64    `json:"time" unit:"ns" doc:"when it was raised"`
+	EventTime  int64    `json:"event_time" unit:"ns" doc:"time of the event that it is about"`
+	Detector   string   `json:"detector" doc:"detector that raised it"`
+	RuleID     string   `json:"rule_id" doc:"id of the rule"`
+	Title      string   `json:"title" doc:"title of the rule or finding"`
+	Technique  string   `json:"technique" doc:"ATT&CK id of the technique, as the rule says"`
+	Severity   string   `json:"severity" doc:"informational, low, medium, high, critical"`
+	Confidence float64  `json:"confidence" unit:"share" doc:"how sure the detector was"`
+	Host       string   `json:"host" doc:"host that it is about"`
+	User       string   `json:"user" doc:"account that it is about"`
+	Source     string   `json:"source_ip" doc:"address that it came from"`
+	Evidence   []uint64 `json:"evidence" doc:"ids of the events that it rests on, as JSON"`
+	Incident   int      `json:"incident" doc:"incident that it belongs to, 0 for none"`
 	// Campaign is the first of the incidents that belong together: those that turned out to be
 	// one, and those about the same entities within a day.
-	Campaign int `json:"campaign"`
-	Attack   int `json:"attack"` // in truth; 0 is a false alarm
-	Step     int `json:"step"`
+	Campaign int `json:"campaign" doc:"first of the incidents that belong together"`
+	Attack   int `json:"attack" doc:"attack that it is about, in truth; 0 is a false alarm"`
+	Step     int `json:"step" doc:"step that it is about, in truth"`
 	// SourceHost, Zone, Destination, Domain and FileHash are what else the alert is about, and
 	// Techniques all of its techniques where there are several; incidents are drawn from them.
-	SourceHost  string   `json:"source_host,omitempty" sql:"source_host"`
-	Zone        string   `json:"zone,omitempty" sql:"zone"`
-	Destination string   `json:"destination,omitempty" sql:"destination"`
-	Domain      string   `json:"domain,omitempty" sql:"domain"`
-	FileHash    string   `json:"file_hash,omitempty" sql:"file_hash"`
-	Techniques  []string `json:"techniques,omitempty" sql:"techniques"`
+	SourceHost  string   `json:"source_host,omitempty" sql:"source_host" doc:"host that it came from"`
+	Zone        string   `json:"zone,omitempty" sql:"zone" doc:"zone of the network"`
+	Destination string   `json:"destination,omitempty" sql:"destination" doc:"address that a connection went to"`
+	Domain      string   `json:"domain,omitempty" sql:"domain" doc:"domain that it is about"`
+	FileHash    string   `json:"file_hash,omitempty" sql:"file_hash" doc:"hash of the file that it is about"`
+	Techniques  []string `json:"techniques,omitempty" sql:"techniques" doc:"all techniques, as JSON, where there are several"`
 	// Reasons are those that the detector gave, where it explains.
-	Reasons []Reason `json:"reasons,omitempty" sql:"reasons"`
+	Reasons []Reason `json:"reasons,omitempty" sql:"reasons" doc:"reasons that the detector gave, as JSON"`
 	// Steps are all steps of attacks in the evidence, in truth, where there are several.
-	Steps []StepRef `json:"steps,omitempty" sql:"steps"`
+	Steps []StepRef `json:"steps,omitempty" sql:"steps" doc:"all steps of attacks in the evidence, in truth, as JSON, where there are several"`
 	// Verdict is what the automatic analyst decided: confirm, dismiss, raise, abstain; ""
 	// where it was not asked. A dismissed alert led to nothing: it belongs to no incident.
-	Verdict string `json:"verdict,omitempty" sql:"verdict"`
+	Verdict string `json:"verdict,omitempty" sql:"verdict" doc:"what the automatic analyst decided: confirm, dismiss, raise, abstain; empty where it was not asked"`
 }
 
 // Incident is a set of alerts that fusion put together. What is said of the campaign stands in
 // the row of its first incident.
 type Incident struct {
-	Incident   int     `json:"incident"`
-	Campaign   int     `json:"campaign"`    // the first incident of those that belong together
-	MergedInto int     `json:"merged_into"` // the incident that it turned out to be a part of, or 0
-	First      int64   `json:"first"`
-	Last       int64   `json:"last"`
-	Alerts     int     `json:"alerts"`
-	Severity   string  `json:"severity"`
-	Score      float64 `json:"score"` // how sure it is that it is real, 0 to 1
+	Incident   int     `json:"incident" doc:"number of the incident within the trial, from 1"`
+	Campaign   int     `json:"campaign" doc:"first of the incidents that belong together"`
+	MergedInto int     `json:"merged_into" doc:"incident that it turned out to be a part of, or 0"`
+	First      int64   `json:"first" unit:"ns" doc:"time of its first alert"`
+	Last       int64   `json:"last" unit:"ns" doc:"time of its last alert"`
+	Alerts     int     `json:"alerts" unit:"count" doc:"alerts in it"`
+	Severity   string  `json:"severity" doc:"highest severity"`
+	Score      float64 `json:"score" unit:"share" doc:"how sure it is that it is real"`
 	// LinkedTo is the earlier incident that it was linked to, or 0; Correlation the score of the
 	// link, or of the best campaign that it was not linked to; Parts what adds to its log odds.
-	LinkedTo    int          `json:"linked_to"`
-	Correlation float64      `json:"correlation"`
-	Parts       []NamedShare `json:"correlation_parts" sql:"correlation_parts"`
-	IntelHits   int          `json:"intel_hits"`
-	Missing     []string     `json:"missing_sources" sql:"missing_sources"` // sources that could not answer
-	Attack      int          `json:"attack"`                                // in truth: most of its alerts are about it
+	LinkedTo    int          `json:"linked_to" doc:"earlier incident that it was linked to, or 0"`
+	Correlation float64      `json:"correlation" unit:"share" doc:"score of that link, or of the best campaign that it was not linked to"`
+	Parts       []NamedShare `json:"correlation_parts" sql:"correlation_parts" doc:"what adds to the log odds of that score, as JSON"`
+	IntelHits   int          `json:"intel_hits" unit:"count" doc:"indicators that sources of intelligence know"`
+	Missing     []string     `json:"missing_sources" sql:"missing_sources" doc:"sources of intelligence that could not answer, as JSON"`
+	Attack      int          `json:"attack" doc:"attack that most of its alerts are about, in truth"`
 
 	// Of the campaign: where it began, the way to what matters most, what would stop it, where
 	// it may go next, what is held and what is in reach, and who is behind it.
-	RootCause    string       `json:"root_cause"`
-	CriticalPath []string     `json:"critical_path" sql:"critical_path"`
-	Cut          []string     `json:"cut" sql:"cut"`
-	CutCost      float64      `json:"cut_cost"`
-	Next         []NamedShare `json:"next_hosts" sql:"next_hosts"`
-	Hosts        []string     `json:"hosts" sql:"hosts"`
-	HostsShare   float64      `json:"hosts_share"` // of the estate's worth
-	InReach      int          `json:"hosts_in_reach"`
-	ReachShare   float64      `json:"share_in_reach"`
-	Actors       []NamedShare `json:"actors" sql:"actors"`
+	RootCause    string       `json:"root_cause" doc:"where the campaign began"`
+	CriticalPath []string     `json:"critical_path" sql:"critical_path" doc:"the way to what matters most, as JSON"`
+	Cut          []string     `json:"cut" sql:"cut" doc:"the smallest cut that would stop it, as JSON"`
+	CutCost      float64      `json:"cut_cost" unit:"h" doc:"disruption that this cut would cost"`
+	Next         []NamedShare `json:"next_hosts" sql:"next_hosts" doc:"hosts that may be next with their probabilities, as JSON"`
+	Hosts        []string     `json:"hosts" sql:"hosts" doc:"hosts that are held, as JSON"`
+	HostsShare   float64      `json:"hosts_share" unit:"share" doc:"part of the worth of the estate that they are"`
+	InReach      int          `json:"hosts_in_reach" unit:"count" doc:"hosts in reach"`
+	ReachShare   float64      `json:"share_in_reach" unit:"share" doc:"part of the worth of the estate that they are"`
+	Actors       []NamedShare `json:"actors" sql:"actors" doc:"who may be behind it with probabilities, as JSON"`
 }
 
 // Sighting is an indicator of an alert that a source of threat intelligence knows.
 type Sighting struct {
-	Alert      int      `json:"alert"`
-	Kind       string   `json:"kind"`
-	Value      string   `json:"value"`
-	Source     string   `json:"source"`
-	Entry      string   `json:"entry"` // of the source, such as the network that holds an address
-	Confidence float64  `json:"confidence"`
-	Tags       []string `json:"tags" sql:"tags"`
+	Alert      int      `json:"alert" doc:"alert in which the indicator stands"`
+	Kind       string   `json:"kind" doc:"kind of indicator"`
+	Value      string   `json:"value" doc:"the indicator"`
+	Source     string   `json:"source" doc:"source of intelligence that knows it"`
+	Entry      string   `json:"entry" doc:"entry of the source, such as the network that holds an address"`
+	Confidence float64  `json:"confidence" unit:"share" doc:"how sure the source is"`
+	Tags       []string `json:"tags" sql:"tags" doc:"tags of the source, as JSON"`
 }
 
 // Entity is a host or an account that an alert is about, as the inventory has it.
 type Entity struct {
-	Kind        string  `json:"kind"` // host or account
-	Name        string  `json:"name"`
-	Address     string  `json:"address"`
-	Zone        string  `json:"zone"`
-	Role        string  `json:"role"`
-	Criticality float64 `json:"criticality"`
-	Privilege   string  `json:"privilege"`
+	Kind        string  `json:"kind" doc:"host or account"`
+	Name        string  `json:"name" doc:"name in the inventory"`
+	Address     string  `json:"address" doc:"address of a host"`
+	Zone        string  `json:"zone" doc:"zone of the network"`
+	Role        string  `json:"role" doc:"role of a host"`
+	Criticality float64 `json:"criticality" doc:"worth of an hour of it; 1 for a workstation"`
+	Privilege   string  `json:"privilege" doc:"privilege of an account"`
 }
 
 // Attribution is who was held to be behind the campaign of an attack.
 type Attribution struct {
-	Attack      int          `json:"attack"`
-	Campaign    int          `json:"campaign"`
-	Actor       string       `json:"actor"`       // in truth; unknown where the defence cannot know them
-	Rank        int          `json:"rank"`        // of the right one, from 1
-	Probability float64      `json:"probability"` // that the right one was given
-	Brier       float64      `json:"brier"`
-	Suspects    []NamedShare `json:"suspects" sql:"suspects"`
+	Attack      int          `json:"attack" doc:"number of the attack"`
+	Campaign    int          `json:"campaign" doc:"campaign that was attributed"`
+	Actor       string       `json:"actor" doc:"actor in truth; unknown where the defence cannot know them"`
+	Rank        int          `json:"rank" doc:"rank of the right one, from 1"`
+	Probability float64      `json:"probability" unit:"share" doc:"probability that the right one was given"`
+	Brier       float64      `json:"brier" doc:"Brier score of the probabilities, 0 to 2"`
+	Suspects    []NamedShare `json:"suspects" sql:"suspects" doc:"actors with their probabilities, as JSON"`
 }
 
 // Dismissed is the verdict by which an alert leads to nothing.
@@ -284,33 +284,33 @@ const Dismissed = "dismiss"
 // Verdict is an answer of the automatic analyst about an alert, or about a window of events
 // that no rule flagged.
 type Verdict struct {
-	Alert      int           `json:"alert"` // 0 for a window in which nothing was found
-	Judge      string        `json:"judge"` // offline, surrogate, or the model's name
-	Decision   string        `json:"decision"`
-	Confidence float64       `json:"confidence"` // that the alert is true
-	Technique  string        `json:"technique"`
-	Before     string        `json:"severity_before"`
-	Asked      int64         `json:"asked"`
-	Answered   int64         `json:"answered"`
-	Why        string        `json:"why"` // it abstained
-	Requests   int           `json:"requests"`
-	FromTape   int           `json:"-" sql:"from_cassette"` // recorded or asked, the trial is the same
-	Input      int           `json:"tokens_input"`
-	Output     int           `json:"tokens_output"`
-	Cost       float64       `json:"cost"`
-	Refused    int           `json:"refused"`
-	Suspicious int           `json:"suspicious"`
-	Attack     int           `json:"attack"` // in truth; 0 is a false alarm
-	Reasons    []VerdictPart `json:"reasons" sql:"reasons"`
+	Alert      int           `json:"alert" doc:"alert that was judged; 0 for a window in which nothing was found"`
+	Judge      string        `json:"judge" doc:"offline, surrogate, or the name of the model"`
+	Decision   string        `json:"decision" doc:"confirm, dismiss, raise, abstain"`
+	Confidence float64       `json:"confidence" unit:"share" doc:"that the alert is true"`
+	Technique  string        `json:"technique" doc:"ATT&CK id that the analyst named"`
+	Before     string        `json:"severity_before" doc:"severity that the alert had before"`
+	Asked      int64         `json:"asked" unit:"ns" doc:"when the analyst was asked"`
+	Answered   int64         `json:"answered" unit:"ns" doc:"when the answer came"`
+	Why        string        `json:"why" doc:"why the analyst abstained"`
+	Requests   int           `json:"requests" unit:"count" doc:"requests to the model"`
+	FromTape   int           `json:"-" sql:"from_cassette" unit:"count" doc:"answers that came from the cassette; in no digest"`
+	Input      int           `json:"tokens_input" unit:"count" doc:"tokens of questions"`
+	Output     int           `json:"tokens_output" unit:"count" doc:"tokens of answers"`
+	Cost       float64       `json:"cost" unit:"money" doc:"what these tokens cost"`
+	Refused    int           `json:"refused" unit:"count" doc:"answers that were not valid"`
+	Suspicious int           `json:"suspicious" unit:"count" doc:"evidence that looked like instructions to the model"`
+	Attack     int           `json:"attack" doc:"attack that the alert is about, in truth; 0 is a false alarm"`
+	Reasons    []VerdictPart `json:"reasons" sql:"reasons" doc:"reasons with evidence, as JSON"`
 }
 
 // AccountSentence is one sentence of the account of an incident.
 type AccountSentence struct {
-	Incident int      `json:"incident"`
-	Sentence int      `json:"sentence"`
-	Author   string   `json:"author"` // template, or the model's name
-	Text     string   `json:"text"`
-	Alerts   []uint64 `json:"alerts"` // that it rests on
+	Incident int      `json:"incident" doc:"incident that the account is about"`
+	Sentence int      `json:"sentence" doc:"place of the sentence"`
+	Author   string   `json:"author" doc:"template, or the name of the model"`
+	Text     string   `json:"text" doc:"the sentence"`
+	Alerts   []uint64 `json:"alerts" doc:"alerts that it rests on, as JSON"`
 }
 
 // VerdictPart is one part of why the analyst decided so.
@@ -349,120 +349,120 @@ type StepRef struct {
 // hour, reported or not. Of what no attack caused only a sample is kept; each stands for as
 // many as its weight says. Scores are in no digest: they say nothing that alerts do not.
 type Score struct {
-	Detector string  `json:"-" sql:"detector"`
-	Question string  `json:"-" sql:"question"`
-	Entity   string  `json:"-" sql:"entity"`
-	Time     int64   `json:"-" sql:"time"`
-	Event    int64   `json:"-" sql:"event_id"`
-	Score    float64 `json:"-" sql:"score"`
-	Reported bool    `json:"-" sql:"reported"`
-	Weight   float64 `json:"-" sql:"weight"`
-	Attack   int     `json:"-" sql:"attack"` // in truth; 0 is what no attack caused
-	Step     int     `json:"-" sql:"step"`
+	Detector string  `json:"-" sql:"detector" doc:"detector that scored"`
+	Question string  `json:"-" sql:"question" doc:"what it asks"`
+	Entity   string  `json:"-" sql:"entity" doc:"what was scored"`
+	Time     int64   `json:"-" sql:"time" unit:"ns" doc:"time of the event"`
+	Event    int64   `json:"-" sql:"event_id" doc:"id of the event"`
+	Score    float64 `json:"-" sql:"score" doc:"how suspicious it was"`
+	Reported bool    `json:"-" sql:"reported" doc:"whether it was reported"`
+	Weight   float64 `json:"-" sql:"weight" unit:"count" doc:"scores that this one stands for"`
+	Attack   int     `json:"-" sql:"attack" doc:"attack, in truth; 0 is what no attack caused"`
+	Step     int     `json:"-" sql:"step" doc:"step of the attack, in truth"`
 }
 
 // Approval is one question to a person.
 type Approval struct {
-	Approval int     `json:"approval"`
-	Incident int     `json:"incident"`
-	Playbook string  `json:"playbook"`
-	Step     string  `json:"step"`
-	Action   string  `json:"action"`
-	Target   string  `json:"target"`
-	Asked    int64   `json:"asked"`
-	Answered Time    `json:"answered"`
-	Closed   Time    `json:"closed"`  // answered or given up
-	Outcome  string  `json:"outcome"` // approved, denied, timed_out, escalated, too_late, pending
-	Approver string  `json:"approver"`
-	Just     bool    `json:"justified"` // in truth: the target was the attackers'
-	Waited   float64 `json:"waited_seconds"`
+	Approval int     `json:"approval" doc:"number of the request within the trial, from 1"`
+	Incident int     `json:"incident" doc:"incident that it is about"`
+	Playbook string  `json:"playbook" doc:"playbook that asks"`
+	Step     string  `json:"step" doc:"step of the playbook"`
+	Action   string  `json:"action" doc:"kind of action"`
+	Target   string  `json:"target" doc:"what the action is aimed at"`
+	Asked    int64   `json:"asked" unit:"ns" doc:"when it was asked"`
+	Answered Time    `json:"answered" unit:"ns" doc:"when the answer came"`
+	Closed   Time    `json:"closed" unit:"ns" doc:"when it was answered or given up"`
+	Outcome  string  `json:"outcome" doc:"approved, denied, timed_out, escalated, too_late, pending"`
+	Approver string  `json:"approver" doc:"who answered"`
+	Just     bool    `json:"justified" doc:"whether the target was the attackers', in truth"`
+	Waited   float64 `json:"waited_seconds" unit:"s" doc:"how long it was waited for"`
 	// Confidence and Predicted are what the person was shown: the incident's score,
 	// and the disruption expected.
-	Confidence float64 `json:"confidence"`
-	Predicted  float64 `json:"disruption_predicted"`
+	Confidence float64 `json:"confidence" unit:"share" doc:"score of the incident that the person was shown"`
+	Predicted  float64 `json:"disruption_predicted" unit:"h" doc:"disruption that the person was told to expect"`
 }
 
 // Action is one action of the defence.
 type Action struct {
-	Action   int64  `json:"action"`
-	Run      int    `json:"run"` // of the playbook
-	Incident int    `json:"incident"`
-	Playbook string `json:"playbook"`
-	Step     string `json:"step"`
-	Kind     string `json:"kind"`
-	Target   string `json:"target"`
-	Status   string `json:"status"` // succeeded, failed, skipped, denied, timed_out, dry_run, limited
-	Detail   string `json:"detail"`
-	Asked    int64  `json:"requested"`
-	Started  Time   `json:"started"`
-	Ended    Time   `json:"ended"`
-	Undone   Time   `json:"undone"`
-	Attempts int    `json:"attempts"`
-	OnBenign bool   `json:"on_benign"` // in truth
+	Action   int64  `json:"action" doc:"number of the action within the trial"`
+	Run      int    `json:"run" doc:"run of the playbook"`
+	Incident int    `json:"incident" doc:"incident that it is about"`
+	Playbook string `json:"playbook" doc:"playbook"`
+	Step     string `json:"step" doc:"step of the playbook"`
+	Kind     string `json:"kind" doc:"kind of action"`
+	Target   string `json:"target" doc:"what it is aimed at"`
+	Status   string `json:"status" doc:"succeeded, failed, skipped, denied, timed_out, dry_run, limited"`
+	Detail   string `json:"detail" doc:"what the effector said"`
+	Asked    int64  `json:"requested" unit:"ns" doc:"when it was asked for"`
+	Started  Time   `json:"started" unit:"ns" doc:"when it began"`
+	Ended    Time   `json:"ended" unit:"ns" doc:"when it ended"`
+	Undone   Time   `json:"undone" unit:"ns" doc:"when it was undone"`
+	Attempts int    `json:"attempts" unit:"count" doc:"how often it was tried"`
+	OnBenign bool   `json:"on_benign" doc:"whether the target was never the attackers', in truth"`
 	// Predicted and Realised are the disruption that was expected, criticality times
 	// hours, and that came, in hours of one person's work.
-	Predicted float64 `json:"disruption_predicted"`
-	Realised  float64 `json:"disruption_realised"`
+	Predicted float64 `json:"disruption_predicted" unit:"h" doc:"disruption that was expected"`
+	Realised  float64 `json:"disruption_realised" unit:"h" doc:"disruption that came"`
 }
 
 // Stage is when one stage of the pipeline worked on an incident.
 type Stage struct {
-	Incident int    `json:"incident"`
-	Stage    string `json:"stage"`
-	Started  int64  `json:"started"`
-	Ended    Time   `json:"ended"`
+	Incident int    `json:"incident" doc:"incident that was worked on"`
+	Stage    string `json:"stage" doc:"stage of the pipeline"`
+	Started  int64  `json:"started" unit:"ns" doc:"when it began"`
+	Ended    Time   `json:"ended" unit:"ns" doc:"when it ended"`
 }
 
 // AuditEntry is one line of the response's audit log, as JSON, chained by hashes.
 type AuditEntry struct {
-	Time     int64  `json:"time"`
-	Run      int    `json:"run"`
-	Incident int    `json:"incident"`
-	Playbook string `json:"playbook"`
-	Step     string `json:"step"`
-	What     string `json:"what"`
-	Status   string `json:"status"`
-	Detail   string `json:"detail"`
-	Hash     string `json:"hash"`
-	Line     string `json:"-" sql:"json"` // the whole entry; the hash stands for it in the digest
+	Time     int64  `json:"time" unit:"ns" doc:"when it was written"`
+	Run      int    `json:"run" doc:"run of the playbook"`
+	Incident int    `json:"incident" doc:"incident that it is about"`
+	Playbook string `json:"playbook" doc:"playbook"`
+	Step     string `json:"step" doc:"step of the playbook"`
+	What     string `json:"what" doc:"what happened"`
+	Status   string `json:"status" doc:"how it ended"`
+	Detail   string `json:"detail" doc:"details"`
+	Hash     string `json:"hash" doc:"hash of the entry, which ties it to the one before"`
+	Line     string `json:"-" sql:"json" doc:"the whole entry as JSON"`
 }
 
 // Cost is wall-clock time, which is never part of a digest.
 type Cost struct {
-	WallNS         int64  `json:"-" sql:"wall_ns"`          // of the whole trial
-	Detector       string `json:"-" sql:"detector"`         // "" in the trial's own row
-	Version        string `json:"-" sql:"detector_version"` // of the detector
-	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector"` // of the detector alone
+	WallNS         int64  `json:"-" sql:"wall_ns" unit:"ns" doc:"wall-clock time of the whole trial"`
+	Detector       string `json:"-" sql:"detector" doc:"detector; empty in the row of the trial itself"`
+	Version        string `json:"-" sql:"detector_version" doc:"version of the detector"`
+	DetectorWallNS int64  `json:"-" sql:"wall_ns_detector" unit:"ns" doc:"wall-clock time of the detector alone"`
 }
 
 // Prediction is what was predicted and believed after an alert, and what came of it.
 type Prediction struct {
-	Alert    int   `json:"alert"`
-	Incident int   `json:"incident"`
-	Time     int64 `json:"time"`
+	Alert    int   `json:"alert" doc:"alert after which it was predicted"`
+	Incident int   `json:"incident" doc:"incident that it is about"`
+	Time     int64 `json:"time" unit:"ns" doc:"when it was predicted"`
 	// Attack is the attack that the alert is about, in truth; 0 is a false alarm.
-	Attack int `json:"attack"`
+	Attack int `json:"attack" doc:"attack that the alert is about, in truth; 0 is a false alarm"`
 	// Came is the technique that was tried next, in truth; "" when none was. Its probability,
 	// its rank from 1, and the Brier score of the forecast count only then.
-	Came        string  `json:"came"`
-	Probability float64 `json:"probability"`
-	Rank        int     `json:"rank"` // 0 beyond the techniques that are named
-	Brier       float64 `json:"brier"`
+	Came        string  `json:"came" doc:"technique that was tried next, in truth; empty when none was"`
+	Probability float64 `json:"probability" unit:"share" doc:"probability that it was given"`
+	Rank        int     `json:"rank" doc:"its rank from 1, 0 beyond the techniques that are named"`
+	Brier       float64 `json:"brier" doc:"Brier score of the forecast, 0 to 2"`
 	// CameHost is the host that it was aimed at, with the probability of that forecast.
-	CameHost        string  `json:"came_host"`
-	HostProbability float64 `json:"host_probability"`
-	Real            float64 `json:"real_probability"` // that there is an attacker at all
-	Goal            string  `json:"goal"`             // the likeliest one
+	CameHost        string  `json:"came_host" doc:"host that it was aimed at, in truth"`
+	HostProbability float64 `json:"host_probability" unit:"share" doc:"probability that this host was given"`
+	Real            float64 `json:"real_probability" unit:"share" doc:"probability that there is an attacker at all"`
+	Goal            string  `json:"goal" doc:"goal that was held likeliest"`
 	// GoalProbability and TypeProbability are those of the true ones, SkillProbability that
 	// of the true level of skill, StageProbability that of the tactic that they were at.
-	GoalProbability  float64      `json:"goal_probability"`
-	TypeProbability  float64      `json:"type_probability"`
-	SkillProbability float64      `json:"skill_probability"`
-	StageProbability float64      `json:"stage_probability"`
-	Aware            float64      `json:"aware"`
-	AwareTrue        bool         `json:"aware_true"` // the defence had blocked them by then
-	Techniques       []NamedShare `json:"techniques" sql:"techniques"`
-	Targets          []NamedShare `json:"targets" sql:"targets"`
+	GoalProbability  float64      `json:"goal_probability" unit:"share" doc:"probability of the true goal"`
+	TypeProbability  float64      `json:"type_probability" unit:"share" doc:"probability of the true type"`
+	SkillProbability float64      `json:"skill_probability" unit:"share" doc:"probability of the true level of skill"`
+	StageProbability float64      `json:"stage_probability" unit:"share" doc:"probability of the tactic that they were at"`
+	Aware            float64      `json:"aware" unit:"share" doc:"probability that the attacker knows of the defence"`
+	AwareTrue        bool         `json:"aware_true" doc:"whether the defence had blocked them by then"`
+	Techniques       []NamedShare `json:"techniques" sql:"techniques" doc:"techniques with their probabilities, as JSON"`
+	Targets          []NamedShare `json:"targets" sql:"targets" doc:"hosts with their probabilities, as JSON"`
 }
 
 // NamedShare is a name with its probability.

@@ -128,8 +128,9 @@ func isOwn(t reflect.Type) bool {
 // the walk.
 type fixedPlaces struct {
 	numbers map[place]uint64
-	values  []reflect.Value // pointers
-	digest  uint64          // of the types in their order
+	kinds   map[reflect.Type]bool // that numbers has
+	values  []reflect.Value       // pointers
+	digest  uint64                // of the types in their order
 
 	sum   hash.Hash64
 	queue []reflect.Value
@@ -137,7 +138,7 @@ type fixedPlaces struct {
 
 // placesOf walks all that can be reached from fixed values.
 func placesOf(roots []any) (*fixedPlaces, error) {
-	f := &fixedPlaces{numbers: map[place]uint64{}, sum: fnv.New64a()}
+	f := &fixedPlaces{numbers: map[place]uint64{}, kinds: map[reflect.Type]bool{}, sum: fnv.New64a()}
 	for _, r := range roots {
 		v := reflect.ValueOf(r)
 		switch v.Kind() {
@@ -163,7 +164,7 @@ func (f *fixedPlaces) add(v reflect.Value) {
 	if _, ok := f.numbers[p]; ok {
 		return
 	}
-	f.numbers[p] = uint64(len(f.values))
+	f.numbers[p], f.kinds[p.kind] = uint64(len(f.values)), true
 	f.values = append(f.values, v.Addr())
 	fmt.Fprintln(f.sum, nameOf(v.Type()))
 	f.queue = append(f.queue, v)

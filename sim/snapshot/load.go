@@ -47,6 +47,12 @@ func Load(r io.Reader, root any, fixed ...any) error {
 	return nil
 }
 
+// pending is a value that a pointer leads to and that is still to be read.
+type pending struct {
+	value reflect.Value
+	path  string
+}
+
 // decoder reads a snapshot. What it cannot read it panics with a failure about, which
 // everything returns as an error.
 type decoder struct {
@@ -54,6 +60,7 @@ type decoder struct {
 	root  reflect.Type
 	fixed *fixedPlaces
 	known []reflect.Value // pointers by id
+	lists []reflect.Value // long slices by id
 	used  map[place]bool  // values of the new part that were given a state
 	types *typeSet
 	named []reflect.Type // by the order in which they were named
@@ -128,7 +135,7 @@ func (d *decoder) value(v reflect.Value, path string) {
 	if t.Kind() == reflect.Struct {
 		path = t.String()
 	}
-	if _, ok := marshaler(v); ok {
+	if isMarshaler(t) {
 		if err := v.Addr().Interface().(encoding.BinaryUnmarshaler).UnmarshalBinary([]byte(d.text())); err != nil {
 			d.fail(path, "%s", err)
 		}
@@ -177,11 +184,19 @@ func (d *decoder) scalar(v reflect.Value) {
 
 func (d *decoder) slice(v reflect.Value, path string) {
 	n := d.uint()
-	if n == 0 {
+	switch n {
+	case isNoList:
 		v.SetZero()
 		return
+	case isKnownList:
+		id := d.uint()
+		if id >= uint64(len(d.lists)) || d.lists[id].Type().Elem() != v.Type().Elem() {
+			d.fail(path, "a list is not known")
+		}
+		v.Set(d.lists[id].Convert(v.Type()))
+		return
 	}
-	n--
+	n -= firstLength
 	elem := v.Type().Elem()
 	if isFlat(elem) {
 		if n > uint64(len(d.data)) && elem.Size() > 0 {
@@ -192,6 +207,7 @@ func (d *decoder) slice(v reflect.Value, path string) {
 			copy(unsafe.Slice((*byte)(list.UnsafePointer()), n*uint64(elem.Size())), d.take(n*uint64(elem.Size())))
 		}
 		v.Set(list)
+		d.keep(list)
 		return
 	}
 	if n > uint64(len(d.data)) && elem.Size() > 0 {
@@ -200,8 +216,16 @@ func (d *decoder) slice(v reflect.Value, path string) {
 	if v.IsNil() || uint64(v.Len()) != n { // one of the same length was built with what is no state of its elements
 		v.Set(reflect.MakeSlice(v.Type(), int(n), int(n)))
 	}
+	d.keep(v)
 	for i := range int(n) {
 		d.value(v.Index(i), path)
+	}
+}
+
+// keep remembers a slice that later ones may share, as Save did.
+func (d *decoder) keep(list reflect.Value) {
+	if uintptr(list.Len())*list.Type().Elem().Size() >= shareFrom {
+		d.lists = append(d.lists, copied(list))
 	}
 }
 

@@ -23,15 +23,15 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 )
 
 // magic begins a snapshot; its number changes with the format.
-const magic = "hemostat snapshot 1\n"
+const magic = "hemostat snapshot 3\n"
 
 // ErrOtherVersion is the error where the types of a snapshot are not those of the program.
 var ErrOtherVersion = errors.New("the snapshot is of another version of the program or of its configuration")
@@ -56,7 +56,8 @@ type stateError struct{ error }
 func save(w io.Writer, places bool, root any, fixed []any) error {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	b := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<16)
-	e := &encoder{w: b, places: places, ids: map[place]uint64{}, types: map[reflect.Type]uint64{}}
+	e := &encoder{w: b, places: places, ids: make(map[planPlace]uint64, largest.Load()),
+		lists: map[listPlace]uint64{}, types: map[reflect.Type]uint64{}}
 	var err error
 	if e.fixed, err = placesOf(fixed); err != nil {
 		return err
@@ -69,14 +70,15 @@ func save(w io.Writer, places bool, root any, fixed []any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() {
 		return fmt.Errorf("snapshot: the root is a %T, not a pointer", root)
 	}
-	e.pointer(v, "")
+	e.pointer(planOf(v.Type().Elem()), v.UnsafePointer(), "")
 	for len(e.queue) > 0 && e.err == nil {
 		x := e.queue[0]
-		e.queue[0] = pending{}
+		e.queue[0] = unwritten{}
 		e.queue = e.queue[1:]
-		e.value(x.value, x.path)
+		e.value(x.plan, x.at, x.path)
 	}
-	if e.err == nil {
+	largest.Store(max(largest.Load(), int64(len(e.ids))))
+	if e.err == nil && len(e.areas) <= mostChecked {
 		e.err = e.checkOverlaps()
 	}
 	if e.err != nil {
@@ -95,10 +97,40 @@ type place struct {
 	kind reflect.Type
 }
 
-// pending is a value that a pointer leads to and that is still to be written or read.
-type pending struct {
-	value reflect.Value
-	path  string
+// largest is how many pointers the largest state so far had.
+var largest atomic.Int64
+
+// mostChecked is up to how many stretches of memory a state is checked for overlaps. What
+// overlaps is a fault of the program, which its tests find with small states.
+const mostChecked = 100_000
+
+// note remembers a stretch of memory for checkOverlaps.
+func (e *encoder) note(a area) {
+	if len(e.areas) <= mostChecked {
+		e.areas = append(e.areas, a)
+	}
+}
+
+// planPlace is where a value that is written stands in memory.
+type planPlace struct {
+	at   unsafe.Pointer
+	plan *plan
+}
+
+// listPlace is where the members of a slice stand in memory.
+type listPlace struct {
+	planPlace
+	length int
+}
+
+// shareFrom is the size in bytes from which on a slice is written once, however many values hold
+// it.
+const shareFrom = 256
+
+// unwritten is a value that a pointer leads to and that is still to be written.
+type unwritten struct {
+	planPlace
+	path string
 }
 
 // area is a stretch of memory that was written.
@@ -111,9 +143,10 @@ type area struct {
 type encoder struct {
 	w       *bufio.Writer
 	fixed   *fixedPlaces
-	ids     map[place]uint64
+	ids     map[planPlace]uint64
+	lists   map[listPlace]uint64 // long slices that were written
 	types   map[reflect.Type]uint64
-	queue   []pending
+	queue   []unwritten
 	areas   []area
 	scratch [binary.MaxVarintLen64]byte
 	places  bool // note where each value stands, for errors
@@ -149,154 +182,6 @@ func (e *encoder) text(s string) {
 	}
 }
 
-// value writes an addressable value.
-func (e *encoder) value(v reflect.Value, path string) {
-	if e.err != nil {
-		return
-	}
-	t := v.Type()
-	if m, ok := marshaler(v); ok {
-		data, err := m.MarshalBinary()
-		if err != nil {
-			e.fail(path, "%s", err)
-		}
-		e.text(string(data))
-		return
-	}
-	if isScalar(t.Kind()) {
-		e.scalar(v)
-		return
-	}
-	switch t.Kind() {
-	case reflect.String:
-		e.text(v.String())
-	case reflect.Struct:
-		for _, f := range layoutOf(t).fields {
-			e.value(field(v, f.index), e.below(path, f.dotted))
-		}
-	case reflect.Array:
-		for i := range v.Len() {
-			e.value(v.Index(i), e.below(path, "[]"))
-		}
-	case reflect.Slice:
-		e.slice(v, path)
-	case reflect.Map:
-		e.mapping(v, path)
-	case reflect.Pointer:
-		e.pointer(v, path)
-	case reflect.Interface:
-		e.dynamic(v, path)
-	default:
-		if !v.IsZero() {
-			e.fail(path, "a %s is no state; give the field the tag snapshot:\"-\" or make it data", t)
-		}
-	}
-}
-
-func (e *encoder) scalar(v reflect.Value) {
-	switch {
-	case v.Kind() == reflect.Bool:
-		x := uint64(0)
-		if v.Bool() {
-			x = 1
-		}
-		e.uint(x)
-	case v.CanInt():
-		e.int(v.Int())
-	case v.CanUint():
-		e.uint(v.Uint())
-	default:
-		e.bytes(binary.LittleEndian.AppendUint64(e.scratch[:0], math.Float64bits(v.Float())))
-	}
-}
-
-func (e *encoder) slice(v reflect.Value, path string) {
-	if v.IsNil() {
-		e.uint(0)
-		return
-	}
-	n := v.Len()
-	e.uint(uint64(n) + 1)
-	if n == 0 {
-		return
-	}
-	elem := v.Type().Elem()
-	from := uintptr(v.UnsafePointer())
-	if elem.Size() > 0 {
-		e.areas = append(e.areas, area{from, from + uintptr(n)*elem.Size(), path, true})
-	}
-	if isFlat(elem) {
-		e.bytes(unsafe.Slice((*byte)(v.UnsafePointer()), n*int(elem.Size())))
-		return
-	}
-	for i := range n {
-		e.value(v.Index(i), e.below(path, "[]"))
-	}
-}
-
-func (e *encoder) mapping(v reflect.Value, path string) {
-	if v.IsNil() {
-		e.uint(0)
-		return
-	}
-	e.uint(uint64(v.Len()) + 1)
-	for _, k := range sortedKeys(v) {
-		e.value(copied(k), e.below(path, "{key}"))
-		e.value(copied(v.MapIndex(k)), e.below(path, "{}"))
-	}
-}
-
-// Kinds of pointers.
-const (
-	isNil = iota
-	isFixed
-	isKnown
-	isFresh
-)
-
-func (e *encoder) pointer(v reflect.Value, path string) {
-	if v.IsNil() {
-		e.uint(isNil)
-		return
-	}
-	p := place{v.UnsafePointer(), v.Type().Elem()}
-	if n, ok := e.fixed.numbers[p]; ok {
-		e.uint(isFixed)
-		e.uint(n)
-		return
-	}
-	if id, ok := e.ids[p]; ok {
-		e.uint(isKnown)
-		e.uint(id)
-		return
-	}
-	e.ids[p] = uint64(len(e.ids))
-	e.uint(isFresh)
-	if size := p.kind.Size(); size > 0 {
-		e.areas = append(e.areas, area{uintptr(p.at), uintptr(p.at) + size, path, false})
-	}
-	e.queue = append(e.queue, pending{v.Elem(), path})
-}
-
-// dynamic writes what stands in an interface, with its type.
-func (e *encoder) dynamic(v reflect.Value, path string) {
-	if v.IsNil() {
-		e.uint(0)
-		return
-	}
-	t := v.Elem().Type()
-	id, ok := e.types[t]
-	if !ok {
-		id = uint64(len(e.types)) + 1
-		e.types[t] = id
-	}
-	e.uint(id)
-	if !ok {
-		e.text(nameOf(t))
-	}
-	e.value(copied(v.Elem()), path)
-}
-
 // checkOverlaps finds a pointer that leads into the middle of something else that is state:
 // what both share would be two things afterwards. Slices may share memory, since what is
 // shared by slices is not changed in place.
@@ -326,14 +211,13 @@ func (e *encoder) checkOverlaps() error {
 	return nil
 }
 
-// marshaler is how values of a type write themselves, for types of the standard library whose
+// isMarshaler tells whether values of a type write themselves: those of the standard library whose
 // fields are no state.
-func marshaler(v reflect.Value) (encoding.BinaryMarshaler, bool) {
-	if p := v.Type().PkgPath(); v.Kind() != reflect.Struct || p != "time" && p != "net/netip" {
-		return nil, false
+func isMarshaler(t reflect.Type) bool {
+	if p := t.PkgPath(); t.Kind() != reflect.Struct || p != "time" && p != "net/netip" {
+		return false
 	}
-	m, ok := v.Addr().Interface().(encoding.BinaryMarshaler)
-	return m, ok
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.BinaryMarshaler]())
 }
 
 // copied is a value that can be addressed.

@@ -23,6 +23,7 @@ const (
 	nodeWidth   = 124
 	nodeHeight  = 36
 	legend      = 44
+	legendWidth = 640
 	maxDrawn    = 60
 )
 
@@ -42,7 +43,7 @@ type drawing struct {
 func (g *Graph) WriteSVG(to io.Writer) error {
 	d := g.place()
 	var b strings.Builder
-	width := laneLabel + columnWidth*max(1, d.columns()) + 20
+	width := max(legendWidth, laneLabel+columnWidth*max(1, d.columns())+20)
 	height := laneHeight*max(1, len(d.lanes)) + legend
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" `+
 		`role="img" aria-label="attack graph" font-family="sans-serif" font-size="12">`+"\n", width, height, width, height)

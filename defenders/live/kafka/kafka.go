@@ -98,12 +98,13 @@ func (c *Connection) mechanism() (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("unknown SASL mechanism %q; plain, scram-sha-256 and scram-sha-512 are known", c.SASL)
 }
 
-// patience is how long an answer of the brokers is waited for before somebody is told.
+// patience is how long an answer of the brokers is waited for before somebody is told again.
 const patience = 15 * time.Second
 
 // reachable asks whether the brokers answer.
 func (c *Connection) reachable(ctx context.Context, client *kgo.Client) error {
-	for {
+	var told time.Time
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		short, cancel := context.WithTimeout(ctx, patience)
 		err := client.Ping(short)
 		cancel()
@@ -114,7 +115,15 @@ func (c *Connection) reachable(ctx context.Context, client *kgo.Client) error {
 		if c.Note == nil || ctx.Err() != nil || isRefusal(err) {
 			return err
 		}
-		c.Note(err)
+		if time.Since(told) >= patience {
+			c.Note(err)
+			told = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause): // a port that refuses answers at once
+		}
 	}
 }
 
@@ -135,8 +144,10 @@ type Source struct {
 
 	note func(error)
 
+	start      func(live.Position) (int64, bool)
+	startKnown chan struct{} // closed when start is set
+
 	mutex sync.Mutex
-	start func(live.Position) (int64, bool)
 	next  map[live.Position]int64 // behind what was polled
 	high  map[live.Position]int64 // end of each partition, as last seen
 }
@@ -161,7 +172,7 @@ func NewSource(ctx context.Context, c Connection, g Group, topics []string) (*So
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{note: c.Note, next: map[live.Position]int64{}, high: map[live.Position]int64{}}
+	s := &Source{note: c.Note, startKnown: make(chan struct{}), next: map[live.Position]int64{}, high: map[live.Position]int64{}}
 	begin := kgo.NewOffset().AtEnd()
 	if g.FromOldest {
 		begin = kgo.NewOffset().AtStart()
@@ -183,20 +194,25 @@ func NewSource(ctx context.Context, c Connection, g Group, topics []string) (*So
 	return s, nil
 }
 
-// ReadFrom says where partitions are to be read on, as far as the state of a run knows it; it
-// is called before the first Poll.
+// ReadFrom says where partitions are to be read on, as far as the state of a run knows it. It
+// is called once; no partition is read before it.
 func (s *Source) ReadFrom(start func(live.Position) (int64, bool)) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
 	s.start = start
+	close(s.startKnown)
 }
 
 // adjust puts the positions that the state knows in place of those of the group. A partition
 // that comes back while the run goes on, as after a change in the group, is read on behind what
-// was polled, or behind what another member committed meanwhile.
-func (s *Source) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (
+// was polled, or behind what another member committed meanwhile. It waits for ReadFrom: the
+// group may assign partitions while the state is still being restored.
+func (s *Source) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (
 	map[string]map[int32]kgo.Offset, error,
 ) {
+	select {
+	case <-s.startKnown:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for topic, partitions := range offsets {
@@ -204,8 +220,6 @@ func (s *Source) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offs
 			at := live.Position{Topic: topic, Partition: p}
 			if next, polled := s.next[at]; polled {
 				partitions[p] = kgo.NewOffset().At(max(next, committed.EpochOffset().Offset))
-			} else if s.start == nil {
-				continue
 			} else if next, known := s.start(at); known {
 				partitions[p] = kgo.NewOffset().At(next)
 			}

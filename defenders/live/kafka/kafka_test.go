@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +31,7 @@ func polled(t *testing.T, s *Source, n int) map[live.Position][]live.Record {
 	for have := 0; have < n; {
 		list, err := s.Poll(ctx)
 		require.NoError(t, err)
+		require.NoError(t, ctx.Err(), "%d of %d records came", have, n)
 		for _, b := range list {
 			got[b.Position] = append(got[b.Position], b.Records...)
 			have += len(b.Records)
@@ -87,6 +90,7 @@ func TestASourceReadsOnWhereTheStateSays(t *testing.T) {
 	s, err = NewSource(ctx, c, Group{Name: "group", FromOldest: true}, []string{"logs", "dns"})
 	require.NoError(t, err)
 	defer s.Close()
+	time.Sleep(500 * time.Millisecond) // the group assigns its partitions while the state is still being restored
 	s.ReadFrom(func(p live.Position) (int64, bool) { return next[p] - 2, p.Topic == "logs" && next[p] > 2 })
 	for p, records := range polled(t, s, 10+2*len(next)) {
 		assert.Equal(t, next[p]-2, records[0].Offset)
@@ -136,6 +140,28 @@ func TestConnectionsThatCannotBe(t *testing.T) {
 		_, err := NewSource(ctx, c, Group{Name: "group"}, []string{"logs"})
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+func TestABrokerThatComesLate(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := listener.Addr().(*net.TCPAddr).Port
+	require.NoError(t, listener.Close())
+	var notes atomic.Int64
+	c := Connection{Brokers: []string{fmt.Sprint("127.0.0.1:", port)}, Note: func(error) { notes.Add(1) }}
+	late := time.AfterFunc(700*time.Millisecond, func() {
+		b, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.SeedTopics(1, "logs"))
+		if assert.NoError(t, err) {
+			t.Cleanup(b.Close)
+		}
+	})
+	defer late.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s, err := NewSource(ctx, c, Group{Name: "g"}, []string{"logs"})
+	require.NoError(t, err)
+	s.Close()
+	assert.EqualValues(t, 1, notes.Load(), "somebody is told once in a while, not at each attempt")
 }
 
 func TestSASL(t *testing.T) {

@@ -33,57 +33,23 @@ const maxValue = 200
 type window struct {
 	rule   *Rule
 	spec   *Correlation
-	groups map[string]*group
-	// idlest was left alone longest, latest was touched last; groups are linked in between.
-	idlest, latest *group
-}
-
-type group struct {
-	key     string
-	entries []entry
-	values  map[string]int // of value_count: how many entries have each
-	fired   time.Duration  // time of the last match, to re-arm after a timespan
-	hasFire bool
-	touched time.Duration
-	// earlier was touched before this one, later after it; nil at the ends.
-	earlier, later *group
-}
-
-type entry struct {
-	at    time.Duration
-	event uint64
-	rule  *Rule
-	value string
-	// number is the value of a value_sum or value_avg.
-	number float64
+	groups groupTable
+	// rules are those whose matches came, in the order of the first of each.
+	rules []*Rule
 }
 
 func newWindow(r *Rule) *window {
-	return &window{rule: r, spec: r.Correlation, groups: map[string]*group{}}
+	return &window{rule: r, spec: r.Correlation, groups: groupTable{index: map[string]int32{}}}
 }
 
-// touch makes a group the latest; unlink takes it out.
-func (w *window) touch(g *group) {
-	g.earlier, g.later = w.latest, nil
-	if w.latest == nil {
-		w.idlest = g
-	} else {
-		w.latest.later = g
+// place is where a rule stands among those of the window.
+func (w *window) place(r *Rule) uint64 {
+	i := slices.Index(w.rules, r)
+	if i < 0 {
+		i = len(w.rules)
+		w.rules = append(w.rules, r)
 	}
-	w.latest = g
-}
-
-func (w *window) unlink(g *group) {
-	if g.earlier == nil {
-		w.idlest = g.later
-	} else {
-		g.earlier.later = g.later
-	}
-	if g.later == nil {
-		w.latest = g.earlier
-	} else {
-		g.later.earlier = g.earlier
-	}
+	return uint64(i)
 }
 
 // add counts a match of a rule for the matcher's current event. It works on
@@ -96,38 +62,36 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 		return Match{}, false
 	}
 	at := m.event.Time
-	e := entry{at: at, event: m.event.ID, rule: r}
+	e, value := entry{at: at, event: m.event.ID, rule: w.place(r)}, ""
 	if len(w.spec.Fields) > 0 {
-		if e.value, ok = w.join(m, r, w.spec.Fields); !ok {
+		if value, ok = w.join(m, r, w.spec.Fields); !ok {
 			return Match{}, false
 		}
 		if w.spec.numeric() {
-			n, err := strconv.ParseFloat(e.value, 64)
+			n, err := strconv.ParseFloat(value, 64)
 			if err != nil || math.IsNaN(n) {
 				return Match{}, false
 			}
 			e.number = n
 		}
 	}
-	g := w.groups[key]
-	if g == nil {
-		g = &group{key: strings.Clone(key)}
-		w.touch(g)
-		w.groups[g.key] = g
-	}
-	w.unlink(g)
-	w.touch(g)
+	g := w.groups.touch(key)
 	if at < g.touched-w.spec.Timespan {
 		m.stats.Late++
 		return Match{}, false
 	}
 	g.touched = max(g.touched, at)
-	e.value = strings.Clone(e.value)
 	m.held -= len(g.entries)
-	g.insert(e, w.spec.Timespan)
+	if w.spec.countsValues() {
+		g.insertWithValue(e, strings.Clone(value), w.spec.Timespan)
+	} else {
+		g.insert(e, w.spec.Timespan)
+	}
 	m.held += len(g.entries)
+	m.clock.see(at)
+	m.held -= w.groups.dropIdle(m.clock.now, w.spec.Timespan)
 	w.evict(m, g)
-	count := w.count(g, e)
+	count := w.count(g, value)
 	if !w.holds(count) || g.hasFire && at-g.fired < w.spec.Timespan {
 		return Match{}, false
 	}
@@ -139,16 +103,33 @@ func (w *window) add(m *Matcher, r *Rule) (Match, bool) {
 	return match, true
 }
 
+// slowClock is the event time as far as events agree on it: the earliest of the last full block of
+// events. A few events with a time in the future do not move it.
+type slowClock struct {
+	now      time.Duration
+	earliest time.Duration // of the block that is not full yet
+	seen     int           // its events
+}
+
+const clockBlock = 64
+
+func (c *slowClock) see(at time.Duration) {
+	if c.seen == 0 || at < c.earliest {
+		c.earliest = at
+	}
+	if c.seen++; c.seen == clockBlock {
+		c.now, c.seen = c.earliest, 0
+	}
+}
+
 // evict gives up groups other than the current one until the bounds are kept.
 func (w *window) evict(m *Matcher, current *group) {
-	for len(w.groups) > maxGroups || m.held > maxHeld {
-		g := w.idlest
-		if g == current {
+	for w.groups.len() > maxGroups || m.held > maxHeld {
+		entries, dropped := w.groups.dropIdlest(current)
+		if !dropped {
 			return
 		}
-		w.unlink(g)
-		delete(w.groups, g.key)
-		m.held -= len(g.entries)
+		m.held -= entries
 		m.stats.Evicted++
 	}
 }
@@ -210,36 +191,13 @@ func shortened(v string) string {
 	return clip(v, maxValue) + hex.EncodeToString(sum[:16])
 }
 
-// insert keeps the entries in time order and drops those that left the window.
-func (g *group) insert(e entry, span time.Duration) {
-	at := len(g.entries)
-	for at > 0 && g.entries[at-1].at > e.at {
-		at--
-	}
-	g.entries = slices.Insert(g.entries, at, e)
-	g.countValue(e.value, 1)
-	first := 0
-	for first < len(g.entries) && (g.entries[first].at < g.touched-span || len(g.entries)-first > maxEntries) {
-		g.countValue(g.entries[first].value, -1)
-		first++
-	}
-	g.entries = g.entries[first:]
-}
-
-func (g *group) countValue(value string, by int) {
-	if value == "" {
-		return
-	}
-	if g.values == nil {
-		g.values = map[string]int{}
-	}
-	if g.values[value] += by; g.values[value] == 0 {
-		delete(g.values, value)
-	}
-}
-
 // numeric tells whether the values are added up.
 func (c *Correlation) numeric() bool { return c.Type == "value_sum" || c.Type == "value_avg" }
+
+// countsValues tells whether it matters how often each value came.
+func (c *Correlation) countsValues() bool {
+	return c.Type == "value_count" || c.Type == "value_percentile"
+}
 
 // count is what the condition is about, after an entry has come in:
 //
@@ -249,14 +207,14 @@ func (c *Correlation) numeric() bool { return c.Type == "value_sum" || c.Type ==
 //	value_percentile  how common the entry's value is, in percent of all matches
 //	temporal          how many of the rules matched
 //	temporal_ordered  how many of the rules matched one after another
-func (w *window) count(g *group, latest entry) float64 {
+func (w *window) count(g *group, latest string) float64 {
 	switch w.spec.Type {
 	case "event_count":
 		return float64(len(g.entries))
 	case "value_count":
 		return float64(len(g.values))
 	case "value_percentile":
-		return 100 * float64(g.values[latest.value]) / float64(len(g.entries))
+		return 100 * float64(g.values[latest]) / float64(len(g.entries))
 	case "value_sum", "value_avg":
 		sum := 0.0
 		for _, e := range g.entries {
@@ -267,7 +225,7 @@ func (w *window) count(g *group, latest entry) float64 {
 		}
 		return sum
 	case "temporal":
-		seen := map[*Rule]bool{}
+		seen := map[uint64]bool{}
 		for _, e := range g.entries {
 			seen[e.rule] = true
 		}
@@ -275,7 +233,7 @@ func (w *window) count(g *group, latest entry) float64 {
 	}
 	next := 0
 	for _, e := range g.entries {
-		if next < len(w.spec.Rules) && (e.rule.ID == w.spec.Rules[next] || e.rule.Name == w.spec.Rules[next]) {
+		if r := w.rules[e.rule]; next < len(w.spec.Rules) && (r.ID == w.spec.Rules[next] || r.Name == w.spec.Rules[next]) {
 			next++
 		}
 	}

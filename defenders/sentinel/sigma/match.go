@@ -74,6 +74,7 @@ type Matcher struct {
 	engine     *Engine `snapshot:"-"`
 	windows    []*window
 	held       int // entries of all windows
+	clock      slowClock
 	stats      Stats
 	evaluation `snapshot:"-"`
 }
