@@ -137,8 +137,9 @@ func scrapeFile() map[string]any {
 		return map[string]any{"job_name": name, "static_configs": []any{map[string]any{"targets": []string{target}}}}
 	}
 	return map[string]any{
-		"global":         map[string]string{"scrape_interval": "15s", "evaluation_interval": "15s"},
-		"rule_files":     []string{"rules.yml"},
-		"scrape_configs": []any{job("hemostat", "127.0.0.1:8088"), job("hemostat-batch", "127.0.0.1:9100")},
+		"global":     map[string]string{"scrape_interval": "15s", "evaluation_interval": "15s"},
+		"rule_files": []string{"rules.yml"},
+		"scrape_configs": []any{job("hemostat", "127.0.0.1:8088"), job("hemostat-batch", "127.0.0.1:9100"),
+			job("hemostat-serve", "127.0.0.1:8087")},
 	}
 }

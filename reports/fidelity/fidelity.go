@@ -88,18 +88,19 @@ type Report struct {
 	// DetectionRecorded and DetectionSimulated are the means over the techniques compared
 	// of the share of recordings and of tools on which half of the rules, chosen at
 	// random, fire at least once.
-	DetectionRecorded  float64      `json:"detection_recorded"`
-	DetectionSimulated float64      `json:"detection_simulated"`
-	Techniques         []Technique  `json:"techniques"`
-	Missing            []TypeCount  `json:"event_types_missing"`
-	TypesRecorded      int          `json:"event_types_recorded"`
-	False              FalseAlarms  `json:"false_alarms"`
-	Backing            []Backing    `json:"tools"`
-	Deciding           []Deciding   `json:"deciding_rules"`
-	Recordings         int          `json:"recordings"`
-	Openings           int          `json:"openings_left_out"`
-	Unassigned         int          `json:"recordings_without_technique"`
-	points             [][2]float64 // detection by subset, recorded and simulated
+	DetectionRecorded  float64     `json:"detection_recorded"`
+	DetectionSimulated float64     `json:"detection_simulated"`
+	Techniques         []Technique `json:"techniques"`
+	Missing            []TypeCount `json:"event_types_missing"`
+	TypesRecorded      int         `json:"event_types_recorded"`
+	False              FalseAlarms `json:"false_alarms"`
+	Backing            []Backing   `json:"tools"`
+	Deciding           []Deciding  `json:"deciding_rules"`
+	Recordings         int         `json:"recordings"`
+	Openings           int         `json:"openings_left_out"`
+	Unassigned         int         `json:"recordings_without_technique"`
+	// Points are the detection by subset of the rules, recorded and simulated.
+	Points [][2]float64 `json:"subsets"`
 }
 
 // Technique is the comparison of one technique.

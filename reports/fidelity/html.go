@@ -27,31 +27,39 @@ var pageBody = template.Must(template.New("fidelity").Funcs(template.FuncMap{
 
 // HTML writes the report as a page of its own.
 func (r *Report) HTML(w io.Writer) error {
-	scatter, err := r.scatter()
+	body, err := r.Section()
 	if err != nil {
 		return err
+	}
+	return render.Page(w, "Simulation against recordings", body)
+}
+
+// Section is the report as a part of a page.
+func (r *Report) Section() (template.HTML, error) {
+	scatter, err := r.scatter()
+	if err != nil {
+		return "", err
 	}
 	var body bytes.Buffer
 	if err := pageBody.Execute(&body, struct {
 		*Report
 		Scatter template.HTML
 	}{r, scatter}); err != nil {
-		return err
+		return "", err
 	}
-	return render.Page(w, "Simulation against recordings",
-		template.HTML(body.String())) //nolint:gosec // written by the template above, which escapes
+	return template.HTML(body.String()), nil //nolint:gosec // written by the template above, which escapes
 }
 
 // scatter draws each subset of rules by its detection on recordings and in the simulation.
 func (r *Report) scatter() (template.HTML, error) {
-	if len(r.points) == 0 {
+	if len(r.Points) == 0 {
 		return "", nil
 	}
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "detection on recordings", "detection in the simulation"
 	p.BackgroundColor = color.White
-	points := make(plotter.XYs, len(r.points))
-	for i, at := range r.points {
+	points := make(plotter.XYs, len(r.Points))
+	for i, at := range r.Points {
 		points[i].X, points[i].Y = at[0], at[1]
 	}
 	s, err := plotter.NewScatter(points)

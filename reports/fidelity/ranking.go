@@ -165,7 +165,7 @@ func (o *Observations) rank(r *Report, compared []subject) {
 	in, out := pickRows(recorded, several), pickRows(simulated, several)
 	inside, outside := meanOver(out, same), meanOver(in, same)
 	for i := range inside {
-		r.points = append(r.points, [2]float64{outside[i], inside[i]})
+		r.Points = append(r.Points, [2]float64{outside[i], inside[i]})
 	}
 	r.Deciding = o.deciding(k, outside, inside)
 	r.Ranking.Value = finite(stats.Spearman(outside, inside))

@@ -45,7 +45,26 @@ type jsonTechnique struct {
 	Certain   bool    `json:"certain"`
 }
 
-// JSON is the verdict for other programs; null stands for what cannot be said.
+// Document is a verdict for other programs; null stands for what cannot be said.
+type Document struct {
+	Verdict    string            `json:"verdict"`
+	Alpha      float64           `json:"alpha"`
+	TrialsUsed int               `json:"trials_used"`
+	Baseline   string            `json:"baseline"`
+	Candidate  string            `json:"candidate"`
+	Policy     string            `json:"policy"`
+	Reasons    []string          `json:"reasons"`
+	Notes      []string          `json:"notes"`
+	Checks     []jsonCheck       `json:"checks"`
+	Techniques []jsonTechnique   `json:"techniques"`
+	Scenarios  []string          `json:"scenarios"`
+	Errors     map[string]int    `json:"errors"`
+	Seeds      []uint64          `json:"seeds"`
+	Digests    map[string]string `json:"digests"`
+	Engines    map[string]string `json:"engines"`
+}
+
+// JSON is the verdict as a document.
 func (r *Result) JSON() ([]byte, error) {
 	checks, techniques := []jsonCheck{}, []jsonTechnique{}
 	for _, c := range r.Checks {
@@ -75,23 +94,8 @@ func (r *Result) JSON() ([]byte, error) {
 			jsonTechnique{t.Technique, float64(t.Baseline) / n, float64(t.Candidate) / n, t.Trials, t.Certain},
 		)
 	}
-	return json.MarshalIndent(struct {
-		Verdict    string            `json:"verdict"`
-		Alpha      float64           `json:"alpha"`
-		TrialsUsed int               `json:"trials_used"`
-		Baseline   string            `json:"baseline"`
-		Candidate  string            `json:"candidate"`
-		Policy     string            `json:"policy"`
-		Reasons    []string          `json:"reasons"`
-		Notes      []string          `json:"notes"`
-		Checks     []jsonCheck       `json:"checks"`
-		Techniques []jsonTechnique   `json:"techniques"`
-		Scenarios  []string          `json:"scenarios"`
-		Errors     map[string]int    `json:"errors"`
-		Seeds      []uint64          `json:"seeds"`
-		Digests    map[string]string `json:"digests"`
-		Engines    map[string]string `json:"engines"`
-	}{r.Verdict, r.Policy.Alpha, r.TrialsUsed, r.Baseline, r.Candidate, r.Policy.Name, r.Reasons, append([]string{}, r.Notes...), checks, techniques, r.Scenarios,
+	return json.MarshalIndent(Document{r.Verdict, r.Policy.Alpha, r.TrialsUsed, r.Baseline, r.Candidate, r.Policy.Name,
+		r.Reasons, append([]string{}, r.Notes...), checks, techniques, r.Scenarios,
 		map[string]int{"baseline": r.Errors[0], "candidate": r.Errors[1]}, r.Provenance.Seeds, r.Provenance.Digests,
 		map[string]string{"baseline": r.Provenance.Engines[0], "candidate": r.Provenance.Engines[1]}}, "", "  ")
 }

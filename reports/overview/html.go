@@ -147,9 +147,18 @@ func (o *Overview) curves() (pictures []picture, times []string, rows []curveRow
 
 // HTML writes one page that needs nothing else.
 func (o *Overview) HTML(w io.Writer, page Page) error {
-	pictures, times, rows, err := o.curves()
+	body, err := o.Section(page)
 	if err != nil {
 		return err
+	}
+	return render.Page(w, page.Title, body)
+}
+
+// Section is the overview as a part of a page.
+func (o *Overview) Section(page Page) (template.HTML, error) {
+	pictures, times, rows, err := o.curves()
+	if err != nil {
+		return "", err
 	}
 	if o.errors > 0 {
 		page.Warnings = append(page.Warnings,
@@ -166,10 +175,9 @@ func (o *Overview) HTML(w io.Writer, page Page) error {
 		Heat       []heatRow
 		Stages     []stageRow
 	}{page, o.outcomes(), pictures, times, rows, o.Variants(), o.heatRows(page.Known), o.stageRows()}); err != nil {
-		return err
+		return "", err
 	}
-	//nolint:gosec // written by the template above, which escapes
-	return render.Page(w, page.Title, template.HTML(body.String()))
+	return template.HTML(body.String()), nil //nolint:gosec // written by the template above, which escapes
 }
 
 // layer is a layer of ATT&CK Navigator, version 4.5 of its form.

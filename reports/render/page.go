@@ -10,6 +10,12 @@ import (
 //go:embed page.html
 var pageText string
 
+//go:embed page.css
+var style string
+
+// Style is the style sheet of all pages.
+func Style() string { return style }
+
 var page = template.Must(template.New("page").Parse(pageText))
 
 // Page writes a self-contained HTML page: one file, no script, nothing fetched.
@@ -18,8 +24,9 @@ func Page(w io.Writer, title string, body template.HTML) error {
 	var text strings.Builder
 	err := page.Execute(&text, struct {
 		Title string
+		Style template.CSS
 		Body  template.HTML
-	}{title, body})
+	}{title, template.CSS(style), body}) //nolint:gosec // a file of the program
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func Story(t *record.Trial) string {
 		fmt.Fprintf(&b, "The trial ended in an error: %s\n", t.Error)
 		return b.String()
 	}
-	fmt.Fprintln(&b, verdict(t))
+	fmt.Fprintln(&b, Verdict(t))
 	b.WriteByte('\n')
 	for _, l := range lines(t) {
 		fmt.Fprintf(&b, "%s  %-8s  %s\n", stamp(l.at), l.who, l.text)
@@ -39,7 +39,8 @@ func Story(t *record.Trial) string {
 	return b.String()
 }
 
-func verdict(t *record.Trial) string {
+// Verdict says in a sentence what came of each attack.
+func Verdict(t *record.Trial) string {
 	if len(t.Attacks) == 0 {
 		return fmt.Sprintf("Nobody attacked. The defence raised %d alerts.", t.AlertsTotal)
 	}

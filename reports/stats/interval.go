@@ -113,3 +113,17 @@ func Deviation(sample []float64) float64 {
 	_, sd := moments(sample)
 	return sd
 }
+
+// PoissonRate is the rate of events that came k times within an exposure, with its exact interval
+// (Garwood 1936).
+func PoissonRate(k int, exposure, alpha float64) Interval {
+	if k < 0 || !(exposure > 0) {
+		return nothing()
+	}
+	out := Interval{Value: float64(k) / exposure}
+	if k > 0 {
+		out.Lo = distuv.ChiSquared{K: 2 * float64(k)}.Quantile(alpha/2) / 2 / exposure
+	}
+	out.Hi = distuv.ChiSquared{K: 2*float64(k) + 2}.Quantile(1-alpha/2) / 2 / exposure
+	return out
+}

@@ -321,17 +321,15 @@ func (db *DB) ScenarioText(name, digest string) (string, error) {
 	return texts[0], nil
 }
 
-// ScenarioOfTrial is the text of the scenario of a trial as it was run.
-func (db *DB) ScenarioOfTrial(trial string) (string, error) {
-	texts, err := db.texts("SELECT s.yaml FROM trials t JOIN scenarios s ON s.scenario=t.scenario AND "+
-		"s.digest=t.scenario_digest WHERE t.trial_id=?", trial)
-	if err == nil && len(texts) == 0 {
-		err = fmt.Errorf("database %s has trial %s, but not the text of its scenario", db.path, trial)
+// ScenarioOfTrial is the text of the scenario of a trial as it was run, and the seed.
+func (db *DB) ScenarioOfTrial(trial string) (text string, seed uint64, err error) {
+	var number int64
+	err = db.sql.QueryRowContext(db.ctx, "SELECT s.yaml, t.seed FROM trials t JOIN scenarios s ON s.scenario=t.scenario AND "+
+		"s.digest=t.scenario_digest WHERE t.trial_id=?", trial).Scan(&text, &number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", 0, fmt.Errorf("database %s has trial %s, but not the text of its scenario", db.path, trial)
 	}
-	if err != nil {
-		return "", err
-	}
-	return texts[0], nil
+	return text, uint64(number), db.explain(err)
 }
 
 // VariantTexts are the recorded texts of a variant, one for each state of it.
@@ -360,36 +358,6 @@ func (db *DB) texts(query string, args ...any) ([]string, error) {
 		out = append(out, v)
 	}
 	return out, db.explain(rows.Err())
-}
-
-// KeptEvent is an event that was kept, with what caused it in truth.
-type KeptEvent struct {
-	JSON         string
-	Attack, Step int
-}
-
-// Events calls f for each event of a trial that was kept, in the order in which
-// sensors delivered them.
-func (db *DB) Events(trialID string, f func(KeptEvent) error) error {
-	rows, err := db.sql.QueryContext(
-		db.ctx,
-		"SELECT json, attack, step FROM events WHERE trial_id=? ORDER BY observed, event_id",
-		trialID,
-	)
-	if err != nil {
-		return db.explain(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var e KeptEvent
-		if err := rows.Scan(&e.JSON, &e.Attack, &e.Step); err != nil {
-			return db.explain(err)
-		}
-		if err := f(e); err != nil {
-			return err
-		}
-	}
-	return db.explain(rows.Err())
 }
 
 // errNoTrial is what Trial returns when nothing fits.
@@ -470,3 +438,6 @@ func (db *DB) readTable(table table, t *record.Trial) error {
 	}
 	return db.explain(rows.Err())
 }
+
+// IsNoTrial tells whether an error says that no trial of a name is in the database.
+func IsNoTrial(err error) bool { return errors.Is(err, errNoTrial) }

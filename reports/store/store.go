@@ -122,6 +122,10 @@ func openReader(ctx context.Context, path, options string) (*DB, error) {
 		db.Close()
 		return nil, err
 	}
+	if db.opened, err = os.Stat(path); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
 	return db, nil
 }
 
@@ -186,8 +190,8 @@ func (db *DB) version() (int64, error) {
 
 // ownTables are the tables of a database of this program.
 var ownTables = func() []string {
-	names := []string{"goose_db_version", "runs", "scenarios", "variants", "trials", "events", costTable.title(),
-		scoreTable.title()}
+	names := []string{"goose_db_version", "runs", "scenarios", "variants", "trials", "events", "event_blocks", "documents",
+		costTable.title(), scoreTable.title()}
 	for _, t := range detailTables {
 		names = append(names, t.title())
 	}

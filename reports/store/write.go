@@ -3,8 +3,10 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
+	"hemostat/reports/store/eventblock"
 	"hemostat/sim/record"
 )
 
@@ -102,6 +104,7 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 	if err := db.checkFile(); err != nil {
 		return err
 	}
+	events := packEvents(t)
 	return db.transaction(func(tx *sql.Tx) error {
 		if _, err := tx.Exec("DELETE FROM trials WHERE trial_id=? AND status<>'ok'", t.TrialID); err != nil {
 			return err
@@ -134,32 +137,33 @@ func (db *DB) Put(id Identity, t *record.Trial) error {
 				return err
 			}
 		}
-		return putEvents(tx, t)
+		return events.put(tx, t.TrialID)
 	})
 }
 
-func putEvents(tx *sql.Tx, t *record.Trial) error {
-	var text []byte
-	return insertRows(
-		tx,
-		"INSERT INTO events (trial_id,event_id,time,observed,attack,step,json) VALUES ",
-		7,
-		len(t.Events),
-		func(args []any, i int) ([]any, error) {
-			e := &t.Events[i]
-			text = e.Event.AppendJSON(text[:0])
-			return append(
-				args,
-				t.TrialID,
-				int64(e.Event.ID),
-				int64(e.Event.Time),
-				int64(e.Event.Observed),
-				e.Attack,
-				e.Step,
-				string(text),
-			), nil
-		},
-	)
+// packedEvents are a trial's events as blocks.
+type packedEvents struct {
+	data   [][]byte
+	counts []int
+}
+
+// packEvents packs the events that a trial kept, in the order in which sensors delivered them.
+func packEvents(t *record.Trial) (p packedEvents) {
+	list := slices.Clone(t.Events)
+	eventblock.Sort(list)
+	for block := range slices.Chunk(list, eventblock.Size) {
+		p.data, p.counts = append(p.data, eventblock.Pack(block)), append(p.counts, len(block))
+	}
+	return p
+}
+
+func (p packedEvents) put(tx *sql.Tx, trialID string) error {
+	for i, data := range p.data {
+		if _, err := tx.Exec("INSERT INTO event_blocks (trial_id,block,events,data) VALUES (?,?,?,?)", trialID, i, p.counts[i], data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const rowsPerStatement = 100
