@@ -156,6 +156,11 @@ func (f *variantFile) pluginSources(base string) []string {
 	return out
 }
 
+// RunsPrograms tells whether a plug-in of the variant is a command that is run.
+func (v *Variant) RunsPrograms() bool {
+	return slices.ContainsFunc(v.file.Plugins, func(f pluginFile) bool { return len(f.Command) > 0 })
+}
+
 // Close ends the plug-ins of the variant that wait for a trial.
 func (v *Variant) Close() error {
 	var faults []error

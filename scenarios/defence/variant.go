@@ -94,6 +94,8 @@ type responseFile struct {
 	Approval string `yaml:"approval" enum:"low,medium,high,none" doc:"from which risk on people are asked; medium when absent, none for never"`
 	DryRun   bool   `yaml:"dry_run" doc:"ask and audit, but do nothing"`
 	MaxRuns  int    `yaml:"max_runs" doc:"playbooks that may run at once; what comes beyond waits, the most severe first; 500 when absent"`
+	// MostTTL is absent from the identity of variants that do not set it.
+	MostTTL time.Duration `yaml:"most_ttl" json:"MostTTL,omitempty" doc:"longest time that an action which can be undone stays in force, whatever its playbook says; no bound when absent"`
 }
 
 // cascadeFile sets the cascade.
@@ -320,6 +322,9 @@ func (v *Variant) prepare(file string) error {
 	}
 	v.hotl = v.file.HOTL.config(fault)
 	v.services = v.file.Services.config()
+	if v.file.Response.MostTTL < 0 {
+		fault("response.most_ttl", "a time above 0 is expected, such as 1h, not %s", v.file.Response.MostTTL)
+	}
 	if err := v.chooseDetectors(); err != nil {
 		fault("detectors", "%s", err)
 	}
@@ -658,6 +663,7 @@ func (v *Variant) Policy() response.Policy {
 		Approval: v.file.Response.Approval,
 		DryRun:   v.file.Response.DryRun,
 		MaxRuns:  max(0, v.file.Response.MaxRuns),
+		MostTTL:  max(0, v.file.Response.MostTTL),
 	}
 }
 

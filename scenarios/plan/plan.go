@@ -22,18 +22,18 @@ import (
 
 // Plan is what a run is to do: a matrix of scenarios, variants and parameters.
 type Plan struct {
-	Pos       strictyaml.Pos      `yaml:"-"`
+	Pos       strictyaml.Pos      `yaml:"-" json:"-"`
 	Scenarios []string            `yaml:"scenarios" doc:"scenarios by name or file; all embedded ones when absent"`
 	Variants  []string            `yaml:"variants" doc:"variant files; the word default for the defence as it comes"`
 	Trials    int                 `yaml:"trials" doc:"trials of each scenario and variant; 5 when absent"`
 	Seed      uint64              `yaml:"seed" doc:"seed of all randomness; 1 when absent"`
-	Set       map[string]string   `yaml:"set" doc:"values to set, by path, in scenarios or variants"`
-	Sweep     map[string][]string `yaml:"sweep" doc:"values to go through, by path; each makes a variant"`
+	Set       map[string]string   `yaml:"set" json:"-" doc:"values to set, by path, in scenarios or variants"`
+	Sweep     map[string][]string `yaml:"sweep" json:"-" doc:"values to go through, by path; each makes a variant"`
 
 	// LeaveOneOut adds each variant without each of its detectors in turn.
 	LeaveOneOut bool `yaml:"leave_one_out" doc:"also run each variant without each of its detectors in turn"`
 
-	// Settings and sweeps from the command line, in order.
+	// Settings and sweeps of the file and from the command line, in order.
 	Settings []scenarios.Setting `yaml:"-"`
 	Sweeps   []Sweep             `yaml:"-"`
 }
@@ -256,6 +256,16 @@ func unique(all []error) []error {
 		seen[e.Error()] = true
 		return again
 	})
+}
+
+// Digests are those of the scenarios and variants, by kind and name.
+func (m *Matrix) Digests() map[string]string {
+	all := map[string]string{}
+	for _, c := range m.Cells {
+		all["scenario "+c.Scenario.Name] = c.Scenario.Digest()
+		all["variant "+c.Variant.Name] = c.Variant.Digest
+	}
+	return all
 }
 
 // Digest identifies the plan.
