@@ -57,10 +57,60 @@ test-kafka: $(KAFKA) ## hemostat live beside a real Apache Kafka; both are kille
 	@HEMOSTAT_KAFKA_JARS=$(CURDIR)/bin/kafka HEMOSTAT_KILLS=$(or $(KILLS),10) \
 		$(GO) test -count=1 -timeout 60m -v -run 'WithKafka' ./cmd/hemostat
 
+NATS := bin/nats-server
+
+$(NATS): go.mod
+	@echo "building $(NATS), of the version in go.mod"
+	@$(GO) build -o $@ github.com/nats-io/nats-server/v2
+
+.PHONY: test-nats
+test-nats: $(NATS) ## a distributed run through a real NATS server; workers, server and run are killed at random moments (KILLS of them, 20 by default)
+	@HEMOSTAT_NATS=$(CURDIR)/$(NATS) HEMOSTAT_KILLS=$(or $(KILLS),20) \
+		$(GO) test -count=1 -timeout 60m -v -run 'WithNATS' ./cmd/hemostat
+
+.PHONY: soak
+soak: $(KAFKA) ## load hemostat live with 20,000 events a second through a real Kafka for SOAK (1h by default); samples and a picture go to bin/soak
+	@mkdir -p bin/soak
+	@HEMOSTAT_KAFKA_JARS=$(CURDIR)/bin/kafka HEMOSTAT_SOAK=$(or $(SOAK),1h) HEMOSTAT_SOAK_OUT=$(CURDIR)/bin/soak \
+		$(GO) test -count=1 -timeout 48h -v -run 'HoldsItsMemoryWithKafka' ./cmd/hemostat
+
 .PHONY: test-prometheus
 test-prometheus: ## a real Prometheus scrapes a live run and a batch, and answers every query of every dashboard and rule
 	@command -v prometheus >/dev/null || { echo "installing Prometheus"; apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
 	@HEMOSTAT_PROMETHEUS=$$(command -v prometheus) $(GO) test -count=1 -timeout 20m -v -run 'WithPrometheus' ./cmd/hemostat
+
+.PHONY: test-browser
+test-browser: ## the pages of hemostat serve in Debian's Chromium; PICTURES=FOLDER keeps screenshots
+	@command -v chromium >/dev/null || { echo "installing Chromium"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	@HEMOSTAT_CHROMIUM=$$(command -v chromium) HEMOSTAT_SCREENSHOTS=$(abspath $(PICTURES)) \
+		$(GO) test -count=1 -timeout 20m -v -run 'WithChromium' ./cmd/hemostat
+
+CONTRACT := bin/contract/bin/schemathesis
+
+$(CONTRACT):
+	@echo "installing schemathesis into bin/contract"
+	@python3 -m venv bin/contract 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv && python3 -m venv bin/contract; }
+	@bin/contract/bin/pip install -q schemathesis==4.32.5
+
+.PHONY: test-contract
+test-contract: ## what hemostat serve answers against its OpenAPI description, where schemathesis can be installed
+	@$(MAKE) -s $(CONTRACT) || echo "schemathesis cannot be installed here, and its test is passed over"
+	@[ ! -x $(CONTRACT) ] || HEMOSTAT_SCHEMATHESIS=$(CURDIR)/$(CONTRACT) $(GO) test -count=1 -timeout 20m -v -run 'WithSchemathesis' ./cmd/hemostat
+
+ANALYSIS := bin/analysis/ready
+
+$(ANALYSIS):
+	@echo "installing pandas, polars, DuckDB and pyarrow into bin/analysis"
+	@python3 -m venv bin/analysis 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv && python3 -m venv bin/analysis; }
+	@bin/analysis/bin/pip install -q pandas==3.1.1 polars==2.1.0 duckdb==2.0.1 pyarrow==26.0.1
+	@command -v Rscript >/dev/null || { echo "installing R"; apt-get update -qq && apt-get install -y -qq --no-install-recommends r-base-core r-cran-survival; }
+	@touch $@
+
+.PHONY: test-analysis
+test-analysis: ## docs/analysis.md with Python and R, where they can be installed
+	@$(MAKE) -s $(ANALYSIS) || echo "Python's packages or R cannot be installed here, and their test is passed over"
+	@[ ! -e $(ANALYSIS) ] || HEMOSTAT_PYTHON=$(CURDIR)/bin/analysis/bin/python HEMOSTAT_RSCRIPT=$$(command -v Rscript) \
+		$(GO) test -count=1 -timeout 20m -v -run 'WithPythonAndR' ./cmd/hemostat
 
 .PHONY: offline-analyst
 offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
@@ -115,6 +165,21 @@ lint: $(LINT) $(DEADCODE) ## go vet, golangci-lint with the import rules, and no
 	@$(LINT) run ./...
 	@dead="$$($(DEADCODE) ./cmd/hemostat)" || exit 1; \
 		if [ -n "$$dead" ]; then echo "the program cannot reach these functions: remove them, or call them"; echo "$$dead"; exit 1; fi
+
+SBOM_VERSION := v1.10.0
+SBOM := bin/cyclonedx-gomod
+
+$(SBOM):
+	@echo "building cyclonedx-gomod $(SBOM_VERSION) into bin/"
+	@GOBIN=$(CURDIR)/bin $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
+
+.PHONY: release
+release: $(SBOM) ## static binary with manual pages, completions, bill of materials and checksums, in bin/release
+	@SBOM_TOOL=$(CURDIR)/$(SBOM) .ci/release
+
+.PHONY: test-release
+test-release: $(SBOM) ## two builds of a release, in folders and with caches of their own, are equal byte for byte (minutes)
+	@SBOM_TOOL=$(CURDIR)/$(SBOM) .ci/test-release
 
 .PHONY: coverage
 coverage: ## share of statements that each package's own tests run

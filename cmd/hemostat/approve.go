@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -49,16 +44,9 @@ read from the folder of its state, or from the environment variable HEMOSTAT_TOK
 }
 
 func (o *approveOptions) run(c *cobra.Command, args []string) error {
-	token := os.Getenv("HEMOSTAT_TOKEN")
-	if token == "" {
-		data, err := os.ReadFile(filepath.Join(o.dir, tokenFile))
-		if err != nil {
-			return fmt.Errorf("the token of the run: %w; name the folder of its state with --state", err)
-		}
-		token = strings.TrimSpace(string(data))
-	}
+	run := &liveClient{o.url, o.dir, "--state"}
 	if len(args) == 0 {
-		return o.list(c, token)
+		return o.list(c, run)
 	}
 	if o.by == "" {
 		u, err := user.Current()
@@ -71,7 +59,10 @@ func (o *approveOptions) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	data, err := o.ask(c.Context(), http.MethodPost, "/api/v1/approvals/"+args[0], token, body)
+	data, err := run.ask(c.Context(), http.MethodPost, "/api/v1/approvals/"+args[0], body)
+	if errors.Is(err, errAnswered) {
+		return exit{exitFaults, err}
+	}
 	if err != nil {
 		return err
 	}
@@ -88,8 +79,8 @@ func (o *approveOptions) run(c *cobra.Command, args []string) error {
 }
 
 // list prints the requests that wait.
-func (o *approveOptions) list(c *cobra.Command, token string) error {
-	data, err := o.ask(c.Context(), http.MethodGet, "/api/v1/approvals", token, nil)
+func (o *approveOptions) list(c *cobra.Command, run *liveClient) error {
+	data, err := run.ask(c.Context(), http.MethodGet, "/api/v1/approvals", nil)
 	if err != nil {
 		return err
 	}
@@ -115,36 +106,4 @@ func (o *approveOptions) list(c *cobra.Command, token string) error {
 	}
 	t.Render()
 	return nil
-}
-
-// ask sends a request to the run.
-func (o *approveOptions) ask(ctx context.Context, method, path, token string, body []byte) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(o.url, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	client := http.Client{Timeout: 30 * time.Second}
-	answer, err := client.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("no live run answers: %w", err)
-	}
-	defer answer.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
-	if err != nil {
-		return nil, err
-	}
-	if answer.StatusCode == http.StatusOK {
-		return data, nil
-	}
-	var refused struct {
-		Error string `json:"error"`
-	}
-	if json.Unmarshal(data, &refused) != nil || refused.Error == "" {
-		refused.Error = answer.Status
-	}
-	if answer.StatusCode == http.StatusConflict {
-		return nil, exit{exitFaults, errors.New(refused.Error)}
-	}
-	return nil, errors.New(refused.Error)
 }

@@ -42,16 +42,9 @@ func analyseDetectors(ctx context.Context, file string, filter store.Filter) (*d
 		return nil, err
 	}
 	defer db.Close()
-	with, err := wholeTrials(db, filter)
+	with, err := trialsOfVariant(db, file, filter)
 	if err != nil {
 		return nil, err
-	}
-	if len(with) == 0 {
-		known, err := db.Variants()
-		if err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%s holds no trial of variant %q; it has: %s", file, filter.Variant, strings.Join(known, ", "))
 	}
 	result := detectors.Analyse(filter.Variant, with)
 	for i := range result.Detectors {
@@ -69,6 +62,19 @@ func analyseDetectors(ctx context.Context, file string, filter store.Filter) (*d
 			"what is lost without a detector is known from trials without it: run --leave-one-out with the same seed")
 	}
 	return result, nil
+}
+
+// trialsOfVariant are the trials that fit; none is an error that names the variants that there are.
+func trialsOfVariant(db *store.DB, file string, filter store.Filter) ([]detectors.Trial, error) {
+	trials, err := wholeTrials(db, filter)
+	if err != nil || len(trials) > 0 {
+		return trials, err
+	}
+	known, err := db.Variants()
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s holds no trial of variant %q; it has: %s", file, filter.Variant, strings.Join(known, ", "))
 }
 
 func wholeTrials(db *store.DB, filter store.Filter) ([]detectors.Trial, error) {

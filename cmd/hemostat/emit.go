@@ -24,6 +24,8 @@ type emitOptions struct {
 	seed      uint64
 	index     int
 	speed     float64
+	rate      int
+	lasting   time.Duration
 	inventory string
 	set       []string
 }
@@ -40,6 +42,10 @@ attackers of the scenario. Nobody defends the simulated estate unless a variant 
 Events come as they would from the sensors, in the program's own form as JSON, one a
 message, at the pace of --speed. Their times keep their distances: with --speed 1 they are
 those of the wall clock; with a higher speed they begin in the past, and the last is of now.
+
+With --rate trials are played one after another, so many events a second, for as long as
+--for says: a load of ordinary days and attacks for a trial of endurance. An event's time is
+then the one at which it is written.
 --inventory writes the hosts and accounts for hemostat live.`,
 		Example: `  hemostat emit ransomware --topic logs --inventory estate.yaml --speed 60
   hemostat emit web-shell --brokers kafka:9092 --topic logs --seed 7 --trial 3`,
@@ -53,17 +59,31 @@ those of the wall clock; with a higher speed they begin in the past, and the las
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the trial")
 	f.IntVar(&o.index, "trial", 0, "number of the trial")
 	f.Float64Var(&o.speed, "speed", 1, "how much faster than the wall clock; 0 for as fast as it goes")
+	f.IntVar(&o.rate, "rate", 0, "write so many events a second, trial after trial, in place of the pace of --speed")
+	f.DurationVar(&o.lasting, "for", time.Minute, "with --rate: how long")
 	f.StringVar(&o.inventory, "inventory", "", "write the inventory of the estate to `FILE`")
 	f.StringArrayVar(&o.set, "set", nil, "set a value of the scenario or variant, PATH=VALUE")
 	return c
 }
 
-func (o *emitOptions) run(c *cobra.Command, args []string) error {
-	if o.speed < 0 {
+// check refuses flags that cannot be.
+func (o *emitOptions) check(changed func(flag string) bool) error {
+	switch {
+	case o.speed < 0:
 		return fmt.Errorf("--speed: a number of 0 or more is expected, not %g", o.speed)
-	}
-	if o.index < 0 {
+	case o.index < 0:
 		return fmt.Errorf("--trial: a number of 0 or more is expected, not %d", o.index)
+	case o.rate < 0:
+		return fmt.Errorf("--rate: a number of events above 0 is expected, not %d", o.rate)
+	case o.rate > 0 && changed("speed") || o.rate == 0 && changed("for"):
+		return errors.New("--for goes with --rate, and --speed without it")
+	}
+	return nil
+}
+
+func (o *emitOptions) run(c *cobra.Command, args []string) error {
+	if err := o.check(c.Flags().Changed); err != nil {
+		return err
 	}
 	var set []scenarios.Setting
 	for _, s := range o.set {
@@ -91,61 +111,118 @@ func (o *emitOptions) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	defer out.Close()
-	return o.play(c.Context(), s, v, out, c.ErrOrStderr())
+	e := &emission{emitOptions: o, scenario: s, variant: v, out: out, errOut: c.ErrOrStderr(), began: time.Now()}
+	if o.rate > 0 {
+		err = e.load(c.Context())
+	} else {
+		err = e.play(c.Context())
+	}
+	err = errors.Join(err, out.Flush(context.WithoutCancel(c.Context())))
+	if c.Context().Err() != nil {
+		return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", e.events)}
+	}
+	if err == nil {
+		fmt.Fprintf(e.errOut, "%s to the topic %s, %.0f a second\n",
+			plural(e.events, "event was written", "events were written"), o.topic,
+			float64(e.events)/time.Since(e.began).Seconds())
+	}
+	return err
 }
 
-// play runs the trial at the pace that was asked for.
-func (o *emitOptions) play(
-	ctx context.Context, s *scenarios.Scenario, v *defence.Variant, out *kafka.Writer, errOut io.Writer,
-) error {
-	began := time.Now()
-	base := began // of the trial's time 0
-	if o.speed != 1 {
+// emission is trials on their way into a topic.
+type emission struct {
+	*emitOptions
+	scenario *scenarios.Scenario
+	variant  *defence.Variant
+	out      *kafka.Writer
+	errOut   io.Writer
+	began    time.Time
+	events   int
+}
+
+// trial builds a trial whose events are written when place has set their times, and writes the
+// inventory of the first.
+func (e *emission) trial(ctx context.Context, index int, place func(*event.Event)) (*trial.Trial, error) {
+	t, err := trial.New(e.scenario, e.variant, index, trial.Options{Seed: e.seed, Watch: func(x *event.Event) {
+		moved := *x
+		place(&moved)
+		e.out.Write(ctx, x.Host, moved.AppendJSON(nil))
+		e.events++
+	}})
+	if err != nil || e.inventory == "" || index != e.index {
+		return t, err
+	}
+	f, err := os.Create(e.inventory)
+	if err != nil {
+		return nil, fmt.Errorf("--inventory: %w", errors.Join(err, t.Close()))
+	}
+	if err := errors.Join(defence.WriteEstate(f, t.Inventory()), f.Close()); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// play runs one trial at the pace of its virtual time.
+func (e *emission) play(ctx context.Context) error {
+	base := e.began // of the trial's time 0
+	if e.speed != 1 {
 		lasts := time.Duration(0)
-		if o.speed > 0 {
-			lasts = time.Duration(float64(s.Horizon) / o.speed)
+		if e.speed > 0 {
+			lasts = time.Duration(float64(e.scenario.Horizon) / e.speed)
 		}
-		base = base.Add(lasts - s.Horizon)
+		base = base.Add(lasts - e.scenario.Horizon)
 	}
 	shift := time.Duration(base.UnixNano())
-	n := 0
-	t, err := trial.New(s, v, o.index, trial.Options{Seed: o.seed, Watch: func(e *event.Event) {
-		moved := *e
-		moved.Time, moved.Observed = e.Time+shift, e.Observed+shift
-		out.Write(ctx, e.Host, moved.AppendJSON(nil))
-		n++
-	}})
+	t, err := e.trial(ctx, e.index, func(x *event.Event) { x.Time, x.Observed = x.Time+shift, x.Observed+shift })
 	if err != nil {
 		return err
 	}
-	if o.inventory != "" {
-		f, err := os.Create(o.inventory)
-		if err != nil {
-			return fmt.Errorf("--inventory: %w", errors.Join(err, t.Close()))
-		}
-		if err := errors.Join(defence.WriteEstate(f, t.Inventory()), f.Close()); err != nil {
-			return errors.Join(err, t.Close())
-		}
-	}
-	progress := startBar(errOut, "steps of 5 s", int(t.Horizon()/emitStep))
+	progress := startBar(e.errOut, "steps of 5 s", int(t.Horizon()/emitStep))
 	for t.Now() < t.Horizon() && err == nil {
 		next := t.Now() + emitStep
-		if o.speed > 0 {
-			err = sleepUntil(ctx, began.Add(time.Duration(float64(next)/o.speed)))
+		if e.speed > 0 {
+			err = sleepUntil(ctx, e.began.Add(time.Duration(float64(next)/e.speed)))
 		}
 		if err == nil {
-			err = errors.Join(t.RunUntil(next), ctx.Err(), out.Err())
+			err = errors.Join(t.RunUntil(next), ctx.Err(), e.out.Err())
 		}
 		progress.step()
 	}
 	progress.stop(err == nil)
-	err = errors.Join(err, t.Close(), out.Flush(context.WithoutCancel(ctx)))
-	if ctx.Err() != nil {
-		return exit{exitInterrupted, fmt.Errorf("interrupted after %d events", n)}
+	return errors.Join(err, t.Close())
+}
+
+// pacedEvents is how many events are written between two looks at the clock.
+const pacedEvents = 100
+
+// load plays trial after trial at so many events a second.
+func (e *emission) load(ctx context.Context) error {
+	end := e.began.Add(e.lasting)
+	place := func(x *event.Event) {
+		at := e.began.Add(time.Duration(float64(e.events) / float64(e.rate) * float64(time.Second)))
+		if e.events%pacedEvents == 0 {
+			_ = sleepUntil(ctx, at) // the context is looked at below
+		}
+		x.Time = time.Duration(at.UnixNano())
+		x.Observed = x.Time
 	}
-	if err == nil {
-		fmt.Fprintf(errOut, "%s to the topic %s\n", plural(n, "event was written", "events were written"), o.topic)
+	progress := startBar(e.errOut, "seconds", int(e.lasting/time.Second))
+	shown := 0
+	var err error
+	for index := e.index; err == nil && time.Now().Before(end); index++ {
+		var t *trial.Trial
+		if t, err = e.trial(ctx, index, place); err != nil {
+			break
+		}
+		for t.Now() < t.Horizon() && err == nil && time.Now().Before(end) {
+			err = errors.Join(t.RunUntil(t.Now()+emitStep), ctx.Err(), e.out.Err())
+			for ; shown < int(time.Since(e.began)/time.Second); shown++ {
+				progress.step()
+			}
+		}
+		err = errors.Join(err, t.Close())
 	}
+	progress.stop(err == nil)
 	return err
 }
 

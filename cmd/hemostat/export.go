@@ -2,26 +2,28 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"hemostat/reports/render"
+	"hemostat/reports/dataset"
 	"hemostat/reports/store"
-	"hemostat/sim/record"
 )
 
 func exportCommand() *cobra.Command {
-	c := &cobra.Command{Use: "export", Short: "Write trials or events of a database for other programs"}
-	c.AddCommand(exportTrials(), exportEvents(), exportDetectors(), exportScores())
+	c := &cobra.Command{Use: "export", Short: "Write tables of a database for programs that analyse"}
+	c.AddCommand(exportEvents(), exportDetectors(), exportAll(), exportSchema(), exportNavigator(), exportSTIX())
+	for _, d := range store.Datasets() {
+		c.AddCommand(exportTable(&d))
+	}
 	return c
 }
 
@@ -79,233 +81,149 @@ func exportDetectors() *cobra.Command {
 	return c
 }
 
-// exportScores writes the scores of detectors, reported and not.
-func exportScores() *cobra.Command {
-	var db, output, variant, run string
+// exportTable writes a table of the database.
+func exportTable(d *store.Dataset) *cobra.Command {
+	var db, format, output string
+	var filter store.Filter
 	c := &cobra.Command{
-		Use: "scores", Short: "Write the scores of detectors, reported and not", Args: cobra.NoArgs,
-		Long: `Writes the highest score of each entity in each quarter of an hour as CSV. Of what no
-attack caused and was not reported one in twenty is kept, with a weight of 20.`,
-		Example: "  hemostat export scores --variant all_detectors -o scores.csv",
+		Use: d.Name, Short: "Write the table " + d.Name + ": " + lowerFirst(d.Doc), Args: cobra.NoArgs,
+		Long: d.Doc + ` Times are nanoseconds; what never happened is empty in CSV and null elsewhere.
+'hemostat export schema' tells what the columns mean and what they are counted in;
+Parquet and Arrow files say it themselves.`,
+		Example: "  hemostat export " + d.Name + " --format parquet -o " + d.Name + ".parquet",
 		RunE: func(c *cobra.Command, _ []string) error {
-			d, err := store.Open(c.Context(), db)
+			if err := checkFormat(format, dataset.Formats...); err != nil {
+				return err
+			}
+			x, err := store.Open(c.Context(), db)
 			if err != nil {
 				return err
 			}
-			defer d.Close()
-			return exportTo(c, output, func(w io.Writer) error {
-				out := csv.NewWriter(w)
-				head := []string{"scenario", "variant", "seed", "trial_index", "detector", "question", "entity", "time", "score",
-					"reported", "weight", "attack", "step"}
-				if err := out.Write(head); err != nil {
-					return err
-				}
-				err := d.Whole(store.Filter{Variant: variant, Run: run}, func(o *store.Outcome) error {
-					for i := range o.Scores {
-						s := &o.Scores[i]
-						err := out.Write([]string{
-							render.CSVCell(o.Scenario), render.CSVCell(o.Variant), strconv.FormatUint(o.Seed, 10), strconv.Itoa(o.Index),
-							render.CSVCell(s.Detector),
-							s.Question, render.CSVCell(s.Entity), strconv.FormatInt(s.Time, 10),
-							strconv.FormatFloat(s.Score, 'g', -1, 64),
-							strconv.FormatBool(s.Reported), strconv.FormatFloat(s.Weight, 'g', -1, 64), strconv.Itoa(s.Attack),
-							strconv.Itoa(s.Step),
-						})
-						if err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-				out.Flush()
-				return errors.Join(err, out.Error())
-			})
+			defer x.Close()
+			return exportTo(c, output, func(w io.Writer) error { return writeDataset(w, x, d, format, filter) })
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVar(&format, "format", "csv", strings.Join(dataset.Formats, ", "))
 	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
-	f.StringVar(&variant, "variant", "", "only trials of this `VARIANT`")
-	f.StringVar(&run, "run", "", "only trials of this run `ID`")
+	filterFlags(f, &filter)
 	return c
 }
 
-func exportTrials() *cobra.Command {
-	var db, format, output, variant, scenario, run string
-	c := &cobra.Command{
-		Use: "trials", Short: "Write the trials, a row each", Args: cobra.NoArgs,
-		Long:    "Writes the trials, a row each. Times are nanoseconds; what never happened is empty in CSV and null in JSON.",
-		Example: "  hemostat export trials --format csv -o trials.csv",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFormat(format, "csv", "ndjson", "json"); err != nil {
-				return err
-			}
-			d, err := store.Open(c.Context(), db)
-			if err != nil {
-				return err
-			}
-			defer d.Close()
-			return exportTo(c, output, func(w io.Writer) error {
-				rows := newRowWriter(w, format)
-				err := d.Trials(
-					store.Filter{Variant: variant, Scenario: scenario, Run: run},
-					func(t *record.Trial) error {
-						return rows.write(t)
-					},
-				)
-				return errors.Join(err, rows.end())
-			})
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
-	f.StringVar(&format, "format", "csv", "csv, ndjson or json")
-	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
-	f.StringVar(&variant, "variant", "", "only trials of this `VARIANT`")
-	f.StringVar(&scenario, "scenario", "", "only trials of this `SCENARIO`")
-	f.StringVar(&run, "run", "", "only trials of this run `ID`")
-	return c
+func filterFlags(f *pflag.FlagSet, filter *store.Filter) {
+	f.StringVar(&filter.Variant, "variant", "", "only trials of this `VARIANT`")
+	f.StringVar(&filter.Scenario, "scenario", "", "only trials of this `SCENARIO`")
+	f.StringVar(&filter.Run, "run", "", "only trials of this run `ID`")
 }
 
-// trialColumns are the names of the columns of an exported trial.
-var trialColumns = func() (names []string) {
-	for _, c := range record.TrialColumns {
-		names = append(names, c.Name)
-	}
-	return names
-}()
-
-// rowWriter writes trials in one of the formats.
-type rowWriter struct {
-	w      io.Writer
-	format string
-	csv    *csv.Writer
-	n      int
+func lowerFirst(text string) string {
+	return strings.ToLower(text[:1]) + strings.TrimSuffix(text[1:], ".")
 }
 
-func newRowWriter(w io.Writer, format string) *rowWriter {
-	r := &rowWriter{w: w, format: format}
-	if format == "csv" {
-		r.csv = csv.NewWriter(w)
-	}
-	return r
-}
-
-func (r *rowWriter) write(t *record.Trial) error {
-	data, err := json.Marshal(t)
+func writeDataset(w io.Writer, db *store.DB, d *store.Dataset, format string, filter store.Filter) error {
+	out, err := dataset.NewWriter(w, format, d)
 	if err != nil {
 		return err
 	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil {
-		return err
-	}
-	defer func() { r.n++ }()
-	if r.format == "csv" {
-		if r.n == 0 {
-			if err := r.csv.Write(trialColumns); err != nil {
-				return err
-			}
-		}
-		cells := make([]string, len(trialColumns))
-		for i, name := range trialColumns {
-			if cells[i], err = cell(all[name]); err != nil {
-				return err
-			}
-		}
-		return r.csv.Write(cells)
-	}
-	text := []byte("{")
-	for i, name := range trialColumns {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = append(strconv.AppendQuote(text, name), ':')
-		text = append(text, all[name]...)
-	}
-	text = append(text, '}')
-	switch {
-	case r.format == "ndjson":
-		text = append(text, '\n')
-	case r.n == 0:
-		text = append([]byte("[\n"), text...)
-	default:
-		text = append([]byte(",\n"), text...)
-	}
-	_, err = r.w.Write(text)
-	return err
+	return errors.Join(db.Rows(d, filter, out.Write), out.Close())
 }
 
-// cell is a JSON value as CSV writes it.
-func cell(raw json.RawMessage) (string, error) {
-	switch s := string(raw); {
-	case s == "null":
-		return "", nil
-	case strings.HasPrefix(s, `"`):
-		var text string
-		err := json.Unmarshal(raw, &text)
-		return render.CSVCell(text), err
-	default:
-		return s, nil
-	}
-}
-
-func (r *rowWriter) end() error {
-	switch {
-	case r.csv != nil:
-		r.csv.Flush()
-		return r.csv.Error()
-	case r.format == "json" && r.n == 0:
-		_, err := io.WriteString(r.w, "[]\n")
-		return err
-	case r.format == "json":
-		_, err := io.WriteString(r.w, "\n]\n")
-		return err
-	}
-	return nil
-}
-
-func exportEvents() *cobra.Command {
-	var db, output string
-	var truth bool
+// exportAll writes every table into a folder.
+func exportAll() *cobra.Command {
+	var db, format, output string
+	var filter store.Filter
 	c := &cobra.Command{
-		Use: "events TRIAL", Short: "Write a trial's events as sensors delivered them", Args: cobra.ExactArgs(1),
-		Long: `Writes the events of a trial that was run with --keep-events, one a line, in the
-order in which sensors delivered them. 'hemostat replay' reads them and raises the
-alerts that the run raised. What was hostile is not in them, unless --truth asks
-for it.`,
-		Example: "  hemostat run ransomware --trials 1 --keep-events\n  hemostat export events ransomware/0 -o events.ndjson\n  hemostat replay events.ndjson",
-		RunE: func(c *cobra.Command, args []string) error {
-			d, err := store.Open(c.Context(), db)
+		Use: "all -o DIR", Short: "Write every table into a folder, a file each", Args: cobra.NoArgs,
+		Example: "  hemostat export all --format parquet -o tables",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkFormat(format, dataset.Formats...); err != nil {
+				return err
+			}
+			x, err := store.Open(c.Context(), db)
 			if err != nil {
 				return err
 			}
-			defer d.Close()
-			trial, err := d.Trial(args[0])
-			if err != nil {
-				return err
+			defer x.Close()
+			if err := os.MkdirAll(output, 0o755); err != nil {
+				return fmt.Errorf("-o: %w", err)
 			}
-			n := 0
-			err = exportTo(c, output, func(w io.Writer) error {
-				return d.Events(trial.TrialID, func(e store.KeptEvent) error {
-					n++
-					line := e.JSON
-					if truth {
-						line = fmt.Sprintf(`%s,"attack":%d,"step":%d}`, strings.TrimSuffix(line, "}"), e.Attack, e.Step)
-					}
-					_, err := io.WriteString(w, line+"\n")
-					return err
+			for _, d := range store.Datasets() {
+				err := exportTo(c, filepath.Join(output, d.Name+"."+format), func(w io.Writer) error {
+					return writeDataset(w, x, &d, format, filter)
 				})
-			})
-			if err == nil && n == 0 {
-				return fmt.Errorf("no events of trial %s are in %s: run it with --keep-events", args[0], db)
+				if err != nil {
+					return fmt.Errorf("%s: %w", d.Name, err)
+				}
 			}
-			return err
+			return nil
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
-	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
-	f.BoolVar(&truth, "truth", false, "add which attack and step caused each event")
+	f.StringVar(&format, "format", "parquet", strings.Join(dataset.Formats, ", "))
+	f.StringVarP(&output, "output", "o", "", "write to `DIR`, which is made where it is missing")
+	filterFlags(f, &filter)
+	_ = c.MarkFlagRequired("output")
 	return c
+}
+
+// exportSchema tells what the columns of tables mean.
+func exportSchema() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "schema [TABLE…]", Short: "Tell what the columns of tables mean and what they are counted in",
+		Example: "  hemostat export schema trials\n  hemostat export schema --json",
+		RunE: func(c *cobra.Command, args []string) error {
+			list := store.Datasets()
+			if len(args) > 0 {
+				list = nil
+				for _, name := range args {
+					d, err := dataset.Find(name)
+					if err != nil {
+						return err
+					}
+					list = append(list, *d)
+				}
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), schemasOf(list))
+			}
+			t := newTable(c.OutOrStdout(), "table", "column", "type", "unit", "meaning")
+			for _, d := range list {
+				for _, x := range d.Columns {
+					t.AppendRow(table.Row{d.Name, x.Name, x.Kind.String(), string(x.Unit), x.Doc})
+				}
+			}
+			t.Render()
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+type columnSchema struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Nullable bool   `json:"nullable"`
+	Unit     string `json:"unit,omitempty"`
+	Doc      string `json:"doc"`
+}
+
+type tableSchema struct {
+	Table   string         `json:"table"`
+	Doc     string         `json:"doc"`
+	Columns []columnSchema `json:"columns"`
+}
+
+func schemasOf(list []store.Dataset) []tableSchema {
+	out := make([]tableSchema, len(list))
+	for i, d := range list {
+		out[i] = tableSchema{Table: d.Name, Doc: d.Doc}
+		for _, x := range d.Columns {
+			out[i].Columns = append(out[i].Columns, columnSchema{x.Name, x.Kind.String(), x.Nullable, string(x.Unit), x.Doc})
+		}
+	}
+	return out
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"hemostat/reports/fidelity"
+	"hemostat/reports/store"
 	"hemostat/scenarios"
 	"hemostat/scenarios/observe"
 )
@@ -17,6 +19,7 @@ type fidelityOptions struct {
 	seed  uint64
 	json  bool
 	html  string
+	db    string
 	// backing is a file for the table of tools that recordings back.
 	backing string
 }
@@ -47,6 +50,7 @@ half of the recordings reaches with the other half is its ceiling.`,
 	f.Uint64Var(&o.seed, "seed", 1, "seed of that day")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.backing, "backing", "", "also write to `FILE`, as CSV, by how many recordings each tool is backed")
+	f.StringVar(&o.db, "db", "", "also keep the report in this database `FILE`, where serve shows it")
 	f.StringVar(&o.html, "html", "", "also write a page with plots to `FILE`")
 	return c
 }
@@ -83,6 +87,16 @@ func (o *fidelityOptions) run(c *cobra.Command, args []string) error {
 	if o.backing != "" {
 		if err := exportTo(c, o.backing, report.BackingCSV); err != nil {
 			return fmt.Errorf("--backing: %w", err)
+		}
+	}
+	if o.db != "" {
+		text, err := json.Marshal(report)
+		if err != nil {
+			return exit{exitInternal, err}
+		}
+		title := fmt.Sprintf("%s with %s", args[0], plural(report.Compared, "technique", "techniques"))
+		if err := keepDocument(c.Context(), o.db, store.FidelityDocument, title, text); err != nil {
+			return fmt.Errorf("--db: %w", err)
 		}
 	}
 	if o.json {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hemostat/reports/gate"
+	"hemostat/reports/store"
 	"hemostat/sim/boundedfile"
 )
 
@@ -44,7 +45,7 @@ The baseline is a variant file, the defence as it comes (default), the candidate
 with the rules and playbooks of a git revision (--baseline-ref), or a variant
 recorded in a database (--baseline-db). With --db, trials are recorded there and
 those that are there already are not run again; variants that are no files are
-read from it.
+read from it, and the verdict is kept there for hemostat serve.
 
 Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 		Example: `  hemostat gate --candidate night.yaml
@@ -184,6 +185,9 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 	if err := o.write(result, out); err != nil {
 		return err
 	}
+	if err := o.keep(ctx, result, errOut); err != nil {
+		return err
+	}
 	switch result.Verdict {
 	case gate.Fail:
 		return exit{exitFaults, errors.New("")}
@@ -191,6 +195,32 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 		return exit{exitUndecided, errors.New("")}
 	}
 	return nil
+}
+
+// keep puts the verdict into the database of --db, where serve shows it. A database that cannot
+// be written changes nothing in the verdict.
+func (o *gateOptions) keep(ctx context.Context, r *gate.Result, errOut io.Writer) error {
+	if o.db == "" {
+		return nil
+	}
+	text, err := r.JSON()
+	if err != nil {
+		return exit{exitInternal, err}
+	}
+	title := fmt.Sprintf("%s: %s against %s, policy %s", r.Verdict, r.Candidate, r.Baseline, r.Policy.Name)
+	if err := keepDocument(ctx, o.db, store.GateDocument, title, text); err != nil {
+		fmt.Fprintf(errOut, "note: the verdict is not kept: %s\n", safe(err.Error()))
+	}
+	return nil
+}
+
+// keepDocument puts a result into a database.
+func keepDocument(ctx context.Context, file string, kind store.DocumentKind, title string, text []byte) error {
+	db, err := store.Create(ctx, file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.PutDocument(kind, title, text), db.Close())
 }
 
 func (o *gateOptions) write(r *gate.Result, out io.Writer) error {

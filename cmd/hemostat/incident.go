@@ -52,7 +52,16 @@ func loadIncident(c *cobra.Command, file, name string) (*loadedIncident, error) 
 	if err != nil {
 		return nil, err
 	}
-	epoch, err := epochOf(db, t)
+	x, err := explainIncident(db, t, n)
+	if err != nil {
+		return nil, fmt.Errorf("trial %s: %w", name[:at], err)
+	}
+	return &loadedIncident{x, t}, nil
+}
+
+// explainIncident explains an incident of a recorded trial.
+func explainIncident(db *store.DB, t *record.Trial, n int) (*explain.Incident, error) {
+	s, _, err := scenarioOf(db, t)
 	if err != nil {
 		return nil, err
 	}
@@ -60,24 +69,20 @@ func loadIncident(c *cobra.Command, file, name string) (*loadedIncident, error) 
 	if err != nil {
 		return nil, err
 	}
-	x, err := explain.Of(t, n, epoch, facts)
-	if err != nil {
-		return nil, fmt.Errorf("trial %s: %w", name[:at], err)
-	}
-	return &loadedIncident{x, t}, nil
+	return explain.Of(t, n, s.Epoch, facts)
 }
 
-// epochOf is the time at which a trial's virtual times count from 0.
-func epochOf(db *store.DB, t *record.Trial) (time.Time, error) {
-	text, err := db.ScenarioOfTrial(t.TrialID)
+// scenarioOf is the scenario of a trial as it was run, and the seed.
+func scenarioOf(db *store.DB, t *record.Trial) (*scenarios.Scenario, uint64, error) {
+	text, seed, err := db.ScenarioOfTrial(t.TrialID)
 	if err != nil {
-		return time.Time{}, err
+		return nil, 0, err
 	}
 	s, err := scenarios.Parse(t.Scenario+".yaml", []byte(text))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("scenario %s as it was run: %w", t.Scenario, err)
+		return nil, 0, fmt.Errorf("scenario %s as it was run: %w", t.Scenario, err)
 	}
-	return s.Epoch, nil
+	return s, seed, nil
 }
 
 func incidentShow() *cobra.Command {
@@ -235,5 +240,25 @@ or as a drawing.`,
 	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
 	f.StringVar(&format, "format", "", "`FORMAT`: "+strings.Join(formats, ", ")+"; by the ending of -o when absent, or stix")
 	f.StringVarP(&output, "output", "o", "", "write to `FILE` in place of standard output")
+	return c
+}
+
+// exportSTIX writes an incident, as incident export does.
+func exportSTIX() *cobra.Command {
+	var db, output string
+	c := &cobra.Command{
+		Use: "stix TRIAL/N", Short: "Write an incident as a bundle of STIX 2.1", Args: cobra.ExactArgs(1),
+		Example: "  hemostat export stix ransomware/0/1 -o incident.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			x, err := loadIncident(c, db, args[0])
+			if err != nil {
+				return err
+			}
+			return exportTo(c, output, func(w io.Writer) error { return stix.Write(w, &x.Threat) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
 	return c
 }

@@ -238,7 +238,7 @@ func (o *liveOptions) connect(c *cobra.Command, options live.Options, registry *
 		return err
 	}
 	source.ReadFrom(r.Start)
-	token, err := tokenOf(o.dir)
+	token, err := tokenOf(filepath.Join(o.dir, tokenFile))
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}
@@ -334,12 +334,11 @@ func secretOf(flag, variable string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// tokenFile holds the token with which approvals are answered; only its owner may read it.
+// tokenFile holds the token with which approvals are answered.
 const tokenFile = "token"
 
-// tokenOf reads the token of a folder of state, or makes one.
-func tokenOf(dir string) (string, error) {
-	name := filepath.Join(dir, tokenFile)
+// tokenOf reads the token that a file holds, or makes one; only its owner may read it.
+func tokenOf(name string) (string, error) {
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		var token [24]byte

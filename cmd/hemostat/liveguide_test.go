@@ -41,29 +41,39 @@ func TestTheGuideToLiveRuns(t *testing.T) {
 		return c
 	}
 	outputs := map[string]string{}
+	_, err = exec.LookPath("prometheus")
+	isWatched := err == nil
 	for line := range strings.Lines(commands) {
 		line = strings.TrimSpace(line)
+		if !isWatched && (strings.HasPrefix(line, "prometheus") || strings.Contains(line, ":9090")) {
+			t.Logf("%s is passed over: there is no Prometheus here", line)
+			continue
+		}
 		if background, ok := strings.CutSuffix(line, " &"); ok {
 			c := shell(background)
 			var log strings.Builder
 			c.Stderr = &log
+			c.SysProcAttr = endsWithTest
 			require.NoError(t, c.Start())
 			defer func() {
 				require.NoError(t, c.Process.Signal(os.Interrupt))
 				assert.NoError(t, c.Wait(), log.String())
-				assert.Contains(t, log.String(), "a later run goes on from here")
+				if strings.Contains(background, "hemostat live") {
+					assert.Contains(t, log.String(), "a later run goes on from here")
+				}
 			}()
 			continue
 		}
 		var out []byte
 		assert.Eventually(t, func() bool {
 			out, err = shell(line).CombinedOutput()
-			return err == nil && !strings.Contains(string(out), "nothing waits")
+			return err == nil && !strings.Contains(string(out), "nothing waits") && !strings.Contains(string(out), `"result":[]`)
 		}, 60*time.Second, 300*time.Millisecond, line)
 		require.NoError(t, err, "%s: %s", line, out)
 		outputs[line] = string(out)
 	}
 	assert.Contains(t, outputs["hemostat approve --state live"], "RISK")
+	assert.Contains(t, outputs["curl -s http://127.0.0.1:8087/approvals"], "Approve")
 	assert.Contains(t, outputs["curl -s http://127.0.0.1:8088/metrics"], "live_events_total")
 	assert.Contains(t, outputs["hemostat audit verify live/audit.ndjson"], "lines in order")
 }

@@ -132,9 +132,12 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 	}
 	root.AddCommand(
 		runCommand(),
+		workerCommand(),
+		learnCommand(),
+		huntCommand(),
 		compareCommand(),
 		dashboardsCommand(),
-		reportCommand(),
+		reportCommand(), serveCommand(),
 		gateCommand(),
 		powerCommand(),
 		traceCommand(),
@@ -149,7 +152,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		auditCommand(),
 		dbCommand(),
 		exportCommand(),
-		versionCommand(),
+		manCommand(), mergeCommand(), versionCommand(),
 	)
 	return root
 }

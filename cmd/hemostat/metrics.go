@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,9 +28,19 @@ func serveMetrics(address string, g prometheus.Gatherer, errOut io.Writer) (stop
 
 // serve serves a handler at the address of a flag until stop is called, and returns where.
 func serve(flag, address string, h http.Handler, errOut io.Writer) (stop func(), at net.Addr, err error) {
+	return serveEncrypted(flag, address, h, nil, errOut)
+}
+
+// serveEncrypted is serve with TLS, unless its configuration is nil.
+func serveEncrypted(flag, address string, h http.Handler, config *tls.Config, errOut io.Writer) (
+	stop func(), at net.Addr, err error,
+) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: an address such as 127.0.0.1:9187 is expected: %w", flag, err)
+	}
+	if config != nil {
+		listener = tls.NewListener(listener, config)
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}

@@ -24,6 +24,9 @@ var built struct {
 }
 
 // binary builds the program once, as a user would.
+// endsWithTest has a command killed when the test's process ends, however it ends.
+var endsWithTest = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
 func binary(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {

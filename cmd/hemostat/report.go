@@ -55,9 +55,25 @@ figures behind each picture. --navigator also writes layers of ATT&CK Navigator.
 const mostReported = 20_000
 
 func (o *reportOptions) write(c *cobra.Command, file string) error {
-	db, err := store.Open(c.Context(), file)
+	all, page, err := o.gather(c.Context(), file)
 	if err != nil {
 		return err
+	}
+	if page.Comparisons, page.Warnings, err = o.comparisons(c.Context(), file, all.Variants(), page.Warnings); err != nil {
+		return err
+	}
+	if err := o.layers(c, all); err != nil {
+		return err
+	}
+	return exportTo(c, o.output, func(w io.Writer) error { return all.HTML(w, page) })
+}
+
+// gather reads what a page about a database says, without comparisons.
+func (o *reportOptions) gather(ctx context.Context, file string) (*overview.Overview, overview.Page, error) {
+	page := overview.Page{Title: "Trials of " + file, Known: techniqueNames()}
+	db, err := store.Open(ctx, file)
+	if err != nil {
+		return nil, page, err
 	}
 	defer db.Close()
 	filter := store.Filter{Run: o.run}
@@ -68,13 +84,12 @@ func (o *reportOptions) write(c *cobra.Command, file string) error {
 		all.Add(&x.Trial)
 		return nil
 	}); err != nil {
-		return err
+		return nil, page, err
 	}
 	if trials == 0 {
-		return fmt.Errorf("%s holds no trials to report; hemostat run makes some", file)
+		return nil, page, fmt.Errorf("%s holds no trials to report; hemostat run makes some", file)
 	}
 	every := 1 + trials/mostReported
-	page := overview.Page{Title: "Trials of " + file, Known: techniqueNames()}
 	page.Summary = fmt.Sprintf("%s of %s, written %s.", plural(trials, "trial", "trials"),
 		plural(len(all.Variants()), "variant", "variants"), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	if every > 1 {
@@ -92,16 +107,10 @@ func (o *reportOptions) write(c *cobra.Command, file string) error {
 			}),
 			db.StageTimes(f, every, func(stage string, took time.Duration) { all.AddStage(v, stage, took) }),
 		); err != nil {
-			return err
+			return nil, page, err
 		}
 	}
-	if page.Comparisons, page.Warnings, err = o.comparisons(c.Context(), file, all.Variants(), page.Warnings); err != nil {
-		return err
-	}
-	if err := o.layers(c, all); err != nil {
-		return err
-	}
-	return exportTo(c, o.output, func(w io.Writer) error { return all.HTML(w, page) })
+	return all, page, nil
 }
 
 // comparisons hold each variant against the baseline. Variants that share no days with it are
@@ -158,6 +167,41 @@ func (o *reportOptions) layers(c *cobra.Command, all *overview.Overview) error {
 		}
 	}
 	return nil
+}
+
+// exportNavigator writes the layer of one variant.
+func exportNavigator() *cobra.Command {
+	var db, output, variant string
+	var o reportOptions
+	c := &cobra.Command{
+		Use: "navigator", Short: "Write which techniques a variant saw as a layer of ATT&CK Navigator", Args: cobra.NoArgs,
+		Example: "  hemostat export navigator --variant default -o layer.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			all, _, err := o.gather(c.Context(), db)
+			if err != nil {
+				return err
+			}
+			known := all.Variants()
+			if variant == "" && len(known) == 1 {
+				variant = known[0]
+			}
+			if !slices.Contains(known, variant) {
+				return fmt.Errorf("--variant: there are no trials of the variant %q in %s; there are: %s", variant, db,
+					strings.Join(known, ", "))
+			}
+			data, err := all.Navigator(variant)
+			if err != nil {
+				return err
+			}
+			return exportTo(c, output, func(w io.Writer) error { return writeLine(w, data) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&db, "db", "hemostat.db", "database `FILE`")
+	f.StringVarP(&output, "output", "o", "", "write to `FILE`")
+	f.StringVar(&variant, "variant", "", "`VARIANT`; needed where there are several")
+	f.StringVar(&o.run, "run", "", "only trials of this run `ID`")
+	return c
 }
 
 // techniqueNames are the names and tactics of the techniques that attackers have.

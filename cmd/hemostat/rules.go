@@ -25,7 +25,7 @@ import (
 
 func rulesCommand() *cobra.Command {
 	c := &cobra.Command{Use: "rules", Short: "List, check, test and explain Sigma rules"}
-	c.AddCommand(rulesList(), rulesCheck(), rulesTest(), rulesExplain())
+	c.AddCommand(rulesList(), rulesCheck(), rulesTest(), rulesExplain(), rulesScorecard(), rulesTune())
 	return c
 }
 

@@ -44,6 +44,8 @@ type runOptions struct {
 	metrics     string
 	analyst     analystFlags
 	judging     *analystUse
+	engine      engineFlags
+	planned     *plan.Plan
 }
 
 func runCommand() *cobra.Command {
@@ -59,10 +61,15 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
   hemostat run ransomware --trials 100 --seed 7
   hemostat run --variant night.yaml --variant default
   hemostat run lateral-movement --sweep hotl.tier1=0,1,4 --set background.rate=0.5
-  hemostat run --plan plan.yaml --resume`,
+  hemostat run --plan plan.yaml --resume
+  hemostat run --plan plan.yaml --engine nats://10.0.0.5:4222`,
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := o.planOf(c, args)
 			if err != nil {
+				return err
+			}
+			o.planned = p
+			if err := o.checkEngine(); err != nil {
 				return err
 			}
 			matrix, err := p.Build()
@@ -108,6 +115,11 @@ scenario or the variant by its path; --sweep makes a variant of each value.`,
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "trials at once")
 	f.StringVar(&o.shard, "shard", "", "run only share `I/N` of the trials")
 	f.BoolVar(&o.keepEvents, "keep-events", false, "record every event too")
+	o.engine.flags(f, "hand the trials to workers through NATS JetStream at `URL`: "+
+		"nats://HOST:PORT, tls://HOST:PORT, or embedded://HOST:PORT for a server within this process")
+	f.IntVar(&o.engine.attempts, "engine-attempts", 5, "how many workers may end while they run a trial before it is given up")
+	f.IntVar(&o.engine.replicas, "engine-replicas", 1, "on how many servers of a cluster the job stands; 3 outlive the loss of one")
+	f.DurationVar(&o.engine.patience, "engine-patience", 30*time.Second, "how long a worker may be silent before its work goes to another")
 	f.BoolVar(&o.resume, "resume", false, "skip trials that are recorded already")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 	f.StringVar(
@@ -226,7 +238,7 @@ func (o *runOptions) run(ctx context.Context, m *plan.Matrix, out, errOut io.Wri
 			exitInterrupted,
 			fmt.Errorf("stopped after %d of %d trials: %w", summary.trials, len(tasks), runErr),
 		}
-	case runErr != nil && o.judging.session.Err() != nil:
+	case runErr != nil && o.judging.session.Err() != nil, errors.As(runErr, &exit{}): // it says the code itself
 		return runErr
 	case runErr != nil:
 		return exit{exitInternal, runErr}
@@ -300,7 +312,7 @@ func (o *runOptions) execute(
 	}
 	bar := startBar(errOut, "trials", len(tasks))
 	var s runSummary
-	err := batch.Run(ctx, o.parallel, tasks, func(t *record.Trial) error {
+	err := o.runTasks(ctx, m, tasks, errOut, func(t *record.Trial) error {
 		if err := o.judging.stopped(t); err != nil {
 			return err
 		}
