@@ -32,12 +32,20 @@ type Agent struct {
 	rounds   int  // re-entries after everything was lost
 	reviving bool // waits for their program to start by itself
 	waiting  bool // for the defence to let something through again
+
+	// of an attacker whom a program outside directs
+	ask      func(now time.Duration) // nil for one who follows their plan
+	asking   bool
+	returnAt time.Duration // when their program comes up again; 0 while they are in
 }
 
 // Options are what an agent needs beside its script.
 type Options struct {
 	Index   int // 1-based
 	Hostile *world.AttackerAssets
+	// Ask is called when the next step is due of an attacker whom a program outside directs;
+	// Choose answers it. Nil for one who follows their plan.
+	Ask func(now time.Duration)
 }
 
 // New puts an attacker into the world; its first step is scheduled.
@@ -46,6 +54,7 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	steps := w.Streams().Stream(name, "steps")
 	a := &Agent{
 		journal: journal{attack: o.Index}, spec: spec, plan: newPlanner(spec, steps.For("choice")), world: w, steps: steps,
+		ask:   o.Ask,
 		clock: clock{engine: e, epoch: w.Epoch, hours: spec.Hours, pace: w.Streams().Stream(name, "pace")},
 	}
 	a.clock.handler = a
@@ -106,8 +115,12 @@ func (a *Agent) Handle(now time.Duration, _ uint64) {
 		a.resumeFromPersistence(now)
 		return
 	}
+	if a.attempt == nil && a.ask != nil {
+		a.askNext(now)
+		return
+	}
 	if a.Started == nil {
-		a.Started = record.At(now)
+		a.start(now)
 	}
 	if a.attempt == nil {
 		a.next(now)
@@ -124,6 +137,8 @@ func (a *Agent) Handle(now time.Duration, _ uint64) {
 	}
 	a.finish(now, p)
 }
+
+func (a *Agent) start(now time.Duration) { a.Started = record.At(now) }
 
 // next chooses and begins the next technique, or ends the attack.
 func (a *Agent) next(now time.Duration) {
@@ -186,6 +201,10 @@ func (a *Agent) finish(now time.Duration, p technique.Progress) {
 	a.close(now, p, a.attempt.Target)
 	a.attempt = nil
 	if a.done {
+		return
+	}
+	if a.ask != nil {
+		a.finishDirected(now, p)
 		return
 	}
 	if !p.OK {

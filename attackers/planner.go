@@ -1,6 +1,8 @@
 package attackers
 
 import (
+	"slices"
+
 	"hemostat/attackers/campaign"
 	"hemostat/sim"
 )
@@ -129,6 +131,16 @@ func (p *planner) fill(stage *campaign.Stage) {
 	default:
 		p.queue = append([]string{}, stage.Do.All...)
 		s.Shuffle(len(p.queue), func(i, j int) { p.queue[i], p.queue[j] = p.queue[j], p.queue[i] })
+	}
+}
+
+// credit counts the stages that a technique belongs to as succeeded.
+func (p *planner) credit(id string) {
+	for i := range p.spec.Campaign {
+		if s := &p.spec.Campaign[i]; slices.Contains(s.Do.All, id) || slices.Contains(s.Do.Any, id) ||
+			slices.ContainsFunc(s.Try, func(c campaign.Choice) bool { return c.Do == id }) {
+			p.succeeded[i] = true
+		}
 	}
 }
 

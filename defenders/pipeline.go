@@ -2,6 +2,7 @@ package defenders
 
 import (
 	"container/heap"
+	"fmt"
 	"slices"
 	"time"
 
@@ -465,6 +466,25 @@ func (p *Pipeline) respond(now time.Duration, in *incident.Incident, a *alert.Al
 	}
 	p.engine.Alert(now, in, a)
 	p.incidents.React(now, in, a)
+}
+
+// Decide carries out one action that a program outside has decided on, for the incident of a
+// number, 0 for none; one that was merged into another stands for that one. An incident that
+// is not open is an error.
+func (p *Pipeline) Decide(now time.Duration, id int, by response.DecidedBy, request action.Request, ttl time.Duration) error {
+	in := &incident.Incident{}
+	if id != 0 {
+		if in = p.incidents.Find(id); in == nil {
+			return fmt.Errorf("no incident %d is open", id)
+		}
+	}
+	p.engine.Decide(now, in, by, request, ttl)
+	return nil
+}
+
+// Undo takes an action that is in force back; false when it is not in force.
+func (p *Pipeline) Undo(now time.Duration, id int64, by string) bool {
+	return p.engine.Undo(now, id, by)
 }
 
 // Answer is a person's answer to an approval request.

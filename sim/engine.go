@@ -42,6 +42,7 @@ type Engine struct {
 	free    []int32
 	handled uint64
 	stopped bool
+	paused  bool
 }
 
 type node struct {
@@ -104,19 +105,24 @@ func (e *Engine) Cancel(t Timer) bool {
 	return true
 }
 
+// Pause lets Run return after the event that is being handled, with the clock at its time. A
+// further Run goes on from there.
+func (e *Engine) Pause() { e.paused = true }
+
 // Run handles every event up to and including the time until, and leaves the
-// clock there.
+// clock there, unless it is paused or interrupted before.
 func (e *Engine) Run(until time.Duration) {
-	for len(e.heap) > 0 && e.heap[0].at <= until {
+	for !e.paused && len(e.heap) > 0 && e.heap[0].at <= until {
 		if e.Interrupted != nil && e.handled%interruptEvery == 0 && e.Interrupted() {
 			e.stopped = true
 			return
 		}
 		e.step()
 	}
-	if e.now < until {
+	if e.now < until && !e.paused {
 		e.now = until
 	}
+	e.paused = false
 }
 
 func (e *Engine) step() {

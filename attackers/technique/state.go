@@ -33,6 +33,10 @@ type State struct {
 	// Watched are the tools that they believe the defence knows, by technique.
 	Watched map[string][]string
 
+	// AimAt and WorkFrom are the hosts that somebody has chosen for the attempt that goes on; nil
+	// for none.
+	AimAt, WorkFrom *world.Host
+
 	Cloud []CloudSession
 
 	Staged      uint64 // bytes collected and ready to leave
@@ -132,6 +136,9 @@ func (s *State) Current() *Foothold {
 		if s.Avoid[f.Host.Name] || !s.Usable(f).OK() {
 			continue
 		}
+		if s.WorkFrom == f.Host {
+			return f
+		}
 		if best == nil || f.Elevated && !best.Elevated || f.Elevated == best.Elevated && f.Since >= best.Since {
 			best = f
 		}
@@ -145,6 +152,9 @@ func (s *State) Where(windows, elevated bool) *Foothold {
 	for _, f := range s.Footholds {
 		if f.Host.Windows() != windows || elevated && !f.Elevated || s.Avoid[f.Host.Name] || !s.Usable(f).OK() {
 			continue
+		}
+		if s.WorkFrom == f.Host {
+			return f
 		}
 		if best == nil || f.Since >= best.Since {
 			best = f
@@ -250,6 +260,9 @@ func (s *State) credentialFor(h *world.Host) *Credential {
 // pick chooses a host among those they know. Decoys look like any other; a
 // skilled operator recognises most of them.
 func (s *State) pick(r *sim.Stream, fits func(*world.Host) bool) *world.Host {
+	if h := s.AimAt; h != nil && (h.Decoy || fits(h)) {
+		return h
+	}
 	var hosts []*world.Host
 	var weights []float64
 	for _, h := range s.Known {

@@ -41,9 +41,12 @@ func exportTo(c *cobra.Command, file string, write func(io.Writer) error) error 
 	return errors.Join(write(b), b.Flush(), f.Close())
 }
 
-func checkFormat(format string, accepted ...string) error {
-	if !slices.Contains(accepted, format) {
-		return fmt.Errorf("--format: %s is accepted, not %q", strings.Join(accepted, ", "), format)
+func checkFormat(format string, accepted ...string) error { return checkChoice("--format", format, accepted...) }
+
+// checkChoice refuses a value of a flag that is none of those accepted.
+func checkChoice(flag, value string, accepted ...string) error {
+	if !slices.Contains(accepted, value) {
+		return fmt.Errorf("%s: %s is accepted, not %q", flag, strings.Join(accepted, ", "), value)
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ regression; 2 wrong usage or bad input; 3 the gate could not decide;
 		runCommand(),
 		workerCommand(),
 		learnCommand(),
-		huntCommand(),
+		huntCommand(), envCommand(),
 		compareCommand(),
 		dashboardsCommand(),
 		reportCommand(), serveCommand(),

@@ -396,6 +396,15 @@ func (l *Lifecycle) observeCoherence(now time.Duration, id int) {
 	}
 }
 
+// Find is the open incident of a number, or the one that it was merged into; nil when it has
+// ended.
+func (l *Lifecycle) Find(id int) *Incident {
+	if t := l.find(id); t != nil {
+		return t.Incident
+	}
+	return nil
+}
+
 // find is the open incident of a number, or the one that it was merged into.
 func (l *Lifecycle) find(id int) *tracked {
 	for into, ok := l.merged[id]; ok; into, ok = l.merged[id] {

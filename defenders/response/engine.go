@@ -343,19 +343,24 @@ func (e *Engine) admitRun(now time.Duration, q runRequest) {
 	}
 	r.env.Steps = map[string]stepView{}
 	r.root = &node{run: r, children: r.buildTree(q.stepsOf(p))}
+	e.startOrQueue(now, r)
+}
+
+// startOrQueue starts a run, or lets it wait while as many go on as may.
+func (e *Engine) startOrQueue(now time.Duration, r *run) {
 	isFull := e.runCount >= e.options.Policy.MaxRuns
 	if isFull && !e.makeRoom(now, r) {
 		return
 	}
-	e.running[key] = r
-	e.runsByIncident[in.ID]++
+	e.running[r.key] = r
+	e.runsByIncident[r.incident.ID]++
 	if isFull {
 		e.audit(
 			now,
 			AuditEntry{
 				Run:      r.id,
-				Incident: in.ID,
-				Playbook: p.ID,
+				Incident: r.incident.ID,
+				Playbook: r.playbook.ID,
 				What:     "run_queued",
 				Detail:   fmt.Sprintf("%d runs go on", e.runCount),
 			},
@@ -508,46 +513,83 @@ func (e *Engine) logLimit(now time.Duration, r *run, step, limit, why string) {
 	)
 }
 
-// Act carries out one action outside any playbook, such as a reflex.
+// Act carries out one action outside any playbook, such as a reflex, without asking anybody
+// unless the policy asks about everything.
 func (e *Engine) Act(
 	now time.Duration,
-	incident int,
+	id int,
 	origin action.Origin,
 	by string,
 	request action.Request,
 	ttl time.Duration,
 ) {
-	e.enqueue(transition{kind: actOnce, single: &singleAction{incident, origin, by, request, ttl}})
+	e.enqueue(transition{kind: actOnce, single: &singleAction{&incident.Incident{ID: id}, origin, DecidedBy{by, by}, request, ttl}})
 	e.drain(now)
+}
+
+// Decide carries out one action that a program outside has decided on. People are asked as they
+// are about a step of a playbook of the action's risk; they are shown the incident, which may
+// be one of the number 0 where the action belongs to none. A ttl of 0 leaves it in force until
+// it is undone.
+func (e *Engine) Decide(now time.Duration, in *incident.Incident, by DecidedBy, request action.Request, ttl time.Duration) {
+	e.enqueue(transition{kind: actOnce, single: &singleAction{in, action.FromAgent, by, request, ttl}})
+	e.drain(now)
+}
+
+// DecidedBy is who asked for a single action, and what the audit calls its step.
+type DecidedBy struct{ Name, Step string }
+
+// Undo takes an action that is in force back, whoever holds it; false when it is not in force.
+func (e *Engine) Undo(now time.Duration, id int64, by string) bool {
+	for _, h := range e.effects {
+		if h.record.ID != id {
+			continue
+		}
+		for _, x := range slices.Clone(h.holders) {
+			e.releaseHold(now, h, x, "taken_back", "taken back by "+by)
+		}
+		e.drain(now)
+		return true
+	}
+	return false
 }
 
 // singleAction is an action outside any playbook.
 type singleAction struct {
-	incident int
+	incident *incident.Incident
 	origin   action.Origin
-	by       string
+	by       DecidedBy
 	request  action.Request
 	ttl      time.Duration
 }
 
 func (e *Engine) act(now time.Duration, a *singleAction) {
 	step := Step{
-		ID:        a.by,
+		ID:        a.by.Step,
 		Action:    a.request.Kind,
 		TTL:       a.ttl,
 		Risk:      action.Low,
 		requests:  []action.Request{a.request},
 		automatic: true,
 	}
-	e.nextRun++
-	if e.single[a.by] == nil {
-		e.single[a.by] = &Playbook{ID: a.by}
+	byAgent := a.origin == action.FromAgent
+	if byAgent {
+		step.Risk, step.automatic = action.Must(a.request.Kind).Risk, false
 	}
-	r := &run{id: e.nextRun, playbook: e.single[a.by], incident: &incident.Incident{ID: a.incident}, origin: a.origin, started: now,
-		key: fmt.Sprintf("%s#%d", a.by, e.nextRun), status: action.Succeeded, env: env{Steps: map[string]stepView{}}}
+	e.nextRun++
+	if e.single[a.by.Name] == nil {
+		e.single[a.by.Name] = &Playbook{ID: a.by.Name}
+	}
+	r := &run{id: e.nextRun, playbook: e.single[a.by.Name], incident: a.incident, origin: a.origin, started: now,
+		key: fmt.Sprintf("%s#%d", a.by.Name, e.nextRun), status: action.Succeeded, env: env{Steps: map[string]stepView{}},
+		severity: a.incident.Severity}
 	r.root = &node{run: r, children: r.buildTree([]Step{step})}
+	if byAgent {
+		e.startOrQueue(now, r)
+		return
+	}
 	e.runCount++
-	e.runsByIncident[a.incident]++
+	e.runsByIncident[a.incident.ID]++
 	e.enqueue(transition{kind: advanceRun, run: r})
 }
 

@@ -127,6 +127,10 @@ func (s *scripted) do(t *testing.T, c *scripttest.Command) {
 		}
 	case "act": // at incident kind target ttl
 		s.Act(now, int(c.Number("incident")), action.FromReflex, "reflex.test", request(c), c.Time("ttl"))
+	case "decide": // at incident kind target ttl: a program outside decides
+		s.Decide(c.Time("at"), s.incident(int(c.Number("incident"))), DecidedBy{"agent:test", c.Text("step", "one")}, request(c), c.Time("ttl"))
+	case "take_back": // at id
+		s.say(c.Time("at"), "taken back: %v", s.Engine.Undo(c.Time("at"), int64(c.Number("id")), "agent:test"))
 	case "order": // at incident kind target ttl approval=yes
 		step := incident.OrderStep{ID: "s", Requests: []action.Request{request(c)}, Risk: action.High, TTL: c.Time("ttl")}
 		if c.Text("approval", "no") == "yes" {

@@ -342,6 +342,15 @@ func (db *DB) Variants() ([]string, error) {
 	return db.texts("SELECT DISTINCT variant FROM trials ORDER BY 1")
 }
 
+// Digest is the digest of a trial; "" when it is not recorded.
+func (db *DB) Digest(trialID string) (string, error) {
+	found, err := db.texts("SELECT digest FROM trials WHERE trial_id=?", trialID)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0], nil
+}
+
 // texts reads a column of texts.
 func (db *DB) texts(query string, args ...any) ([]string, error) {
 	rows, err := db.sql.QueryContext(db.ctx, query, args...)

@@ -167,7 +167,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if s.Token == "" && !isLocal(q.Host) {
+		if s.Token == "" && !IsLocal(q.Host) {
 			s.fail(w, q, http.StatusMisdirectedRequest,
 				fmt.Errorf("%q is no name of this machine: without a token only localhost and 127.0.0.1 are served", q.Host))
 			return
@@ -176,8 +176,8 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// isLocal tells whether a host of a request, with or without its port, is this machine.
-func isLocal(host string) bool {
+// IsLocal tells whether a host of a request, with or without its port, is this machine.
+func IsLocal(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h

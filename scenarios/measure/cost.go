@@ -17,6 +17,8 @@ type facts struct {
 	work float64
 	// dataGoal is how many gigabytes the attackers are after, 0 for none.
 	dataGoal float64
+	// worthHours is the estate's worth for the whole horizon, in criticality times hours.
+	worthHours float64
 	// exposure is for how much of the estate's worth and time attackers could use it,
 	// as a share.
 	exposure float64
@@ -32,8 +34,46 @@ type facts struct {
 	exfiltrated []int64
 }
 
+// Costs are what a trial has cost so far, in hours of ordinary work, and the greatest loss that
+// they are held against.
+type Costs struct{ Harm, Disruption, Operations, Stake float64 }
+
+// Score is what the costs make of a trial: 100 for none, 0 where they reach the stake.
+func (c Costs) Score() float64 {
+	share := (c.Harm + c.Disruption + c.Operations) / c.Stake
+	return math.Round(1000*(1-min(1, max(0, share)))) / 10
+}
+
+// Meter tells at any time of a trial what it has cost so far, by the formulas of its end.
+type Meter struct{ fixed facts }
+
+// NewMeter makes the meter of a trial.
+func NewMeter(d *Day) *Meter { return &Meter{d.fixedFacts()} }
+
+// Costs is what the trial has cost so far; d is what is known of it now.
+func (m *Meter) Costs(d *Day) Costs {
+	f := m.fixed
+	d.addFacts(&f)
+	r := record.Trial{}
+	for _, a := range d.Agents {
+		r.Attacks = append(r.Attacks, record.Attack{Progress: a.Progress(), ObjectiveReached: a.Objective})
+	}
+	for _, a := range d.Actions {
+		r.Actions = append(r.Actions, record.Action{Action: a.ID, Kind: string(a.Request.Kind), OnBenign: d.OnBenign[a.ID]})
+	}
+	f.fillCosts(&r)
+	return Costs{r.Harm, r.Disruption, r.Operations, r.Stake}
+}
+
 // facts gathers what the costs follow from.
 func (d *Day) facts() facts {
+	f := d.fixedFacts()
+	d.addFacts(&f)
+	return f
+}
+
+// fixedFacts are those that stand from the beginning.
+func (d *Day) fixedFacts() facts {
 	rate := 1.0
 	if d.Scenario.Background.Rate != nil {
 		rate = *d.Scenario.Background.Rate
@@ -42,12 +82,18 @@ func (d *Day) facts() facts {
 	for _, h := range d.World.Hosts {
 		worth += h.Criticality
 	}
-	collateral := d.Background.Collateral()
-	f := facts{
+	return facts{
 		weights: d.Scenario.Cost, work: max(1, background.WorkHours(d.World, d.Scenario.Epoch, d.Scenario.Horizon, rate)),
-		dataGoal: d.Scenario.DataGoal(), exposure: d.Exposure / max(1, worth*d.Scenario.Horizon.Hours()),
-		idle: collateral.Idle / 3600, analysts: d.AnalystMinutes / 60, lost: map[int64]float64{}, applied: map[int64]bool{},
+		dataGoal: d.Scenario.DataGoal(), worthHours: max(1, worth*d.Scenario.Horizon.Hours()),
 	}
+}
+
+// addFacts adds what has happened so far.
+func (d *Day) addFacts(f *facts) {
+	collateral := d.Background.Collateral()
+	f.exposure = d.Exposure / f.worthHours
+	f.idle, f.analysts = collateral.Idle/3600, d.AnalystMinutes/60
+	f.lost, f.applied, f.exfiltrated = map[int64]float64{}, map[int64]bool{}, nil
 	for id, seconds := range collateral.ByAction {
 		f.lost[int64(id)] = seconds / 3600
 	}
@@ -57,7 +103,6 @@ func (d *Day) facts() facts {
 	for _, a := range d.Agents {
 		f.exfiltrated = append(f.exfiltrated, int64(a.Exfiltrated()))
 	}
-	return f
 }
 
 func valueOr(v *float64, otherwise float64) float64 {
@@ -93,8 +138,7 @@ func (f *facts) fillCosts(r *record.Trial) {
 	f.fillHarm(r)
 	f.fillDisruption(r)
 	r.Operations += f.analysts * valueOr(f.weights.Analyst, 1.5)
-	share := (r.Harm + r.Disruption + r.Operations) / r.Stake
-	r.Score = math.Round(1000*(1-min(1, max(0, share)))) / 10
+	r.Score = Costs{r.Harm, r.Disruption, r.Operations, r.Stake}.Score()
 }
 
 // fillHarm fills in what the attacks cost: objectives reached or nearly so, data lost,

@@ -15,12 +15,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hemostat/attackers"
+	attacker "hemostat/attackers/remote"
 	"hemostat/defenders"
 	"hemostat/defenders/detect"
 	"hemostat/defenders/fusion"
 	"hemostat/defenders/fusion/correlation"
 	"hemostat/defenders/incident"
 	"hemostat/defenders/inventory"
+	defender "hemostat/defenders/remote"
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel/analyst"
 	"hemostat/defenders/sentinel/profile"
@@ -49,6 +51,10 @@ type Options struct {
 	Cases func(c *analyst.Case, attack int)
 	// Metrics adds up what the trials count; nil counts nothing.
 	Metrics *batch.MetricSum
+	// Defender is the name of a program outside that decides for the defence; "" for none.
+	Defender string
+	// Directed is the number of the attacker, from 1, for whom a program outside decides; 0 for none.
+	Directed int
 }
 
 // Trial is one scenario against one variant on one simulated day.
@@ -74,6 +80,10 @@ type Trial struct {
 	done       responses
 	exposed    exposureSampler
 	pipeline   *defenders.Pipeline
+	defender   *defender.Seat // nil without a program outside that decides for the defence
+	attacker   *attacker.Seat // nil without one that decides for an attacker
+	meter      *measure.Meter // nil before the first question
+	stop       Stop           // what the trial pauses at
 
 	inFlight []*event.Event
 	freeSlot []int
@@ -165,20 +175,25 @@ func (t *Trial) Rows() (*record.Trial, error) {
 			return nil, fmt.Errorf("metrics of the trial: %w", err)
 		}
 	}
-	day := measure.Day{
+	day := t.day()
+	day.Narrated, day.Estate, day.Costs = narrated, t.Inventory(), t.pipeline.Costs()
+	return day.Rows()
+}
+
+// day is what is known of the trial now.
+func (t *Trial) day() *measure.Day {
+	return &measure.Day{
 		Scenario: t.scenario, Variant: t.variant.Name, VariantDigest: t.variant.Digest, Seed: t.options.Seed, Index: t.index,
 		World: t.world, Assets: &t.assets, Ledger: t.ledger, Background: t.background, Agents: t.agents,
 		AnalystMinutes: t.staff.Minutes, Exposure: t.exposed.total, Ingested: t.ingested, Applied: t.actuator.applied,
 		OnBenign: t.actuator.onBenign,
-		Estate:   t.Inventory(), Actors: t.variant.Actors(),
-		Alerts: t.done.alerts, Searched: t.done.searched, Narrated: narrated, Forecasts: t.done.forecasts,
+		Actors:   t.variant.Actors(),
+		Alerts:   t.done.alerts, Searched: t.done.searched, Forecasts: t.done.forecasts,
 		Merged: t.done.merged, Links: t.done.links, Stages: t.done.stages, Actions: t.done.actions,
 		Approvals: t.done.approvals, Audit: t.done.audit,
-		Incidents: t.pipeline.Incidents().
-			Count(),
-		Dropped: t.pipeline.Dropped(), Costs: t.pipeline.Costs(), Scores: t.done.scores, Kept: t.kept,
+		Incidents: t.pipeline.Incidents().Count(),
+		Dropped:   t.pipeline.Dropped(), Scores: t.done.scores, Kept: t.kept,
 	}
-	return day.Rows()
 }
 
 func (t *Trial) build() error {
@@ -204,12 +219,14 @@ func (t *Trial) build() error {
 	})
 	var indicators []string
 	for i := range t.scenario.Attackers {
-		a := attackers.New(
-			&t.engine,
-			t.world,
-			&t.scenario.Attackers[i],
-			attackers.Options{Index: i + 1, Hostile: &t.assets},
-		)
+		o := attackers.Options{Index: i + 1, Hostile: &t.assets}
+		if o.Index == t.options.Directed {
+			o.Ask = t.onAsked
+		}
+		a := attackers.New(&t.engine, t.world, &t.scenario.Attackers[i], o)
+		if o.Ask != nil {
+			t.attacker = attacker.NewSeat(t.scenario.Attackers[i].Name, a)
+		}
 		t.agents = append(t.agents, a)
 		addresses, domains := a.Indicators()
 		indicators = append(append(indicators, addresses...), domains...)
@@ -303,27 +320,35 @@ func (t *Trial) newPipeline() error {
 	if err != nil {
 		return err
 	}
+	listener := defenders.Listener{
+		Ingested:       t.onIngested,
+		Alert:          t.onAlert,
+		Searched:       t.done.addSearched,
+		IncidentMerged: t.done.addMerge,
+		IncidentLinked: t.done.addLink,
+		Forecast:       t.done.addForecast,
+		Stage:          t.done.addStage,
+		Response:       t.done.listener(),
+	}
+	if t.options.Defender != "" {
+		t.defender = defender.NewSeat(t.options.Defender, t.estate)
+		listener = t.defender.Listen(listener)
+	}
 	p, err := defenders.New(defenders.Config{
 		Inventory: t.estate, Detectors: detectors, Analyst: judge, Profiler: t.variant.Profiler(t.estate),
 		Acts: t.variant.ProfileActs(), Intel: t.feeds, Correlation: t.variant.Correlation(),
 		Playbooks: t.variant.Playbooks(),
 		Policy:    t.variant.Policy(), Cascade: t.variant.Cascade(), Restoration: t.variant.Restoration(), Services: t.variant.Services(),
 		Actuator: t.actuator, Approver: t.approver, Registry: t.registerer(), Uniform: t.drawService(), Clock: wallClock,
-		Listener: defenders.Listener{
-			Ingested:       t.onIngested,
-			Alert:          t.onAlert,
-			Searched:       t.done.addSearched,
-			IncidentMerged: t.done.addMerge,
-			IncidentLinked: t.done.addLink,
-			Forecast:       t.done.addForecast,
-			Stage:          t.done.addStage,
-			Response:       t.done.listener(),
-		},
+		Listener: listener,
 	})
 	if err != nil {
 		return err
 	}
 	t.pipeline, t.actuator.pipeline = p, p
+	if t.defender != nil {
+		t.defender.Sit(p)
+	}
 	return nil
 }
 
@@ -369,6 +394,9 @@ func (t *Trial) onAlert(a *defenders.RaisedAlert) {
 	t.done.alerts = append(t.done.alerts, *a)
 	if a.Severity.IsThreat() && !a.IsDismissed() {
 		t.staff.Triage(t.engine.Now(), a.RuleID+"/"+a.Host)
+	}
+	if t.stop.AtAlert && !a.IsDismissed() {
+		t.engine.Pause()
 	}
 }
 

@@ -12,6 +12,7 @@ const (
 	FromRestoration               // an incident is quiet
 	FromRebuild                   // hosts of an incident are rebuilt
 	FromRollback                  // what restoration released is put in force again
+	FromAgent                     // a program outside that decides for the defence asked for it
 )
 
 // IsSingleAction tells whether it is one action without a playbook of its own.

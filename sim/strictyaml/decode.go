@@ -337,7 +337,7 @@ func (d *Decoder) readStruct(n *yaml.Node, v reflect.Value, path string) {
 			)
 		}
 		if f.isName && target.Kind() == reflect.String && value.Kind == yaml.ScalarNode {
-			if err := checkName(target.String()); err != nil {
+			if err := CheckName(target.String()); err != nil {
 				d.Fault(value, join(path, name), "%s", err)
 			}
 		}

@@ -21,8 +21,8 @@ var (
 	nameExcluded = regexp.MustCompile(`[^\w .,=@+:()\[\]-]+`)
 )
 
-// checkName tells what is wrong with a name, or returns nil.
-func checkName(name string) error {
+// CheckName tells what is wrong with a name, or returns nil.
+func CheckName(name string) error {
 	if nameForm.MatchString(name) {
 		return nil
 	}
