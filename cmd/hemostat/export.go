@@ -41,7 +41,9 @@ func exportTo(c *cobra.Command, file string, write func(io.Writer) error) error 
 	return errors.Join(write(b), b.Flush(), f.Close())
 }
 
-func checkFormat(format string, accepted ...string) error { return checkChoice("--format", format, accepted...) }
+func checkFormat(format string, accepted ...string) error {
+	return checkChoice("--format", format, accepted...)
+}
 
 // checkChoice refuses a value of a flag that is none of those accepted.
 func checkChoice(flag, value string, accepted ...string) error {

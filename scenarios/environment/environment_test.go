@@ -377,7 +377,7 @@ func TestARedAgentPlaysTechniques(t *testing.T) {
 	s = choose(fmt.Sprintf(`{"technique":"T1018","from":%q}`, host))
 	require.True(t, s.Red.Outcome.Accepted)
 	require.Greater(t, len(s.Red.Known), 1)
-	s = choose(`{"wait_ns":60000000000}`)
+	require.True(t, choose(`{"wait_ns":60000000000}`).Red.Outcome.Accepted)
 	s = choose(`{"give_up":true}`)
 	require.True(t, s.Done, "what follows is the rest of the day")
 	require.True(t, s.Red.Ended)
