@@ -112,6 +112,20 @@ test-analysis: ## docs/analysis.md with Python and R, where they can be installe
 	@[ ! -e $(ANALYSIS) ] || HEMOSTAT_PYTHON=$(CURDIR)/bin/analysis/bin/python HEMOSTAT_RSCRIPT=$$(command -v Rscript) \
 		$(GO) test -count=1 -timeout 20m -v -run 'WithPythonAndR' ./cmd/hemostat
 
+GYMNASIUM := bin/gymnasium/ready
+
+$(GYMNASIUM):
+	@echo "installing Gymnasium and PettingZoo into bin/gymnasium"
+	@python3 -m venv bin/gymnasium 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv && python3 -m venv bin/gymnasium; }
+	@bin/gymnasium/bin/pip install -q gymnasium==1.4.0 pettingzoo==1.27.0 'setuptools>=61'
+	@touch $@
+
+.PHONY: test-gymnasium
+test-gymnasium: ## docs/agents.md with Gymnasium and PettingZoo, where they can be installed: their checkers, a short training, a language model with tools
+	@$(MAKE) -s $(GYMNASIUM) || echo "Gymnasium or PettingZoo cannot be installed here, and their test is passed over"
+	@[ ! -e $(GYMNASIUM) ] || HEMOSTAT_GYMNASIUM=$(CURDIR)/bin/gymnasium/bin/python \
+		$(GO) test -count=1 -timeout 20m -v -run 'WithGymnasium' ./cmd/hemostat
+
 .PHONY: offline-analyst
 offline-analyst: build ## train the weights of the offline analyst anew, with RULES=rules.tar.gz also on public rules (minutes)
 	@mkdir -p bin/analyst

@@ -54,5 +54,5 @@ func (r *Reward) of(in *RewardInput) (float64, error) {
 		return 0, fmt.Errorf("the reward %q is %v, which is no number (harm %g, disruption %g, operations %g, hours %g)",
 			r.text, v, in.Harm, in.Disruption, in.Operations, in.Hours)
 	}
-	return x, nil
+	return x + 0, nil // no minus before a 0
 }
