@@ -324,3 +324,10 @@ func (r *agentRecorder) close() error {
 	}
 	return errors.Join(append(faults, r.db.Close())...)
 }
+
+// noteAgent tells that a variant's agent has no part in what is no simulation.
+func noteAgent(errOut io.Writer, v *defence.Variant) {
+	if name := v.AgentName(); name != "" {
+		fmt.Fprintf(errOut, "note: the agent %s decides in simulated trials only, and is left out\n", name)
+	}
+}

@@ -155,6 +155,7 @@ func (o *liveOptions) run(c *cobra.Command) error {
 	}
 	defer func() { noteFault(c.ErrOrStderr(), v.Close()) }()
 	noteLeftOut(c.ErrOrStderr(), v.LeftOut())
+	noteAgent(c.ErrOrStderr(), v)
 	if len(v.Feeds()) > 0 {
 		fmt.Fprintln(c.ErrOrStderr(),
 			"note: feeds that are made from the truth of a simulation know nothing here, and are left out")

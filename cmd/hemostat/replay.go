@@ -252,6 +252,7 @@ func (o *replayOptions) detectors(c *cobra.Command) (members []sentinel.Member, 
 			return nil, nil, err
 		}
 		noteLeftOut(c.ErrOrStderr(), v.LeftOut())
+		noteAgent(c.ErrOrStderr(), v)
 		if members, err = v.BuildDetectors(detect.Env{Epoch: time.Unix(0, 0).UTC()}); err != nil {
 			return nil, nil, errors.Join(err, v.Close())
 		}

@@ -1,8 +1,6 @@
 package plugin
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -15,11 +13,7 @@ import (
 // detector is a plug-in as a trial sees it. It collects events into batches, waits for each
 // answer and reports what stands in it.
 type detector struct {
-	pool    *Pool
-	env     detect.Env
-	session *session
-	failure error // nothing can be said any more
-	closed  bool
+	conversation
 
 	events  []byte // of the batch in JSON, with commas between them
 	waiting int
@@ -29,57 +23,18 @@ type detector struct {
 
 	recent  [maxRecent]*event.Event // that were sent, the oldest overwritten first
 	sentOut int
-	spent   time.Duration // wall-clock time in answers
-
-	transcript []exchange // of a trial whose answers are asked twice
-	kept       int
 }
 
-// exchange is a batch and its answer.
-type exchange struct{ message, answer []byte }
-
-const (
-	// maxRecent is of how many events a finding may speak by their ids alone.
-	maxRecent = 4096
-	// maxTranscript bounds what is kept to ask twice.
-	maxTranscript = 64 << 20
-	// askTwice is every how many trials the answers are asked twice: the same trial is
-	// told to the same process again.
-	askTwice = 20
-)
+// maxRecent is of how many events a finding may speak by their ids alone.
+const maxRecent = 4096
 
 func (p *Pool) newDetector(env detect.Env) (*detector, error) {
-	s, err := p.take(env)
+	c, err := p.converse(env)
 	if err != nil {
-		return nil, p.fault(err)
+		return nil, err
 	}
-	d := &detector{pool: p, env: env, session: s}
-	return d, d.fail(d.begin())
+	return &detector{conversation: c}, nil
 }
-
-// begin tells the plug-in that a trial begins.
-func (d *detector) begin() error {
-	message, err := json.Marshal(trialMessage{"trial", d.env.Trial})
-	if err != nil {
-		return err
-	}
-	return d.session.carrier.send(message, d.pool.config.Answer)
-}
-
-// fail ends the plug-in after an error, which it names.
-func (d *detector) fail(err error) error {
-	if err != nil && d.failure == nil {
-		d.failure = d.pool.fault(err)
-		_ = d.session.carrier.close(false) // it is ended, whatever it says
-	}
-	return d.failure
-}
-
-// Version is what the plug-in calls itself, with its version.
-func (d *detector) Version() string { return d.session.ready.Name + " " + d.session.ready.Version }
-
-// Spent is the wall-clock time that the plug-in took.
-func (d *detector) Spent() time.Duration { return d.spent }
 
 // Inspect takes an event into the batch, and sends a full one.
 func (d *detector) Inspect(now time.Duration, e *event.Event, report detect.Report) error {
@@ -154,10 +109,7 @@ func (d *detector) flush(now time.Duration, report detect.Report) error {
 	if err != nil {
 		return d.fail(err)
 	}
-	if d.env.Index%askTwice == 0 && d.kept < maxTranscript {
-		d.kept += len(message) + len(line)
-		d.transcript = append(d.transcript, exchange{message, bytes.Clone(line)})
-	}
+	d.keep(message, line)
 	for i := range a.Alerts {
 		f, err := d.finding(&a.Alerts[i])
 		if err != nil {
@@ -167,13 +119,6 @@ func (d *detector) flush(now time.Duration, report detect.Report) error {
 		report(f)
 	}
 	return nil
-}
-
-func (d *detector) ask(message []byte) ([]byte, error) {
-	began := time.Now()
-	line, err := d.session.carrier.ask(message, d.pool.config.Answer)
-	d.spent += time.Since(began)
-	return line, err
 }
 
 // finding makes a finding of what a plug-in wrote.
@@ -236,55 +181,15 @@ func (d *detector) find(id uint64) *event.Event {
 }
 
 // Close ends the trial for the plug-in. When the trial ran to its end, an empty batch shows
-// whether it wrote more than it was asked for, and in one of twenty trials it is told the
-// whole trial again and has to answer alike.
+// whether it wrote more than it was asked for.
 func (d *detector) Close(completed bool) error {
-	if d.closed {
-		return nil
-	}
-	d.closed = true
-	switch {
-	case d.failure != nil:
-		return nil // the trial has the error already
-	case !completed:
-		_ = d.session.carrier.close(false) // what it was doing does not count
-		return nil
-	}
-	d.events = d.events[:0]
-	d.seq++
-	line, err := d.ask(appendBatch(nil, d.env.Trial, d.seq, d.sent, nil))
-	if err == nil {
-		_, err = readAnswer(line, d.seq)
-	}
-	if err == nil {
-		err = d.repeat()
-	}
-	if err != nil {
-		return d.fail(err)
-	}
-	if err := d.pool.give(d.session); err != nil {
-		return d.pool.fault(err)
-	}
-	return nil
-}
-
-// repeat tells the trial again.
-func (d *detector) repeat() error {
-	if len(d.transcript) == 0 {
-		return nil
-	}
-	if err := d.begin(); err != nil {
+	return d.end(completed, func() error {
+		d.events = d.events[:0]
+		d.seq++
+		line, err := d.ask(appendBatch(nil, d.env.Trial, d.seq, d.sent, nil))
+		if err == nil {
+			_, err = readAnswer(line, d.seq)
+		}
 		return err
-	}
-	for i, x := range d.transcript {
-		line, err := d.ask(x.message)
-		if err != nil {
-			return fmt.Errorf("when it was told the same trial again: %w", err)
-		}
-		if !bytes.Equal(line, x.answer) {
-			return fmt.Errorf("told the same trial again it answers batch %d otherwise: %s, before %s; a plug-in has to forget at the "+
-				"message trial, and to draw nothing at random", i+1, shorten(string(line)), shorten(string(x.answer)))
-		}
-	}
-	return nil
+	})
 }

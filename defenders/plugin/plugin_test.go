@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		behave(os.Args[2])
 		os.Exit(0)
 	}
+	if len(os.Args) == 3 && os.Args[1] == "agent" {
+		decide(os.Args[2])
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -222,7 +226,7 @@ func TestWhatIsWrongWithAPluginIsNamedAndTheNextTrialStartsAnew(t *testing.T) {
 		"unsure":         "confidence is missing or not from 0 to 1",
 		"out of order":   "it answers batch 1 where an answer to batch 2 is due",
 		"talkative":      "and another thing",
-		"remembering":    "told the same trial again it answers batch 1 otherwise",
+		"remembering":    "told the same trial again it answers message 1 otherwise",
 		"giving up":      "it gave up: \"the model is broken\"",
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hemostat/defenders/detect"
+	"hemostat/defenders/remote"
 )
 
 // Config says what a plug-in is and what it may use; zero values take the defaults named.
@@ -24,6 +25,9 @@ type Config struct {
 	Memory  uint64 // bytes of data of the process and each that it starts; 2 GiB when zero
 	Output  int    // bytes of an answer; 4 MiB when zero
 	Batch   Batch
+	// Step is the virtual time between two decisions of one that decides for the defence; 0 for a
+	// detector.
+	Step time.Duration
 }
 
 // Batch says how events are put together: a batch goes when it has so many, or when its
@@ -78,7 +82,13 @@ func (p *Pool) Kind() detect.Kind {
 }
 
 // fault names the plug-in in an error.
-func (p *Pool) fault(err error) error { return fmt.Errorf("plug-in %s: %w", p.config.Name, err) }
+func (p *Pool) fault(err error) error {
+	what := "plug-in"
+	if p.config.Step > 0 {
+		what = "agent"
+	}
+	return fmt.Errorf("%s %s: %w", what, p.config.Name, err)
+}
 
 // take returns a plug-in that is ready.
 func (p *Pool) take(env detect.Env) (*session, error) {
@@ -112,7 +122,11 @@ func (p *Pool) open(o opening, trial string) (*session, error) {
 		}
 		s.carrier = process
 	}
-	message, err := json.Marshal(hello{"hello", protocolVersion, o.scenario, o.seed})
+	m := hello{Type: "hello", Protocol: protocolVersion, Scenario: o.scenario, Seed: o.seed}
+	if p.config.Step > 0 {
+		m.Side, m.Step, m.Kinds = "blue", int64(p.config.Step), remote.Kinds()
+	}
+	message, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}

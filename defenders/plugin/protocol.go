@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hemostat/defenders/alert"
+	"hemostat/defenders/remote"
 	"hemostat/sim/event"
 	"hemostat/sim/severity"
 )
@@ -24,6 +25,11 @@ type hello struct {
 	Protocol int    `json:"protocol"`
 	Scenario string `json:"scenario"`
 	Seed     uint64 `json:"seed"`
+
+	// of one that decides for the defence
+	Side  string        `json:"side,omitempty"`
+	Step  int64         `json:"step_ns,omitempty"`
+	Kinds []remote.Kind `json:"kinds,omitempty"`
 }
 
 // trialMessage says that another trial begins, with nothing known.

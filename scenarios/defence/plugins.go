@@ -19,19 +19,24 @@ import (
 	"hemostat/sim/strictyaml"
 )
 
+// programFile is a program outside that speaks the protocol of plug-ins.
+type programFile struct {
+	Name    string        `yaml:"name" required:"true" name:"true" doc:"name that its alerts or actions bear"`
+	Command []string      `yaml:"command" json:",omitempty" doc:"command of a child process and its arguments; it runs in the folder of this file"`
+	URL     string        `yaml:"url" json:",omitempty" doc:"address of a server that takes the messages as POST, in place of a command"`
+	Files   []string      `yaml:"files" json:",omitempty" doc:"files that what it says depends on, relative to this file; those that the command names when absent"`
+	Start   time.Duration `yaml:"start" json:",omitempty" doc:"time within which it must be ready; 30s when absent"`
+	Answer  time.Duration `yaml:"answer" json:",omitempty" doc:"time within which it must answer a batch; 10s when absent"`
+	Memory  int           `yaml:"memory_mb" json:",omitempty" doc:"megabytes of memory of a process; 2048 when absent"`
+	Output  int           `yaml:"output_kb" json:",omitempty" doc:"kilobytes of an answer; 4096 when absent"`
+}
+
 // pluginFile is a detector from outside the program.
 type pluginFile struct {
-	Pos     strictyaml.Pos `yaml:"-" json:"-"`
-	Name    string         `yaml:"name" required:"true" name:"true" doc:"name that its alerts bear"`
-	Command []string       `yaml:"command" json:",omitempty" doc:"command of a child process and its arguments; it runs in the folder of this file"`
-	URL     string         `yaml:"url" json:",omitempty" doc:"address of a server that takes the messages as POST, in place of a command"`
-	Files   []string       `yaml:"files" json:",omitempty" doc:"files that what it says depends on, relative to this file; those that the command names when absent"`
-	Start   time.Duration  `yaml:"start" json:",omitempty" doc:"time within which it must be ready; 30s when absent"`
-	Answer  time.Duration  `yaml:"answer" json:",omitempty" doc:"time within which it must answer a batch; 10s when absent"`
-	Memory  int            `yaml:"memory_mb" json:",omitempty" doc:"megabytes of memory of a process; 2048 when absent"`
-	Output  int            `yaml:"output_kb" json:",omitempty" doc:"kilobytes of an answer; 4096 when absent"`
-	Batch   batchFile      `yaml:"batch" doc:"how events are put together"`
-	Service time.Duration  `yaml:"service" json:",omitempty" doc:"mean time that an event takes it, in virtual time; 0 when absent"`
+	Pos         strictyaml.Pos `yaml:"-" json:"-"`
+	programFile `yaml:",inline"`
+	Batch       batchFile     `yaml:"batch" doc:"how events are put together"`
+	Service     time.Duration `yaml:"service" json:",omitempty" doc:"mean time that an event takes it, in virtual time; 0 when absent"`
 }
 
 // batchFile says when a batch goes.
@@ -50,16 +55,24 @@ const (
 // check reports what is wrong with a plug-in.
 func (f *pluginFile) check() error {
 	switch {
+	case min(f.Batch.Wait, f.Service) < 0:
+		return errors.New("times are not negative")
+	case f.Batch.Events < 0 || f.Batch.Events > maxBatch:
+		return fmt.Errorf("batch.events is at most %d", maxBatch)
+	}
+	return f.programFile.check()
+}
+
+func (f *programFile) check() error {
+	switch {
 	case len(f.Command) == 0 && f.URL == "" || len(f.Command) > 0 && f.URL != "":
 		return errors.New("either command or url is expected")
 	case len(f.Command) > 0 && f.Command[0] == "":
 		return errors.New("the command is empty")
-	case min(f.Start, f.Answer, f.Batch.Wait, f.Service) < 0:
+	case min(f.Start, f.Answer) < 0:
 		return errors.New("times are not negative")
 	case f.Memory < 0 || f.Memory > maxPluginMemory || f.Output < 0 || f.Output > maxPluginOutput:
 		return fmt.Errorf("memory_mb and output_kb are at most %d", maxPluginMemory)
-	case f.Batch.Events < 0 || f.Batch.Events > maxBatch:
-		return fmt.Errorf("batch.events is at most %d", maxBatch)
 	}
 	if f.URL != "" {
 		if u, err := url.Parse(f.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -69,8 +82,16 @@ func (f *pluginFile) check() error {
 	return nil
 }
 
-// files are those that the plug-in's answers depend on.
-func (f *pluginFile) files(base string) []string {
+// config is the program as plug-ins are configured; it runs in the folder of the variant's file.
+func (f *programFile) config(base string) plugin.Config {
+	return plugin.Config{
+		Name: f.Name, Command: f.Command, URL: f.URL, Folder: cmp.Or(base, "."), Start: f.Start, Answer: f.Answer,
+		Memory: uint64(f.Memory) << 20, Output: f.Output << 10,
+	}
+}
+
+// files are those that the program's answers depend on.
+func (f *programFile) files(base string) []string {
 	if len(f.Files) > 0 {
 		return f.Files
 	}
@@ -86,9 +107,10 @@ func (f *pluginFile) files(base string) []string {
 	return out
 }
 
-// preparePlugins checks the plug-ins and makes a pool for each; digest covers their files.
+// preparePlugins checks the plug-ins and the agent, and makes a pool for each; digest covers their
+// files.
 func (v *Variant) preparePlugins(base string) (digest string, err error) {
-	if len(v.file.Plugins) == 0 {
+	if len(v.file.Plugins) == 0 && v.file.Agent == nil {
 		return "", nil
 	}
 	h := sha256.New()
@@ -107,26 +129,30 @@ func (v *Variant) preparePlugins(base string) (digest string, err error) {
 			fault(errors.New("another detector has this name"))
 		}
 		names[f.Name] = true
-		for _, name := range f.files(base) {
-			if err := hashFile(h, filepath.Join(base, name)); err != nil {
-				fault(err)
-			}
+		if err := f.hash(h, base); err != nil {
+			fault(err)
 		}
-		folder := base
-		if folder == "" {
-			folder = "."
-		}
-		pool := plugin.NewPool(plugin.Config{
-			Name: f.Name, Command: f.Command, URL: f.URL, Folder: folder, Start: f.Start, Answer: f.Answer,
-			Memory: uint64(f.Memory) << 20, Output: f.Output << 10,
-			Batch: plugin.Batch{Events: f.Batch.Events, Wait: f.Batch.Wait},
-		})
+		c := f.config(base)
+		c.Batch = plugin.Batch{Events: f.Batch.Events, Wait: f.Batch.Wait}
+		pool := plugin.NewPool(c)
 		v.pools = append(v.pools, pool)
 		kind := pool.Kind()
 		kind.Service = queue.Config{Mean: f.Service, Servers: 1, Waiting: cmp.Or(v.file.Services.Queue, 50_000)}
 		v.detectors = append(v.detectors, sentinel.Chosen{Kind: kind})
 	}
+	if err := v.prepareAgent(h, base); err != nil {
+		faults = append(faults, err)
+	}
 	return hex.EncodeToString(h.Sum(nil)), errors.Join(faults...)
+}
+
+// hash adds the files of a program.
+func (f *programFile) hash(to io.Writer, base string) error {
+	var faults []error
+	for _, name := range f.files(base) {
+		faults = append(faults, hashFile(to, filepath.Join(base, name)))
+	}
+	return errors.Join(faults...)
 }
 
 func hashFile(to io.Writer, name string) error {
@@ -143,22 +169,22 @@ func hashFile(to io.Writer, name string) error {
 	return err
 }
 
-// pluginSources lists the files of the plug-ins, for Sources.
+// pluginSources lists the files of the plug-ins and of the agent, for Sources.
 func (f *variantFile) pluginSources(base string) []string {
 	var out []string
 	for i := range f.Plugins {
-		for _, name := range f.Plugins[i].files(base) {
-			if !slices.Contains(out, name) {
-				out = append(out, name)
-			}
-		}
+		out = append(out, f.Plugins[i].files(base)...)
+	}
+	if f.Agent != nil {
+		out = append(out, f.Agent.files(base)...)
 	}
 	return out
 }
 
-// RunsPrograms tells whether a plug-in of the variant is a command that is run.
+// RunsPrograms tells whether a plug-in or the agent of the variant is a command that is run.
 func (v *Variant) RunsPrograms() bool {
-	return slices.ContainsFunc(v.file.Plugins, func(f pluginFile) bool { return len(f.Command) > 0 })
+	return slices.ContainsFunc(v.file.Plugins, func(f pluginFile) bool { return len(f.Command) > 0 }) ||
+		v.file.Agent != nil && len(v.file.Agent.Command) > 0
 }
 
 // Close ends the plug-ins of the variant that wait for a trial.

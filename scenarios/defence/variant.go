@@ -51,6 +51,7 @@ type variantFile struct {
 	Over        string         `yaml:"playbooks_over" doc:"folder of playbooks, relative to this file, that take the place of those with the same id, or come beside them"`
 	Detectors   []detectorFile `yaml:"detectors" doc:"which detectors run, by name or with their options; reflex and sigma when absent"`
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
+	Agent       *agentFile     `yaml:"agent" json:"Agent,omitempty" doc:"program outside that decides for the defence, beside the playbooks"`
 	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
 	Analyst     analystFile    `yaml:"analyst" json:"Analyst,omitzero" doc:"automatic analyst that judges alerts before people and playbooks see them; none when absent"`
 	Fusion      fusionFile     `yaml:"fusion" json:"Fusion,omitzero" doc:"how incidents are explained: which are one campaign, who is behind them"`
@@ -173,7 +174,8 @@ type Variant struct {
 	// correlation finds which incidents are one campaign.
 	correlation correlation.Options
 	actors      *attribution.Facts   // nil where nobody is named
-	pools       []*plugin.Pool       // of its plug-ins
+	pools       []*plugin.Pool       // of its plug-ins, and of its agent
+	agent       *plugin.Pool         // nil for none
 	embedded    bool                 // the variant comes with the program
 	own         []*response.Playbook // those that do not come with the program
 }
@@ -239,6 +241,7 @@ var variantKeys = []string{
 	"playbooks_over",
 	"detectors",
 	"plugins",
+	"agent",
 	"baseline",
 	"analyst",
 	"profile",

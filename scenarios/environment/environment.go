@@ -352,7 +352,7 @@ func (s *Session) judge(o *observation) error {
 	}
 	c := s.trial.Costs()
 	now := totals{c.Harm, c.Disruption, c.Operations, s.trial.Objectives(), s.trial.Now()}
-	in := RewardInput{
+	in := rewardInput{
 		Harm: c.Harm - s.before.harm, Disruption: c.Disruption - s.before.disruption, Operations: c.Operations - s.before.operations,
 		Stake: c.Stake, Hours: (now.now - s.before.now).Hours(), Objectives: now.objectives - s.before.objectives, Done: o.Done,
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// RewardInput is what an expression of a reward may name: what one step brought. Harm, disruption
+// rewardInput is what an expression of a reward may name: what one step brought. Harm, disruption
 // and operations are hours of work as docs/metrics.md has them.
-type RewardInput struct {
+type rewardInput struct {
 	Harm       float64 `expr:"harm"`
 	Disruption float64 `expr:"disruption"`
 	Operations float64 `expr:"operations"`
@@ -35,16 +35,16 @@ type Reward struct {
 	program *vm.Program
 }
 
-// NewReward compiles an expression over the fields of RewardInput, such as "-harm - disruption/2".
+// NewReward compiles an expression over the fields of rewardInput, such as "-harm - disruption/2".
 func NewReward(text string) (*Reward, error) {
-	p, err := expr.Compile(text, expr.Env(&RewardInput{}), expr.AsFloat64())
+	p, err := expr.Compile(text, expr.Env(&rewardInput{}), expr.AsFloat64())
 	if err != nil {
 		return nil, fmt.Errorf("the reward %q: %w", text, err)
 	}
 	return &Reward{text, p}, nil
 }
 
-func (r *Reward) of(in *RewardInput) (float64, error) {
+func (r *Reward) of(in *rewardInput) (float64, error) {
 	v, err := expr.Run(r.program, in)
 	if err != nil {
 		return 0, fmt.Errorf("the reward %q: %w", r.text, err)

@@ -3,6 +3,10 @@ package trial
 import (
 	"time"
 
+	"hemostat/defenders/detect"
+	"hemostat/defenders/plugin"
+	"hemostat/sim"
+
 	attacker "hemostat/attackers/remote"
 	defender "hemostat/defenders/remote"
 	"hemostat/scenarios/measure"
@@ -65,3 +69,56 @@ func (t *Trial) Objectives() int {
 	}
 	return n
 }
+
+// agentTurns are the decisions of the variant's own agent: it is asked every step of virtual time.
+type agentTurns struct {
+	trial   *Trial
+	agent   *plugin.Agent
+	every   time.Duration
+	failure error
+}
+
+// beginTurns lets the variant's agent take its place; its first decision is due after a step.
+func (t *Trial) beginTurns(env detect.Env) error {
+	a, every, err := t.variant.NewAgent(env, t.scenario.Horizon)
+	if err != nil {
+		return err
+	}
+	t.agent = &agentTurns{trial: t, agent: a, every: every}
+	t.engine.Schedule(every, t.agent, 0)
+	return nil
+}
+
+// Handle asks the agent. What it decides stands when it has thought, and the next decision is due
+// no sooner.
+func (a *agentTurns) Handle(now time.Duration, _ uint64) {
+	t := a.trial
+	decisions, latency, err := a.agent.Decide(t.ObserveAsDefender())
+	if err != nil {
+		a.failure = err
+		t.engine.Pause()
+		return
+	}
+	if latency == 0 {
+		t.ActAsDefender(decisions)
+	} else {
+		t.engine.After(latency, func(time.Duration) { t.ActAsDefender(decisions) })
+	}
+	t.engine.Schedule(now+max(a.every, latency), a, 0)
+}
+
+func (a *agentTurns) err() error {
+	if a == nil {
+		return nil
+	}
+	return a.failure
+}
+
+func (a *agentTurns) close(completed bool) error {
+	if a == nil {
+		return nil
+	}
+	return a.agent.Close(completed, a.trial.ObserveAsDefender)
+}
+
+var _ sim.Handler = (*agentTurns)(nil)

@@ -82,6 +82,7 @@ type Trial struct {
 	pipeline   *defenders.Pipeline
 	defender   *defender.Seat // nil without a program outside that decides for the defence
 	attacker   *attacker.Seat // nil without one that decides for an attacker
+	agent      *agentTurns    // nil where the variant has no program of its own that decides
 	meter      *measure.Meter // nil before the first question
 	stop       Stop           // what the trial pauses at
 
@@ -116,7 +117,7 @@ func Run(
 
 // RunWhile runs the trial to its horizon, unless it is told to stop.
 func (t *Trial) RunWhile(interrupted func() bool) error {
-	t.engine.Interrupted = func() bool { return t.pipeline.Err() != nil || interrupted != nil && interrupted() }
+	t.engine.Interrupted = func() bool { return t.err() != nil || interrupted != nil && interrupted() }
 	return t.RunUntil(t.scenario.Horizon)
 }
 
@@ -126,7 +127,16 @@ func (t *Trial) Inventory() *inventory.Inventory { return InventoryOf(t.world) }
 // Close lets go of what detectors hold. An error is one that a detector notices only at the
 // end; the trial's result does not count then.
 func (t *Trial) Close() error {
-	return t.pipeline.Close(t.Now() >= t.scenario.Horizon && t.pipeline.Err() == nil)
+	completed := t.Now() >= t.scenario.Horizon && t.err() == nil
+	return errors.Join(t.agent.close(completed), t.pipeline.Close(completed))
+}
+
+// err is why the trial cannot go on, or nil.
+func (t *Trial) err() error {
+	if err := t.pipeline.Err(); err != nil {
+		return err
+	}
+	return t.agent.err()
 }
 
 // New builds a trial that stands at its beginning.
@@ -149,7 +159,7 @@ func (t *Trial) Horizon() time.Duration { return t.scenario.Horizon }
 // batch.ErrInterrupted when the trial was told to stop.
 func (t *Trial) RunUntil(at time.Duration) error {
 	t.engine.Run(min(at, t.scenario.Horizon))
-	if err := t.pipeline.Err(); err != nil {
+	if err := t.err(); err != nil {
 		return err
 	}
 	if t.engine.Stopped() {
@@ -330,8 +340,8 @@ func (t *Trial) newPipeline() error {
 		Stage:          t.done.addStage,
 		Response:       t.done.listener(),
 	}
-	if t.options.Defender != "" {
-		t.defender = defender.NewSeat(t.options.Defender, t.estate)
+	if name := cmp.Or(t.options.Defender, t.variant.AgentName()); name != "" {
+		t.defender = defender.NewSeat(name, t.estate)
 		listener = t.defender.Listen(listener)
 	}
 	p, err := defenders.New(defenders.Config{
@@ -348,6 +358,9 @@ func (t *Trial) newPipeline() error {
 	t.pipeline, t.actuator.pipeline = p, p
 	if t.defender != nil {
 		t.defender.Sit(p)
+	}
+	if t.variant.AgentName() != "" {
+		return t.beginTurns(env)
 	}
 	return nil
 }
