@@ -28,6 +28,7 @@ type gateOptions struct {
 	set                      []string
 	junit, markdown          string
 	asJSON, anyEngine        bool
+	changed                  bool
 	scenarioNames            []string
 	analyst                  analystFlags
 }
@@ -46,6 +47,13 @@ with the rules and playbooks of a git revision (--baseline-ref), or a variant
 recorded in a database (--baseline-db). With --db, trials are recorded there and
 those that are there already are not run again; variants that are no files are
 read from it, and the verdict is kept there for hemostat serve.
+
+With --changed, the candidate's trials are looked at for what differs between the
+two: whether a rule that is new, gone or changed matches an event, in its old or its
+new form, and whether an alert triggers a playbook that is. Where nothing does, both
+defences do the same all day, and the candidate's trial stands for the baseline's
+too. The verdict is that of the whole gate; a note says what was left out. Where more
+than rules and playbooks differs, everything is run.
 
 Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 		Example: `  hemostat gate --candidate night.yaml
@@ -94,6 +102,7 @@ Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 	f.StringVar(&o.junit, "junit", "", "write JUnit XML to `FILE`")
 	f.StringVar(&o.markdown, "markdown", "", "write Markdown for a pull request to `FILE`")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	f.BoolVar(&o.changed, "changed", false, "run the baseline only on days on which a rule or playbook that differs is touched; the verdict is the same")
 	c.AddCommand(schemaCommand("gate", gate.Schema), gateShow(), gateValidate())
 	return c
 }
@@ -172,6 +181,7 @@ func (o *gateOptions) decide(ctx context.Context, out, errOut io.Writer) (err er
 		return err
 	}
 	days.describe(result)
+	result.Notes = append(result.Notes, days.untouched()...)
 	var met []string
 	for _, t := range result.Techniques {
 		met = append(met, t.Technique)

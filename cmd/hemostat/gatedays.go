@@ -16,7 +16,6 @@ import (
 	"hemostat/scenarios"
 	"hemostat/scenarios/defence"
 	"hemostat/scenarios/plan"
-	"hemostat/scenarios/trial"
 	"hemostat/sim/batch"
 	"hemostat/sim/record"
 )
@@ -40,6 +39,7 @@ type gateDays struct {
 	// checkout is where the baseline's files stand, or nil.
 	checkout *checkout
 	done     map[string]bool // trials of this engine that are there already
+	changed  *changedOnly    // nil where both sides are run on every day
 }
 
 // gateDay is what pairs trials: both sides face every scenario on it.
@@ -106,6 +106,9 @@ func (o *gateOptions) days(ctx context.Context, policy *gate.Policy, errOut io.W
 		return nil, err
 	}
 	d.errOut = errOut
+	if err := d.followChange(); err != nil {
+		return nil, err
+	}
 	return d, d.open(ctx)
 }
 
@@ -431,7 +434,43 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = batch.Run(ctx, max(1, d.o.parallel), tasks, func(t *record.Trial) error {
+	if err := d.runTasks(ctx, tasks, owner, found); err != nil {
+		return nil, err
+	}
+	if tasks = d.changed.stillNeeded(found); len(tasks) > 0 {
+		if err := d.runTasks(ctx, tasks, owner, found); err != nil {
+			return nil, err
+		}
+	}
+	var out [][]gate.Pair
+	for _, day := range days {
+		var round []gate.Pair
+		for _, name := range d.order {
+			k := compare.Key{Scenario: name, Seed: day.seed, Index: day.index}
+			round = append(
+				round,
+				gate.Pair{
+					Scenario:  name,
+					Seed:      day.seed,
+					Index:     day.index,
+					Baseline:  found[0][k],
+					Candidate: found[1][k],
+				},
+			)
+		}
+		out = append(out, round)
+	}
+	return out, nil
+}
+
+// runTasks runs trials and puts them among what was found.
+func (d *gateDays) runTasks(
+	ctx context.Context,
+	tasks []batch.Task,
+	owner map[string]owner,
+	found [2]map[compare.Key]gate.Side,
+) error {
+	return batch.Run(ctx, max(1, d.o.parallel), tasks, func(t *record.Trial) error {
 		if err := d.judging.stopped(t); err != nil {
 			return err
 		}
@@ -454,28 +493,6 @@ func (d *gateDays) more(ctx context.Context, rounds int) ([][]gate.Pair, error) 
 		forget(t)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	var out [][]gate.Pair
-	for _, day := range days {
-		var round []gate.Pair
-		for _, name := range d.order {
-			k := compare.Key{Scenario: name, Seed: day.seed, Index: day.index}
-			round = append(
-				round,
-				gate.Pair{
-					Scenario:  name,
-					Seed:      day.seed,
-					Index:     day.index,
-					Baseline:  found[0][k],
-					Candidate: found[1][k],
-				},
-			)
-		}
-		out = append(out, round)
-	}
-	return out, nil
 }
 
 // forget drops the rows below a trial, which a gate does not look at again.
@@ -521,18 +538,18 @@ func (d *gateDays) tasks(days []gateDay, found [2]map[compare.Key]gate.Side) ([]
 					continue
 				}
 				owners[id] = owner{k, []int{side}, digest, v.Digest}
-				tasks = append(
-					tasks,
-					batch.Task{
-						TrialID:  id,
-						Scenario: s.Name,
-						Variant:  v.Name,
-						Index:    day.index,
-						Run: func(interrupted func() bool) (*record.Trial, error) {
-							return trial.Run(s, v, day.index, trial.Options{Seed: day.seed}, interrupted)
-						},
+				task := batch.Task{
+					TrialID:  id,
+					Scenario: s.Name,
+					Variant:  v.Name,
+					Index:    day.index,
+					Run: func(interrupted func() bool) (*record.Trial, error) {
+						return d.changed.run(s, v, day, side, interrupted)
 					},
-				)
+				}
+				if !d.changed.holdsBack(k, side, task) {
+					tasks = append(tasks, task)
+				}
 			}
 		}
 	}

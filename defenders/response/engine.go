@@ -221,7 +221,7 @@ func New(o Options) (*Engine, error) {
 // fits start, the one of the highest precedence first.
 func (e *Engine) Alert(now time.Duration, in *incident.Incident, a *alert.Alert) {
 	for _, p := range e.books {
-		if p.concerns(a) {
+		if p.Concerns(a) {
 			e.enqueue(transition{kind: considerPlaybook, playbook: p, incident: in, alert: a})
 		}
 	}
@@ -260,8 +260,8 @@ func (e *Engine) criticality(host string) float64 {
 	return 1
 }
 
-// concerns tells whether the parts of a trigger that need no incident fit.
-func (p *Playbook) concerns(a *alert.Alert) bool {
+// Concerns tells whether the parts of a trigger that need no incident fit.
+func (p *Playbook) Concerns(a *alert.Alert) bool {
 	t := &p.Trigger
 	return a.Severity >= t.MinSeverity && a.Confidence >= t.MinConfidence &&
 		(len(t.Any) == 0 || slices.ContainsFunc(p.techniques, func(want string) bool { return includes(want, a.Techniques) }))

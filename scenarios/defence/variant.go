@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path"
@@ -178,6 +179,10 @@ type Variant struct {
 	agent       *plugin.Pool         // nil for none
 	embedded    bool                 // the variant comes with the program
 	own         []*response.Playbook // those that do not come with the program
+
+	// What ChangeBetween holds against another variant: digests of pipelines and of filters, and
+	// all that is neither rules nor playbooks.
+	pipelines, filters, rest string
 }
 
 //go:embed variants
@@ -335,6 +340,7 @@ func (v *Variant) prepare(file string) error {
 		return err
 	}
 	base := filepath.Dir(file)
+	v.filters, v.pipelines = sumOf(sha256.New()), sumOf(sha256.New())
 	rules, ruleText, err := v.loadRules(base)
 	if err != nil {
 		return err
@@ -434,15 +440,22 @@ func (v *Variant) loadRules(base string) ([]*sigma.Rule, string, error) {
 		return nil, "", v.file.Pos.Fault("rules_share", "a share from 0 to 1 is expected, not %g", *s)
 	}
 	rules = v.file.inUse(rules)
-	h := sha256.New()
+	h, filters, adapted := sha256.New(), sha256.New(), sha256.New()
 	for _, r := range rules {
 		h.Write(r.Digest[:])
+		if r.Filter != nil {
+			filters.Write(r.Digest[:])
+		}
 	}
 	for _, p := range pipelines {
 		h.Write(p.Digest[:])
+		adapted.Write(p.Digest[:])
 	}
+	v.filters, v.pipelines = sumOf(filters), sumOf(adapted)
 	return rules, hex.EncodeToString(h.Sum(nil)), nil
 }
+
+func sumOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 // InUse tells of each rule whether it is in use in a trial, by the rule's key; nil when all
 // are.
@@ -566,19 +579,23 @@ type digests struct {
 func (v *Variant) seal(d digests) error {
 	file := v.file
 	file.Description = ""
-	identity := struct {
-		File variantFile
-		digests
-		HOTL     string
-		Scenario []scenarios.Setting
-	}{file, d, fmt.Sprintf("%+v", v.hotl), v.Scenario}
+	identity := variantIdentity{file, d, fmt.Sprintf("%+v", v.hotl), v.Scenario}
 	text, err := json.Marshal(identity)
 	if err != nil {
 		return fmt.Errorf("variant %s: %w", v.Name, err)
 	}
 	sum := sha256.Sum256(text)
 	v.JSON, v.Digest = text, hex.EncodeToString(sum[:])
-	return nil
+	v.rest, err = identity.withoutRules()
+	return err
+}
+
+// variantIdentity is what tells variants apart.
+type variantIdentity struct {
+	File variantFile
+	digests
+	HOTL     string
+	Scenario []scenarios.Setting
 }
 
 func (h hotlFile) config(fault func(path, format string, args ...any)) analysts.Config {

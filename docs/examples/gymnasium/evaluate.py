@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def main() -> None:
     p.add_argument("policy", help="file of train.py, or random")
     p.add_argument("--scenarios", nargs="+", default=["web-shell"])
     p.add_argument("--options", nargs="*", default=["--set=background.rate=0.1", "--step=2m"], help="of hemostat env")
-    p.add_argument("--days", type=int, default=20)
+    p.add_argument("--days", type=int, default=20, help="of each scenario")
     p.add_argument("--seed", type=int, default=9)
     p.add_argument("--db", default="agents.db")
     a = p.parse_args()
@@ -31,8 +32,8 @@ def main() -> None:
     env = BlueEnv(a.scenarios, [*a.options, "--db", a.db], name, version)
     rng = np.random.default_rng(a.seed)
     scores = []
-    for day in range(a.days):
-        observation, info = env.reset(options={"seed": a.seed, "index": day})
+    for scenario, day in itertools.product(a.scenarios, range(a.days)):
+        observation, info = env.reset(options={"seed": a.seed, "index": day, "scenario": scenario})
         done = False
         while not done:
             possible = info["action_mask"]
@@ -40,7 +41,7 @@ def main() -> None:
             observation, _, done, _, info = env.step(action)
         scores.append(info["result"]["score"])
     env.close()
-    print(f"{name}: mean score {np.mean(scores):.1f} over {a.days} days")
+    print(f"{name}: mean score {np.mean(scores):.1f} over {len(scores)} days")
 
 
 if __name__ == "__main__":
