@@ -43,6 +43,20 @@ func (d *gateDays) followChange() error {
 	return err
 }
 
+// isEmpty tells whether nothing differs.
+func (c *changedOnly) isEmpty() bool {
+	return c != nil && c.change != nil && len(c.change.Rules)+len(c.change.Playbooks) == 0
+}
+
+// alike is the result of a gate with --changed whose sides are one defence; nil where they are
+// not, and where only trials tell.
+func (d *gateDays) alike() (*gate.Result, error) {
+	if !d.changed.isEmpty() {
+		return nil, nil
+	}
+	return gate.Alike(d.policy, d.order)
+}
+
 // holdsBack keeps a trial of the baseline until the candidate's has told whether it is needed.
 func (c *changedOnly) holdsBack(k compare.Key, side int, t batch.Task) bool {
 	if c == nil || c.change == nil || side != 0 {
@@ -102,7 +116,7 @@ func (c *changedOnly) stillNeeded(found [2]map[compare.Key]gate.Side) []batch.Ta
 func (d *gateDays) untouched() []string {
 	c := d.changed
 	switch {
-	case c == nil:
+	case c == nil || c.isEmpty():
 		return nil
 	case c.change == nil:
 		return []string{"--changed leaves nothing out: " + c.why}

@@ -38,17 +38,29 @@ func TestOnlyWhatChangedGivesTheWholeVerdict(t *testing.T) {
 			require.NoError(t, json.Unmarshal(out.Bytes(), &results[i]), "%s: %s", name, errOut.String())
 		}
 		notes := fmt.Sprint(results[1]["notes"])
+		if name == "nothing but names" {
+			require.Equal(t, "pass", results[1]["verdict"])
+			require.Zero(t, results[1]["trials_used"], "the sides are one defence")
+			continue
+		}
 		for _, r := range results {
 			delete(r, "notes")
 		}
 		require.Equal(t, results[0], results[1], name)
-		want := "trials of the baseline were not run"
-		if name == "more than that" {
-			want = "--changed leaves nothing out: more than rules and playbooks differ"
+		switch name {
+		case "more than that":
+			require.Contains(t, notes, "--changed leaves nothing out: more than rules and playbooks differ")
+		default:
+			require.NotZero(t, results[0]["trials_used"])
+			require.Contains(t, notes, "trials of the baseline were not run", name)
 		}
-		require.Contains(t, notes, want, name)
 	}
 	var out, errOut bytes.Buffer
+	file := filepath.Join(dir, "floor.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("name: floor\ntrials: {min: 4, max: 8, batch: 4}\nscenarios: [quiet-day]\n"+
+		"set: {background.rate: '0.02'}\nchecks:\n  - {metric: score, floor: 50}\n"), 0o600))
+	require.LessOrEqual(t, run(t.Context(), []string{"gate", "--candidate", "default", "--changed", "--policy", file, "--json"}, &out, &errOut), exitUndecided)
+	require.NotContains(t, out.String(), `"trials_used": 0`, "about a floor only trials tell")
 	require.Equal(t, exitUsage, run(t.Context(), []string{"gate", "--candidate", "default", "--changed", "--baseline", "none", "--baseline-db", "none.db"}, &out, &errOut))
 }
 

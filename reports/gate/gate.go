@@ -108,6 +108,29 @@ func Run(ctx context.Context, policy *Policy, scenarios []string, more RoundSour
 	}
 }
 
+// Alike is the result of a gate whose sides are one defence. Every day comes out alike under both,
+// so that every margin is met, and no trial is needed. It is nil where the policy asks for a gain
+// or a floor, about which only trials tell.
+func Alike(policy *Policy, scenarios []string) (*Result, error) {
+	g, err := newGate(policy, scenarios)
+	if err != nil {
+		return nil, err
+	}
+	r := g.result
+	for _, c := range g.checks {
+		if c.Gain.given() || c.Floor.given() {
+			return nil, nil
+		}
+		x := c.result("", nil)
+		x.Estimate, x.Lo, x.Hi, x.Verdict = 0, 0, 0, Pass
+		x.Reason = c.Metric + ": both sides are one defence, so that every day comes out alike"
+		r.Checks = append(r.Checks, x)
+	}
+	r.Verdict = Pass
+	r.Reasons = []string{"the baseline and the candidate are one defence: their rules, playbooks and settings are equal, so that every day comes out alike"}
+	return r, nil
+}
+
 type gate struct {
 	policy    *Policy
 	scenarios []string
