@@ -132,7 +132,7 @@ func (o *learnOptions) run(c *cobra.Command, file string) error {
 		return err
 	}
 	defer func() { noteFault(errOut, closeAll()) }()
-	const passes, ordinaryPasses = 3, 5 // of learning.Learn
+	const passes, ordinaryPasses = 5, 6 // of learning.Learn
 	bar := startBar(errOut, "days read", passes*len(learnFrom)+ordinaryPasses*min(len(learnFrom), o.signatures.OrdinaryDays)+len(held))
 	count(learnFrom, bar)
 	count(held, bar)
@@ -286,6 +286,7 @@ func (o *learnOptions) measure(ctx context.Context, found []*learning.Signature,
 	[]*learnedRule, signatures.Total, error) {
 	var rules []*learnedRule
 	var parsed []*sigma.Rule
+	var places []int // of each signature's rule, which may stand behind the one that it counts
 	for _, s := range found {
 		text, err := s.Rule(learning.Measured{Level: "low"})
 		if err != nil {
@@ -296,6 +297,7 @@ func (o *learnOptions) measure(ctx context.Context, found []*learning.Signature,
 			return nil, signatures.Total{}, fmt.Errorf("the learned rule is at fault: %w", err)
 		}
 		parsed = append(parsed, rule...)
+		places = append(places, len(parsed)-1)
 		rules = append(rules, &learnedRule{Title: s.Title(), ID: s.ID(), Incidents: len(s.Incidents), signature: s})
 	}
 	results, total, err := signatures.Measure(ctx, parsed, held)
@@ -303,7 +305,7 @@ func (o *learnOptions) measure(ctx context.Context, found []*learning.Signature,
 		return nil, total, err
 	}
 	for i, r := range rules {
-		x := results[i]
+		x := results[places[i]]
 		r.True, r.False, r.NewSteps, r.attacks, r.total = x.True, x.False, x.NewSteps, x.Attacks, total.Attacks
 		r.Attacks = stats.Wilson(x.Attacks, total.Attacks, 0.05)
 		r.Precision = stats.Wilson(x.True, x.True+x.False, 0.05)

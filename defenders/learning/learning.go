@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/sim/event"
@@ -75,6 +76,7 @@ type Signature struct {
 	Ordinary int
 
 	conditions []feature
+	count      *counted // nil for one that a single event shows
 }
 
 // seed is a feature, or a pair of them, that stands in incidents and hardly elsewhere.
@@ -97,7 +99,7 @@ type support struct {
 	last                int // incident that was counted last, from 1
 }
 
-// Learn finds signatures. It reads the incidents three times and the ordinary events four times.
+// Learn finds signatures. It reads the incidents five times and the ordinary events six times.
 func Learn(ctx context.Context, m Material, o Options) ([]*Signature, error) {
 	o.setDefaults()
 	l := &learner{Material: m, Options: o, support: map[uint64]*support{}, pairs: map[seed]*support{}}
@@ -111,7 +113,11 @@ func Learn(ctx context.Context, m Material, o Options) ([]*Signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	candidates, err = l.verify(ctx, candidates)
+	counting, err := l.countingCandidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err = l.verify(ctx, append(candidates, counting...))
 	if err != nil {
 		return nil, err
 	}
@@ -352,13 +358,14 @@ func mix(x uint64) uint64 {
 // distinct keeps one of the seeds that were seen in the same events: the one that reads best.
 func distinct(all []*candidate) []*candidate {
 	slices.SortFunc(all, func(a, b *candidate) int {
-		return cmp.Or(a.readability()-b.readability(), strings.Compare(a.text(), b.text()), slices.Compare(a.seed[:], b.seed[:]))
+		return cmp.Or(a.readability()-b.readability(), strings.Compare(a.text(), b.text()), slices.Compare(a.seed[:], b.seed[:]),
+			strings.Compare(a.count.text(), b.count.text()))
 	})
 	known := map[[2]uint64]bool{}
 	var out []*candidate
 	for _, c := range all {
 		key := [2]uint64{c.where, uint64(c.all)}
-		if c.all == 0 || known[key] || len(c.seen) == 0 || !c.isTelling() {
+		if c.all == 0 || known[key] || len(c.seen) == 0 || c.count == nil && !c.isTelling() {
 			continue // nothing new, or all of it is detected already
 		}
 		known[key] = true
@@ -470,18 +477,22 @@ func (l *learner) verify(ctx context.Context, all []*candidate) ([]*candidate, e
 			return nil, fmt.Errorf("a learned rule is at fault: %w", err)
 		}
 		rules = append(rules, parsed...)
-		byRule[parsed[0]] = c
+		byRule[parsed[len(parsed)-1]] = c
 		kept = append(kept, c)
 	}
 	engine, err := sigma.Compile(rules)
 	if err != nil {
 		return nil, fmt.Errorf("a learned rule is at fault: %w", err)
 	}
-	matcher := engine.NewMatcher()
+	matcher, before := engine.NewMatcher(), time.Duration(0)
 	for _, c := range kept {
 		c.Ordinary = 0
 	}
 	err = l.Material.Ordinary(func(e *event.Event) error {
+		if e.Time-before < newDay {
+			matcher = engine.NewMatcher() // another day, of which nothing was seen yet
+		}
+		before = e.Time
 		matcher.Match(e, func(m sigma.Match) { byRule[m.Rule].Ordinary++ })
 		return ctx.Err()
 	})
@@ -515,6 +526,10 @@ func (l *learner) finish(c *candidate) {
 		return cmp.Or(cmp.Compare(l.ordinaryOf(a), l.ordinaryOf(b)), cmp.Compare(fa.kind, fb.kind),
 			strings.Compare(fa.field+fa.text, fb.field+fb.text))
 	})
+	s.Technique = mostVotes(c.votes)
+	if c.count != nil {
+		return
+	}
 	wanted := fewConditions
 	if c.support.ordinary > 0 {
 		wanted = mostConditions
@@ -527,7 +542,6 @@ func (l *learner) finish(c *candidate) {
 			take(id)
 		}
 	}
-	s.Technique = mostVotes(c.votes)
 }
 
 // ordinaryOf is how often ordinary events have a feature. One that stands in too few incidents was
@@ -568,7 +582,7 @@ func (l *learner) nearMisses(all []*Signature) error {
 					n++
 				}
 			}
-			if n > 0 && n < len(s.conditions) {
+			if s.count != nil && n == len(s.conditions) && len(s.NearMisses) < fewest-2 || n > 0 && n < len(s.conditions) {
 				met[s]++
 				if met[s]%7 == 1 { // not all of one moment
 					s.NearMisses = append(s.NearMisses, e.AppendJSON(nil))

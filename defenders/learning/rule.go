@@ -29,6 +29,9 @@ func (s *Signature) ID() string {
 	for _, f := range s.ordered() {
 		fmt.Fprintf(h, "%s\x00%d\x00%s\n", f.field, f.kind, f.text)
 	}
+	if s.count != nil {
+		fmt.Fprintln(h, s.count.text())
+	}
 	b := h.Sum(nil)[:16]
 	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
@@ -48,6 +51,9 @@ func (s *Signature) Title() string {
 		parts = append(parts, strings.Trim(strings.ReplaceAll(f.text, string(open), "*"), `/\ `))
 	}
 	title := "Learned: " + strings.Join(parts, " With ")
+	if s.count != nil {
+		title = fmt.Sprintf("Learned: %s %d Times By %s", strings.Join(parts, " With "), s.count.least, s.count.group)
+	}
 	title = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
 			return ' '
@@ -69,7 +75,8 @@ type Measured struct {
 // mostReferences bounds the incidents that a rule names.
 const mostReferences = 10
 
-// Rule writes the signature as a Sigma rule.
+// Rule writes the signature as a Sigma rule, or as two of which the second counts the matches of
+// the first.
 func (s *Signature) Rule(m Measured) ([]byte, error) {
 	selection := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range s.ordered() {
@@ -84,8 +91,20 @@ func (s *Signature) Rule(m Measured) ([]byte, error) {
 	}
 	detection := &yaml.Node{Kind: yaml.MappingNode,
 		Content: []*yaml.Node{scalar("selection"), selection, scalar("condition"), scalar("selection")}}
+	var documents []*yaml.Node
 	rule := &yaml.Node{Kind: yaml.MappingNode}
 	add := func(key string, value *yaml.Node) { rule.Content = append(rule.Content, scalar(key), value) }
+	if s.count != nil {
+		add("title", scalar("Base Of "+s.Title()))
+		add("name", scalar(s.baseName()))
+		add("status", scalar("experimental"))
+		add("description", scalar("What the rule below counts."))
+		add("logsource", source)
+		add("detection", detection)
+		add("level", scalar("informational"))
+		documents = append(documents, rule)
+		rule = &yaml.Node{Kind: yaml.MappingNode}
+	}
 	add("title", scalar(s.Title()))
 	add("id", scalar(s.ID()))
 	add("status", scalar("experimental"))
@@ -95,17 +114,42 @@ func (s *Signature) Rule(m Measured) ([]byte, error) {
 	if s.Technique != "" {
 		add("tags", list([]string{"attack." + strings.ToLower(s.Technique)}))
 	}
-	add("logsource", source)
-	add("detection", detection)
+	if s.count != nil {
+		add("correlation", s.count.node(s.baseName()))
+	} else {
+		add("logsource", source)
+		add("detection", detection)
+	}
 	add("falsepositives", list([]string{"What the ordinary days that were learned from did not show"}))
 	add("level", scalar(m.Level))
 	var b bytes.Buffer
 	w := yaml.NewEncoder(&b)
 	w.SetIndent(4)
-	if err := w.Encode(rule); err != nil {
-		return nil, err
+	for _, d := range append(documents, rule) {
+		if err := w.Encode(d); err != nil {
+			return nil, err
+		}
 	}
 	return b.Bytes(), w.Close()
+}
+
+// baseName is the name of the rule whose matches are counted.
+func (s *Signature) baseName() string { return "learned_" + s.ID()[:8] }
+
+// text tells counts apart; "" for none.
+func (c *counted) text() string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %d", c.group, c.window, c.least)
+}
+
+// node is the count as a Sigma correlation (Sigma specification 2.1, "Event Count").
+func (c *counted) node(base string) *yaml.Node {
+	span := fmt.Sprintf("%dm", int(c.window.Minutes()))
+	condition := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("gte"), {Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(c.least)}}}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("type"), scalar("event_count"), scalar("rules"), list([]string{base}),
+		scalar("group-by"), list([]string{c.group}), scalar("timespan"), scalar(span), scalar("condition"), condition}}
 }
 
 func scalar(text string) *yaml.Node {

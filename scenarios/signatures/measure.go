@@ -46,7 +46,7 @@ func Measure(ctx context.Context, rules []*sigma.Rule, days []*Day) ([]Result, T
 	results := make([]Result, len(rules))
 	var total Total
 	for _, d := range days {
-		m := measurement{results: results, last: map[alarm]time.Duration{}, attacks: map[[2]int]bool{},
+		m := measurement{results: results, hostile: map[uint64][2]int{}, last: map[alarm]time.Duration{}, attacks: map[[2]int]bool{},
 			seen: map[[3]int]bool{}, any: map[[2]int]bool{}, missed: map[[2]int]bool{}}
 		undetected := map[[2]int]bool{}
 		for i := range d.Trial.Steps {
@@ -56,10 +56,14 @@ func Measure(ctx context.Context, rules []*sigma.Rule, days []*Day) ([]Result, T
 		}
 		matcher := engine.NewMatcher()
 		err := d.Events(func(x *record.StoredEvent) error {
-			if step := [2]int{x.Attack, x.Step}; x.Attack != 0 && undetected[step] {
-				m.missed[step] = true
+			if x.Attack != 0 {
+				step := [2]int{x.Attack, x.Step}
+				m.hostile[x.Event.ID] = step
+				if undetected[step] {
+					m.missed[step] = true
+				}
 			}
-			matcher.Match(x.Event, func(match sigma.Match) { m.count(place[match.Rule], x) })
+			matcher.Match(x.Event, func(match sigma.Match) { m.count(place[match.Rule], x, match.Events) })
 			return ctx.Err()
 		})
 		if err != nil {
@@ -77,21 +81,28 @@ func Measure(ctx context.Context, rules []*sigma.Rule, days []*Day) ([]Result, T
 type measurement struct {
 	results []Result
 	last    map[alarm]time.Duration
-	attacks map[[2]int]bool // rule and attack
-	seen    map[[3]int]bool // rule, attack and step
-	missed  map[[2]int]bool // attack and step without an alert
-	any     map[[2]int]bool // of these, what a rule saw
+	hostile map[uint64][2]int // attack and step of each hostile event so far
+	attacks map[[2]int]bool   // rule and attack
+	seen    map[[3]int]bool   // rule, attack and step
+	missed  map[[2]int]bool   // attack and step without an alert
+	any     map[[2]int]bool   // of these, what a rule saw
 }
 
-func (m *measurement) count(rule int, x *record.StoredEvent) {
+// count counts a match of a rule at an event, for every step in its evidence.
+func (m *measurement) count(rule int, x *record.StoredEvent, evidence []uint64) {
 	r := &m.results[rule]
-	if x.Attack != 0 {
-		if at := [2]int{rule, x.Attack}; !m.attacks[at] {
+	isReal := false
+	for _, id := range evidence {
+		step, isHostile := m.hostile[id]
+		if !isHostile {
+			continue
+		}
+		isReal = true
+		if at := [2]int{rule, step[0]}; !m.attacks[at] {
 			m.attacks[at] = true
 			r.Attacks++
 		}
-		step := [2]int{x.Attack, x.Step}
-		if at := [3]int{rule, x.Attack, x.Step}; m.missed[step] && !m.seen[at] {
+		if at := [3]int{rule, step[0], step[1]}; m.missed[step] && !m.seen[at] {
 			m.seen[at] = true
 			r.NewSteps++
 		}
@@ -104,7 +115,7 @@ func (m *measurement) count(rule int, x *record.StoredEvent) {
 		return
 	}
 	m.last[a] = x.Event.Time
-	if x.Attack != 0 {
+	if isReal {
 		r.True++
 	} else {
 		r.False++

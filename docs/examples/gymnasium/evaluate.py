@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 
 from hemostat_gym import BlueEnv
+from hemostat_gym.connection import parse_arguments
 from train import act
 
 
@@ -20,11 +21,10 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("policy", help="file of train.py, or random")
     p.add_argument("--scenarios", nargs="+", default=["web-shell"])
-    p.add_argument("--options", nargs="*", default=["--set=background.rate=0.1", "--step=2m"], help="of hemostat env")
     p.add_argument("--days", type=int, default=20, help="of each scenario")
     p.add_argument("--seed", type=int, default=9)
     p.add_argument("--db", default="agents.db")
-    a = p.parse_args()
+    a = parse_arguments(p, ["--set=background.rate=0.1", "--step=2m"])
     weights, name, version = None, "random", "1"
     if a.policy != "random":
         weights, name = np.load(a.policy)["weights"], "trained"

@@ -16,6 +16,7 @@ import urllib.request
 from typing import Any
 
 from hemostat_gym import Connection
+from hemostat_gym.connection import parse_arguments
 
 Message = dict[str, Any]
 
@@ -99,12 +100,11 @@ def main() -> None:
     p.add_argument("--url", default="http://127.0.0.1:8000/v1")
     p.add_argument("--model", default="local")
     p.add_argument("--scenarios", nargs="+", default=["web-shell"])
-    p.add_argument("--options", nargs="*", default=["--set=background.rate=0.1"], help="of hemostat env")
     p.add_argument("--think", type=float, default=0.02, help="seconds of virtual time that a token takes")
     p.add_argument("--days", type=int, default=1)
     p.add_argument("--seed", type=int, default=9)
     p.add_argument("--db", default="agents.db")
-    a = p.parse_args()
+    a = parse_arguments(p, ["--set=background.rate=0.1"])
     connection = Connection("blue", a.scenarios, [*a.options, "--db", a.db], "model", a.model)
     model = Model(a.url, a.model, tools(connection.ready["kinds"]))
     for day in range(a.days):

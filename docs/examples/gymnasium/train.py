@@ -7,6 +7,8 @@ are few and a lost one costs much, so that the last means play further days at t
 of them is taken.
 
     python train.py --scenarios web-shell --rounds 12 -o policy.npz
+
+What follows -- are options of hemostat env, such as -- --set background.rate=0.1 --step 2m.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Optional, Sequence
 import numpy as np
 
 from hemostat_gym import BlueEnv
+from hemostat_gym.connection import parse_arguments
 from hemostat_gym.view import FEATURES, GLOBALS, MOVES, SLOTS
 
 SIZE = len(MOVES) * (FEATURES + 1)
@@ -91,14 +94,13 @@ def train(
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--scenarios", nargs="+", default=["web-shell"])
-    p.add_argument("--options", nargs="*", default=["--set=background.rate=0.1", "--step=2m"], help="of hemostat env")
     p.add_argument("--rounds", type=int, default=12)
     p.add_argument("--days", type=int, default=4, help="that each candidate plays in a round")
     p.add_argument("--candidates", type=int, default=24)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("-o", "--output", default="policy.npz")
-    a = p.parse_args()
+    a = parse_arguments(p, ["--set=background.rate=0.1", "--step=2m"])
     weights = train(a.scenarios, a.options, a.rounds, a.days, a.candidates, a.seed, a.workers)
     np.savez(a.output, weights=weights)
     print(f"the policy stands in {a.output}")

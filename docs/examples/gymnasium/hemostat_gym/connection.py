@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
+import sys
 from typing import Any, Optional, Sequence
 
 Message = dict[str, Any]
+
+
+def parse_arguments(parser: argparse.ArgumentParser, usual: Sequence[str]) -> argparse.Namespace:
+    """Parses a script's arguments; what follows ``--`` are options of ``hemostat env``, those of
+    ``usual`` where nothing does."""
+    given = sys.argv[1:]
+    at = given.index("--") if "--" in given else len(given)
+    parsed = parser.parse_args(given[:at])
+    parsed.options = given[at + 1 :] or list(usual)
+    return parsed
 
 
 class HemostatError(RuntimeError):
