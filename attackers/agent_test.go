@@ -24,6 +24,12 @@ type stage struct {
 
 func act(t *testing.T, seed uint64, text string) *stage {
 	t.Helper()
+	return actDirected(t, seed, text, nil)
+}
+
+// actDirected is act with an attacker whom a program outside directs, unless ask is nil.
+func actDirected(t *testing.T, seed uint64, text string, ask func(time.Duration)) *stage {
+	t.Helper()
 	data, _ := world.Embedded("midsize")
 	spec, err := world.ParseSpec("midsize.yaml", data)
 	require.NoError(t, err)
@@ -31,7 +37,7 @@ func act(t *testing.T, seed uint64, text string) *stage {
 	a := &campaign.Attacker{}
 	require.NoError(t, strictyaml.Decode("a.yaml", []byte(text), a))
 	require.Empty(t, a.Check("a", campaign.Estate{Roles: []role.Role{"cloud_gateway", "ssh_gateway", "domain_controller", "file_server", "workstation"}, Platforms: []string{"windows", "linux"}, HoleInWeb: true}))
-	s.agent = New(&s.engine, s.world, a, Options{Index: 1, Hostile: &world.AttackerAssets{}})
+	s.agent = New(&s.engine, s.world, a, Options{Index: 1, Hostile: &world.AttackerAssets{}, Ask: ask})
 	return s
 }
 

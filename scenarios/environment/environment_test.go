@@ -166,6 +166,7 @@ func TestTheSameDecisionsGiveTheSameTrial(t *testing.T) {
 	for _, a := range rows[0].Actions {
 		if a.Kind == "isolate_host" && a.Status == "succeeded" {
 			require.Equal(t, "agent:test", a.Playbook)
+			require.Positive(t, a.Incident, "an action belongs to the incident that names its target")
 			isolated++
 		}
 	}
