@@ -132,7 +132,7 @@ func (o *learnOptions) run(c *cobra.Command, file string) error {
 		return err
 	}
 	defer func() { noteFault(errOut, closeAll()) }()
-	const passes, ordinaryPasses = 5, 6 // of learning.Learn
+	const passes, ordinaryPasses = 3, 4 // of learning.Learn
 	bar := startBar(errOut, "days read", passes*len(learnFrom)+ordinaryPasses*min(len(learnFrom), o.signatures.OrdinaryDays)+len(held))
 	count(learnFrom, bar)
 	count(held, bar)

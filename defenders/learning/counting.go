@@ -2,7 +2,6 @@ package learning
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -21,15 +20,16 @@ type counted struct {
 // Counting signatures are what stands in ordinary events too, and comes in numbers where an attack
 // is: requests without an answer from one address, commands of one kind on one host.
 const (
-	fewest       = 4                 // events that are a number
-	mostOfGroups = 1500              // pairs of a feature and a field that are counted in ordinary events
-	mostTimes    = 4096              // of one value that are remembered within a window
-	mostFired    = 60                // events of a counting signature that are kept
-	newDay       = -10 * time.Minute // a step back in time by which another day is known
+	mostCountable = 3000              // features that are counted in incidents
+	fewest        = 4                 // events that are a number
+	mostOfGroups  = 1500              // pairs of a feature and a field that are counted in ordinary events
+	mostTimes     = 4096              // of one value that are remembered within a window
+	mostFired     = 60                // events of a counting signature that are kept
+	newDay        = -10 * time.Minute // a step back in time by which another day is known
 )
 
 // windows are the spans of time in which events are counted.
-var windows = []time.Duration{10 * time.Minute, time.Hour}
+var windows = [...]time.Duration{10 * time.Minute, time.Hour}
 
 // groupFields name who an event is from or about, whose events may be counted.
 var groupFields = map[string]bool{
@@ -54,108 +54,177 @@ func groups(e *event.Event, f func(field, value string)) {
 	})
 }
 
-// burst is a row of events of one value, none of them further than the window from the one before.
-type burst struct {
-	times []time.Duration // within the window of the newest
-	most  int             // that were ever in it
+// row is the events of one value that have a feature, within the longest window of the newest.
+type row struct {
+	times []time.Duration
+	from  [len(windows)]int // index of the oldest within each window
+	most  [len(windows)]int // greatest number within each window since it was last empty
 }
 
-// add counts an event and returns how many are within the window. A burst that is over is handed to
-// ended first.
-func (b *burst) add(at, window time.Duration, ended func(most int)) int {
-	if n := len(b.times); n > 0 && (at-b.times[n-1] > window || at-b.times[n-1] < newDay) {
-		b.end(ended)
+// add counts an event. A number that is over, since nothing came for its window or another day has
+// begun, is handed to ended first.
+func (r *row) add(at time.Duration, ended func(window, most int)) {
+	if n := len(r.times); n > 0 {
+		gap := at - r.times[n-1]
+		for w, span := range windows {
+			if gap > span || gap < newDay {
+				r.end(w, ended)
+			}
+		}
+		if gap < newDay {
+			r.times, r.from = r.times[:0], [len(windows)]int{}
+		}
 	}
-	from := 0
-	for from < len(b.times) && at-b.times[from] > window {
-		from++
+	if longest := r.from[len(windows)-1]; longest > 64 && longest > len(r.times)/2 {
+		r.times = append(r.times[:0], r.times[longest:]...)
+		for w := range r.from {
+			r.from[w] -= longest
+		}
 	}
-	b.times = append(b.times[:0], b.times[from:]...)
-	if len(b.times) < mostTimes {
-		b.times = append(b.times, at)
+	if len(r.times) < mostTimes {
+		r.times = append(r.times, at)
 	}
-	b.most = max(b.most, len(b.times))
-	return len(b.times)
+	for w, span := range windows {
+		for r.from[w] < len(r.times)-1 && at-r.times[r.from[w]] > span {
+			r.from[w]++
+		}
+		r.most[w] = max(r.most[w], len(r.times)-r.from[w])
+	}
 }
 
-func (b *burst) end(ended func(most int)) {
-	if b.most > 0 {
-		ended(b.most)
+func (r *row) end(w int, ended func(window, most int)) {
+	if r.most[w] > 0 {
+		ended(w, r.most[w])
 	}
-	b.times, b.most = b.times[:0], 0
+	r.most[w] = 0
 }
 
 // tally is what is known of a group key.
 type tally struct {
 	inIncidents []int       // greatest number in each incident that has a number of them
-	ordinary    map[int]int // bursts of ordinary events by their greatest number
-	bursts      map[string]*burst
+	ordinary    map[int]int // numbers of ordinary events, by how great they are
 	least       int
 }
 
-// countingCandidates finds features that come in numbers in incidents and not elsewhere.
-func (l *learner) countingCandidates(ctx context.Context) ([]*candidate, error) {
-	tallies, err := l.countNumbersInIncidents()
-	if err != nil || len(tallies) == 0 {
-		return nil, err
-	}
-	if err := l.countNumbersInOrdinary(ctx, tallies); err != nil {
-		return nil, err
-	}
-	for key, t := range tallies {
-		if t.least = l.threshold(t); t.least == 0 {
-			delete(tallies, key)
+// numbers finds features that come in numbers in incidents and not elsewhere, in the passes over
+// the material that the learner makes for pairs.
+type numbers struct {
+	tallies map[groupKey]*tally
+	found   map[groupKey]*candidate
+
+	// of the ordinary day that is read
+	values *interner
+	rows   map[rowKey]*row
+	before time.Duration
+}
+
+// chooseCountable chooses the features that are worth counting: those that are met in the most
+// incidents, are no signature by themselves, and are not met all the time.
+func (l *learner) chooseCountable() {
+	var ids []uint64
+	for id, x := range l.support {
+		if !l.isRare(x) && float64(x.ordinary) <= mostOrdinary*l.Days {
+			ids = append(ids, id)
 		}
 	}
-	return l.gatherNumbers(tallies)
+	slices.SortFunc(ids, func(a, b uint64) int {
+		x, y := l.support[a], l.support[b]
+		return cmp.Or(cmp.Compare(y.incidents, x.incidents), cmp.Compare(x.ordinary, y.ordinary), cmp.Compare(a, b))
+	})
+	l.countable = map[uint64]bool{}
+	for _, id := range ids[:min(len(ids), mostCountable)] {
+		l.countable[id] = true
+	}
 }
 
-// mayBeCounted tells whether a feature is worth counting: one that is met in enough incidents, is no
-// signature by itself, and is not met all the time.
-func (l *learner) mayBeCounted(id uint64) bool {
-	x := l.support[id]
-	return x != nil && !l.isRare(x) && float64(x.ordinary) <= mostOrdinary*l.Days
-}
-
-// eachGroup calls f for each group key of an event whose feature may be counted.
-func (l *learner) eachGroup(e *event.Event, f func(key groupKey, value string)) {
-	ids := l.names.of(e)
+// eachGroup calls f for each feature of an event that may be counted, and each field that it may be
+// counted by. Names are interned in values.
+func (l *learner) eachGroup(e *event.Event, values *interner, f func(feature uint64, value int)) {
+	l.met = l.met[:0]
+	for _, id := range l.names.of(e) {
+		if l.countable[id] {
+			l.met = append(l.met, id)
+		}
+	}
+	if len(l.met) == 0 {
+		return
+	}
 	groups(e, func(field, value string) {
-		for _, id := range ids {
-			if !l.mayBeCounted(id) {
-				continue
-			}
-			for w := range windows {
-				f(groupKey{id, field, w}, value)
-			}
+		n := values.of(field, value)
+		for _, id := range l.met {
+			f(id, n)
 		}
 	})
 }
 
-// countNumbersInIncidents finds the greatest number of each group key in each incident.
-func (l *learner) countNumbersInIncidents() (map[groupKey]*tally, error) {
-	tallies := map[groupKey]*tally{}
-	err := l.Material.Incidents(func(in *Incident) error {
-		bursts := map[groupKey]map[string]*burst{}
-		most := map[groupKey]int{}
-		for _, s := range in.Events {
-			l.eachGroup(s.Event, func(key groupKey, value string) {
-				most[key] = max(most[key], burstOf(bursts, key, value).add(s.Event.Time, windows[key.window], func(int) {}))
+// interner gives fields and values numbers.
+type interner struct {
+	numbers map[[2]string]int
+	fields  []string // by number
+}
+
+func newInterner() *interner { return &interner{numbers: map[[2]string]int{}} }
+
+func (i *interner) of(field, value string) int {
+	key := [2]string{field, value}
+	n, known := i.numbers[key]
+	if !known {
+		n = len(i.fields)
+		i.numbers[[2]string{field, strings.Clone(value)}] = n
+		i.fields = append(i.fields, field)
+	}
+	return n
+}
+
+// rowKey is a feature and the number of a value.
+type rowKey struct {
+	feature uint64
+	value   int
+}
+
+// countNumbersOf finds the greatest number of each group key in an incident.
+func (l *learner) countNumbersOf(in *Incident) {
+	values, rows := newInterner(), map[rowKey]*row{}
+	most := map[groupKey]int{}
+	for _, s := range in.Events {
+		l.eachGroup(s.Event, values, func(feature uint64, value int) {
+			rowOf(rows, rowKey{feature, value}).add(s.Event.Time, func(w, n int) {
+				at := groupKey{feature, values.fields[value], w}
+				most[at] = max(most[at], n)
 			})
+		})
+	}
+	for key, r := range rows {
+		for w, n := range r.most {
+			at := groupKey{key.feature, values.fields[key.value], w}
+			most[at] = max(most[at], n)
 		}
-		for key, n := range most {
-			if n < fewest {
-				continue
-			}
-			t := tallies[key]
-			if t == nil {
-				t = &tally{ordinary: map[int]int{}, bursts: map[string]*burst{}}
-				tallies[key] = t
-			}
-			t.inIncidents = append(t.inIncidents, n)
+	}
+	for key, n := range most {
+		if n < fewest {
+			continue
 		}
-		return nil
-	})
+		t := l.numbers.tallies[key]
+		if t == nil {
+			t = &tally{ordinary: map[int]int{}}
+			l.numbers.tallies[key] = t
+		}
+		t.inIncidents = append(t.inIncidents, n)
+	}
+}
+
+func rowOf(rows map[rowKey]*row, key rowKey) *row {
+	r := rows[key]
+	if r == nil {
+		r = &row{}
+		rows[key] = r
+	}
+	return r
+}
+
+// chooseNumbers leaves the group keys that come in numbers in enough incidents.
+func (l *learner) chooseNumbers() {
+	tallies := l.numbers.tallies
 	maps.DeleteFunc(tallies, func(_ groupKey, t *tally) bool { return len(t.inIncidents) < l.needed })
 	if len(tallies) > mostOfGroups {
 		keys := slices.SortedFunc(maps.Keys(tallies), func(a, b groupKey) int {
@@ -166,67 +235,39 @@ func (l *learner) countNumbersInIncidents() (map[groupKey]*tally, error) {
 			delete(tallies, key)
 		}
 	}
-	return tallies, err
-}
-
-func burstOf(bursts map[groupKey]map[string]*burst, key groupKey, value string) *burst {
-	byValue := bursts[key]
-	if byValue == nil {
-		byValue = map[string]*burst{}
-		bursts[key] = byValue
-	}
-	b := byValue[value]
-	if b == nil {
-		b = &burst{}
-		byValue[value] = b
-	}
-	return b
-}
-
-// countNumbersInOrdinary counts the bursts of ordinary events by their greatest number.
-func (l *learner) countNumbersInOrdinary(ctx context.Context, tallies map[groupKey]*tally) error {
-	wanted := map[uint64]bool{}
+	clear(l.countable)
 	for key := range tallies {
-		wanted[key.feature] = true
+		l.countable[key.feature] = true
 	}
-	before := time.Duration(0)
-	flush := func() {
-		for _, t := range tallies {
-			for _, b := range t.bursts {
-				b.end(func(most int) { t.ordinary[most]++ })
-			}
-			clear(t.bursts)
-		}
+}
+
+// countOrdinaryNumbers counts the numbers in which ordinary events come; endOrdinaryNumbers has to
+// follow the last.
+func (l *learner) countOrdinaryNumbers(e *event.Event) {
+	n := &l.numbers
+	if n.values == nil || e.Time-n.before < newDay {
+		l.endOrdinaryNumbers() // another day begins
 	}
-	err := l.Material.Ordinary(func(e *event.Event) error {
-		if e.Time-before < newDay {
-			flush() // another day begins
-		}
-		before = e.Time
-		ids := l.names.of(e)
-		if !slices.ContainsFunc(ids, func(id uint64) bool { return wanted[id] }) {
-			return nil
-		}
-		groups(e, func(field, value string) {
-			for _, id := range ids {
-				for w := range windows {
-					t := tallies[groupKey{id, field, w}]
-					if t == nil {
-						continue
-					}
-					b := t.bursts[value]
-					if b == nil {
-						b = &burst{}
-						t.bursts[strings.Clone(value)] = b
-					}
-					b.add(e.Time, windows[w], func(most int) { t.ordinary[most]++ })
-				}
-			}
-		})
-		return ctx.Err()
+	n.before = e.Time
+	l.eachGroup(e, n.values, func(feature uint64, value int) {
+		rowOf(n.rows, rowKey{feature, value}).add(e.Time, func(w, most int) { n.note(rowKey{feature, value}, w, most) })
 	})
-	flush()
-	return err
+}
+
+func (n *numbers) note(key rowKey, w, most int) {
+	if t := n.tallies[groupKey{key.feature, n.values.fields[key.value], w}]; t != nil {
+		t.ordinary[most]++
+	}
+}
+
+func (l *learner) endOrdinaryNumbers() {
+	n := &l.numbers
+	for key, r := range n.rows {
+		for w := range windows {
+			r.end(w, func(w, most int) { n.note(key, w, most) })
+		}
+	}
+	n.values, n.rows = newInterner(), map[rowKey]*row{}
 }
 
 // threshold is from which number on a group key is a signature; 0 where none is. It lies above the
@@ -263,62 +304,57 @@ func (l *learner) threshold(t *tally) int {
 	return chosen
 }
 
-// gatherNumbers collects the events of each counting signature.
-func (l *learner) gatherNumbers(tallies map[groupKey]*tally) ([]*candidate, error) {
-	found := map[groupKey]*candidate{}
-	for key, t := range tallies {
-		x := l.support[key.feature]
-		found[key] = &candidate{
+// beginNumbers makes a candidate of each group key whose numbers part incidents from ordinary days.
+func (l *learner) beginNumbers() {
+	n := &l.numbers
+	n.found = map[groupKey]*candidate{}
+	clear(l.countable)
+	for key, t := range n.tallies {
+		if t.least = l.threshold(t); t.least == 0 {
+			continue
+		}
+		l.countable[key.feature] = true
+		n.found[key] = &candidate{
 			Signature: Signature{count: &counted{key.field, windows[key.window], t.least}},
-			seed:      seed{key.feature, 0}, support: x, seen: map[[2]int]bool{}, votes: map[string]int{},
+			seed:      seed{key.feature, 0}, support: l.support[key.feature], seen: map[[2]int]bool{}, votes: map[string]int{},
 		}
 	}
-	number := 0
-	err := l.Material.Incidents(func(in *Incident) error {
-		number++
-		rows := map[groupKey]map[string][]int{} // places of the events of each value
-		for place, s := range in.Events {
-			l.eachGroup(s.Event, func(key groupKey, value string) {
-				if found[key] == nil {
-					return
-				}
-				if rows[key] == nil {
-					rows[key] = map[string][]int{}
-				}
-				rows[key][value] = append(rows[key][value], place)
-			})
-		}
-		for key, byValue := range rows {
-			for _, value := range slices.Sorted(maps.Keys(byValue)) {
-				l.addRow(found[key], in, number, byValue[value])
+	n.tallies, n.rows, n.values = nil, nil, nil
+}
+
+// gatherNumbers collects the events of counting signatures in an incident.
+func (l *learner) gatherNumbers(in *Incident, number int) {
+	values, rows := newInterner(), map[rowKey][]int{} // places of the events of each value
+	for place, s := range in.Events {
+		l.eachGroup(s.Event, values, func(feature uint64, value int) {
+			rows[rowKey{feature, value}] = append(rows[rowKey{feature, value}], place)
+		})
+	}
+	keys := slices.SortedFunc(maps.Keys(rows), func(a, b rowKey) int {
+		return cmp.Or(cmp.Compare(a.feature, b.feature), a.value-b.value)
+	})
+	for _, key := range keys {
+		for w := range windows {
+			if c := l.numbers.found[groupKey{key.feature, values.fields[key.value], w}]; c != nil {
+				l.addRow(c, in, number, rows[key])
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	return distinct(slices.Collect(maps.Values(found))), nil
 }
 
 // addRow adds the events of one value of an incident that reach the number of a signature.
 func (l *learner) addRow(c *candidate, in *Incident, number int, places []int) {
-	first := 0
-	var b burst
-	taken := map[int]bool{}
+	first, next := 0, 0 // oldest within the window, first that was not added
 	for i, place := range places {
-		s := in.Events[place]
-		for first < i && s.Event.Time-in.Events[places[first]].Event.Time > c.count.window {
+		at := in.Events[place].Event.Time
+		for first < i && at-in.Events[places[first]].Event.Time > c.count.window {
 			first++
 		}
-		if b.add(s.Event.Time, c.count.window, func(int) {}) < c.count.least {
+		if i+1-first < c.count.least {
 			continue
 		}
-		for _, p := range places[first : i+1] {
-			if !taken[p] {
-				taken[p] = true
-				l.addNumbered(c, in, number, p)
-			}
+		for next = max(next, first); next <= i; next++ {
+			l.addNumbered(c, in, number, places[next])
 		}
 	}
 }

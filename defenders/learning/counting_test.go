@@ -25,7 +25,7 @@ func asked(id int, at time.Duration, from, path, status string) *event.Event {
 // probing makes days on which people now and then ask for what is not there, and incidents in which
 // somebody looks for what is, slowly or fast.
 func probing(incidents, most int) Material {
-	people := func(day int, f func(*event.Event) error) error {
+	people := func(f func(*event.Event) error) error {
 		for i := range 300 {
 			path, status := fmt.Sprintf("/page%c%c", 'a'+rune(i%26), 'a'+rune(i/26)), "200"
 			if i%5 == 0 {
@@ -55,8 +55,8 @@ func probing(incidents, most int) Material {
 			return nil
 		},
 		Ordinary: func(f func(*event.Event) error) error {
-			for day := range 30 {
-				if err := people(day, f); err != nil {
+			for range 30 {
+				if err := people(f); err != nil {
 					return err
 				}
 			}
@@ -124,19 +124,27 @@ func TestWhatPeopleDoInNumbersTooIsNotLearned(t *testing.T) {
 	}
 }
 
-func TestBurstsAreCounted(t *testing.T) {
-	var b burst
-	var ended []int
-	end := func(n int) { ended = append(ended, n) }
-	minute := time.Minute
-	for _, x := range []struct {
+func TestNumbersWithinWindowsAreCounted(t *testing.T) {
+	var r row
+	ended := map[int][]int{}
+	end := func(w, n int) { ended[w] = append(ended[w], n) }
+	for i, x := range []struct {
 		at   time.Duration
-		want int
-	}{{0, 1}, {4 * minute, 2}, {9 * minute, 3}, {12 * minute, 3}, {40 * minute, 1}, {41 * minute, 2}, {39 * minute, 3}} {
-		require.Equal(t, x.want, b.add(x.at, 10*minute, end), x.at)
+		most [2]int // since the window was empty
+	}{
+		{0, [2]int{1, 1}}, {4, [2]int{2, 2}}, {9, [2]int{3, 3}}, {12, [2]int{3, 4}}, {40, [2]int{1, 5}}, {41, [2]int{2, 6}},
+		{39, [2]int{3, 7}}, {70, [2]int{1, 7}},
+	} {
+		r.add(x.at*time.Minute, end)
+		require.Equal(t, x.most, r.most, i)
 	}
-	require.Equal(t, []int{3}, ended, "a burst is over when nothing came for the window")
-	require.Equal(t, 1, b.add(time.Second-24*time.Hour, 10*minute, end), "another day")
-	b.end(end)
-	require.Equal(t, []int{3, 3, 1}, ended)
+	require.Equal(t, map[int][]int{0: {3, 3}}, ended, "a number is over when nothing came for the window")
+	r.add(-24*time.Hour, end)
+	require.Equal(t, [2]int{1, 1}, r.most, "another day")
+	require.Equal(t, map[int][]int{0: {3, 3, 1}, 1: {7}}, ended)
+	for i := range 10_000 {
+		r.add(time.Duration(i)*time.Second, end)
+	}
+	require.LessOrEqual(t, len(r.times), mostTimes)
+	require.Equal(t, [2]int{601, 3601}, r.most)
 }

@@ -50,7 +50,7 @@ type Options struct {
 	Share     float64
 	// Ordinary is how many ordinary events a day a signature may fire on, 0.3 by default.
 	Ordinary float64
-	// Most bounds the signatures, 60 by default.
+	// Most bounds the signatures, 60 by default, and as many that count.
 	Most int
 }
 
@@ -91,6 +91,10 @@ type learner struct {
 	names     featureCache
 	support   map[uint64]*support
 	pairs     map[seed]*support
+
+	countable map[uint64]bool // features that are counted
+	met       []uint64        // of them, those of an event
+	numbers   numbers
 }
 
 // support is in how many incidents and in how many ordinary events something stands.
@@ -99,7 +103,7 @@ type support struct {
 	last                int // incident that was counted last, from 1
 }
 
-// Learn finds signatures. It reads the incidents five times and the ordinary events six times.
+// Learn finds signatures. It reads the incidents three times and the ordinary events four times.
 func Learn(ctx context.Context, m Material, o Options) ([]*Signature, error) {
 	o.setDefaults()
 	l := &learner{Material: m, Options: o, support: map[uint64]*support{}, pairs: map[seed]*support{}}
@@ -113,11 +117,7 @@ func Learn(ctx context.Context, m Material, o Options) ([]*Signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	counting, err := l.countingCandidates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	candidates, err = l.verify(ctx, append(candidates, counting...))
+	candidates, err = l.verify(ctx, candidates)
 	if err != nil {
 		return nil, err
 	}
@@ -215,10 +215,14 @@ func pairsOf(ids []uint64, f func(seed)) {
 	}
 }
 
+// pairsInIncidents counts pairs and numbers of features in incidents.
 func (l *learner) pairsInIncidents() error {
+	l.chooseCountable()
+	l.numbers.tallies = map[groupKey]*tally{}
 	number := 0
 	err := l.Material.Incidents(func(in *Incident) error {
 		number++
+		l.countNumbersOf(in)
 		for _, s := range in.Events {
 			pairsOf(l.rarest(l.names.of(s.Event)), func(p seed) {
 				x := l.pairs[p]
@@ -238,19 +242,22 @@ func (l *learner) pairsInIncidents() error {
 		return nil
 	})
 	maps.DeleteFunc(l.pairs, func(_ seed, x *support) bool { return x.incidents < l.needed })
+	l.chooseNumbers()
 	return err
 }
 
+// pairsInOrdinary counts pairs and numbers of features in ordinary events.
 func (l *learner) pairsInOrdinary() error {
 	halves := map[uint64]bool{}
 	for p := range l.pairs {
 		halves[p[0]], halves[p[1]] = true, true
 	}
-	if len(halves) == 0 {
+	if len(halves)+len(l.numbers.tallies) == 0 {
 		return nil
 	}
 	var met []uint64
-	return l.Material.Ordinary(func(e *event.Event) error {
+	err := l.Material.Ordinary(func(e *event.Event) error {
+		l.countOrdinaryNumbers(e)
 		met = met[:0]
 		for _, id := range l.names.of(e) {
 			if halves[id] {
@@ -264,6 +271,8 @@ func (l *learner) pairsInOrdinary() error {
 		})
 		return nil
 	})
+	l.endOrdinaryNumbers()
+	return err
 }
 
 // candidate is a seed with the events in which it was seen.
@@ -293,9 +302,11 @@ func (l *learner) gather() ([]*candidate, error) {
 			bySeed[p] = &candidate{seed: p, support: x}
 		}
 	}
+	l.beginNumbers()
 	number := 0
 	err := l.Material.Incidents(func(in *Incident) error {
 		number++
+		l.gatherNumbers(in, number)
 		for place, s := range in.Events {
 			ids := l.names.of(s.Event)
 			for _, id := range ids {
@@ -314,7 +325,7 @@ func (l *learner) gather() ([]*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return distinct(slices.Collect(maps.Values(bySeed))), nil
+	return append(distinct(slices.Collect(maps.Values(bySeed))), distinct(slices.Collect(maps.Values(l.numbers.found)))...), nil
 }
 
 func (l *learner) addTo(c *candidate, in *Incident, number, place int, s Sighting, ids []uint64) {
@@ -422,11 +433,20 @@ func (c *candidate) text() string {
 	return b.String()
 }
 
-// choose takes the signatures that add most events to those that are seen, until none adds enough.
+// choose takes the signatures that add most events to those that are seen, until none adds enough;
+// those that count only for what no single event shows.
 func (l *learner) choose(all []*candidate) []*Signature {
 	covered := map[[2]int]bool{}
+	counting := func(c *candidate) bool { return c.count != nil }
+	single := slices.DeleteFunc(slices.Clone(all), counting)
+	all = slices.DeleteFunc(all, func(c *candidate) bool { return !counting(c) })
+	return append(l.chooseOf(single, covered, l.Most), l.chooseOf(all, covered, l.Most)...)
+}
+
+// chooseOf takes some that add most events to those that are covered.
+func (l *learner) chooseOf(all []*candidate, covered map[[2]int]bool, most int) []*Signature {
 	var out []*Signature
-	for len(out) < l.Most {
+	for len(out) < most {
 		var best *candidate
 		gain := 0
 		for _, c := range all {

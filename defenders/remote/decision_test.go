@@ -11,7 +11,7 @@ import (
 )
 
 func TestParametersAreTextsNumbersOrLists(t *testing.T) {
-	for text, want := range map[string]Value{`"WS001"`: "WS001", `0.5`: "0.5", ` 3 `: "3", `["a","b"]`: "a,b", `[]`: ""} {
+	for text, want := range map[string]Value{`"WS001"`: "WS001", `0.5`: "0.5", `3`: "3", `["a","b"]`: "a,b", `[]`: ""} {
 		var v Value
 		require.NoError(t, json.Unmarshal([]byte(text), &v), text)
 		require.Equal(t, want, v)
