@@ -73,13 +73,16 @@ gate, trace and serve work on agents as on any variant.`,
 	f := c.Flags()
 	f.StringVar(&o.side, "side", "blue", "for whom the agent decides: blue, red, both")
 	f.StringVar(&o.attacker, "attacker", "", "`NAME` of the attacker for whom red decides; the scenario's first when absent")
-	f.StringVar(&o.variant, "variant", "", "the defence that the agent belongs to, a variant's `FILE` or name; when absent the shipped one, for blue without its playbooks")
+	f.StringVar(&o.variant, "variant", "",
+		"the defence that the agent belongs to, a variant's `FILE` or name; when absent the shipped one, for blue without its playbooks")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of trials whose reset names none")
 	f.DurationVar(&o.step, "step", time.Minute, "virtual time between two decisions")
-	f.StringVar(&o.reward, "reward", environment.ScoreReward, "what a step is worth, an `EXPRESSION` over harm, disruption, operations, stake, hours, alerts, actions, objectives, done")
+	f.StringVar(&o.reward, "reward", environment.ScoreReward, "what a step is worth, an `EXPRESSION` over harm, disruption, "+
+		"operations, stake, hours, alerts, actions, objectives, done")
 	f.StringVar(&o.harm, "attacker-reward", environment.HarmReward, "what a step is worth to red, an `EXPRESSION` over the same")
 	f.BoolVar(&o.blind, "blind", false, "tell the agent no reward and no result")
-	f.StringVar(&o.thinking, "thinking", "stops", "virtual time while the agent thinks: stops, or counts (results then differ from run to run)")
+	f.StringVar(&o.thinking, "thinking", "stops",
+		"virtual time while the agent thinks: stops, or counts (results then differ from run to run)")
 	f.StringVar(&o.db, "db", "", "record trials that come to their end in the database `FILE`")
 	f.StringVar(&o.listen, "listen", "", "serve several agents at once over HTTP at `ADDRESS`, in place of standard streams")
 	f.StringVar(&o.token, "token-file", "", "with --listen: ask for the token in `FILE`, which is made where it is missing")
@@ -142,7 +145,8 @@ func (o *envOptions) run(c *cobra.Command, args []string) error {
 
 // environment loads what the agents play.
 func (o *envOptions) environment(names []string) (environment.Options, *defence.Variant, error) {
-	e := environment.Options{Side: environment.Side(o.side), Attacker: o.attacker, Seed: o.seed, Step: o.step, ThinkingCounts: o.thinking == "counts", Version: version}
+	e := environment.Options{Side: environment.Side(o.side), Attacker: o.attacker, Seed: o.seed, Step: o.step,
+		ThinkingCounts: o.thinking == "counts", Version: version}
 	texts := o.set
 	if o.variant == "" && e.Side != environment.Red {
 		texts = append([]string{withoutPlaybooks}, texts...)

@@ -103,7 +103,8 @@ Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 	f.StringVar(&o.junit, "junit", "", "write JUnit XML to `FILE`")
 	f.StringVar(&o.markdown, "markdown", "", "write Markdown for a pull request to `FILE`")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
-	f.BoolVar(&o.changed, "changed", false, "run the baseline only on days on which a rule or playbook that differs is touched; the verdict is the same")
+	f.BoolVar(&o.changed, "changed", false,
+		"run the baseline only on days on which a rule or playbook that differs is touched; the verdict is the same")
 	c.AddCommand(schemaCommand("gate", gate.Schema), gateShow(), gateValidate())
 	return c
 }

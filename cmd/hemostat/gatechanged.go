@@ -36,7 +36,8 @@ func (d *gateDays) followChange() error {
 	if d.simulated[0] == nil || d.simulated[1] == nil {
 		return errors.New("--changed runs both sides, so no database can stand for one")
 	}
-	c := &changedOnly{touched: map[compare.Key]bool{}, heldBack: map[compare.Key]batch.Task{}, touchedIn: map[string]int{}, days: map[string]int{}}
+	c := &changedOnly{touched: map[compare.Key]bool{}, heldBack: map[compare.Key]batch.Task{},
+		touchedIn: map[string]int{}, days: map[string]int{}}
 	var err error
 	c.change, c.why, err = defence.ChangeBetween(d.simulated[0], d.simulated[1])
 	d.changed = c
@@ -67,7 +68,13 @@ func (c *changedOnly) holdsBack(k compare.Key, side int, t batch.Task) bool {
 }
 
 // run runs a trial; the candidate's is looked at for what differs.
-func (c *changedOnly) run(s *scenarios.Scenario, v *defence.Variant, day gateDay, side int, interrupted func() bool) (*record.Trial, error) {
+func (c *changedOnly) run(
+	s *scenarios.Scenario,
+	v *defence.Variant,
+	day gateDay,
+	side int,
+	interrupted func() bool,
+) (*record.Trial, error) {
 	if c == nil || c.change == nil || side == 0 {
 		return trial.Run(s, v, day.index, trial.Options{Seed: day.seed}, interrupted)
 	}

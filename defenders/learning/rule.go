@@ -147,9 +147,14 @@ func (c *counted) text() string {
 // node is the count as a Sigma correlation (Sigma specification 2.1, "Event Count").
 func (c *counted) node(base string) *yaml.Node {
 	span := fmt.Sprintf("%dm", int(c.window.Minutes()))
-	condition := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("gte"), {Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(c.least)}}}
-	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("type"), scalar("event_count"), scalar("rules"), list([]string{base}),
-		scalar("group-by"), list([]string{c.group}), scalar("timespan"), scalar(span), scalar("condition"), condition}}
+	least := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: fmt.Sprint(c.least)}
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
+		scalar("type"), scalar("event_count"),
+		scalar("rules"), list([]string{base}),
+		scalar("group-by"), list([]string{c.group}),
+		scalar("timespan"), scalar(span),
+		scalar("condition"), {Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("gte"), least}},
+	}}
 }
 
 func scalar(text string) *yaml.Node {

@@ -127,7 +127,8 @@ func Alike(policy *Policy, scenarios []string) (*Result, error) {
 		r.Checks = append(r.Checks, x)
 	}
 	r.Verdict = Pass
-	r.Reasons = []string{"the baseline and the candidate are one defence: their rules, playbooks and settings are equal, so that every day comes out alike"}
+	r.Reasons = []string{"the baseline and the candidate are one defence: their rules, playbooks and settings are equal, " +
+		"so that every day comes out alike"}
 	return r, nil
 }
 
