@@ -356,11 +356,12 @@ func (c *coordination) take(ctx context.Context) error {
 		pause(ctx, c.look/4)
 		return nil
 	}
+	began := time.Now()
 	for m := range messages.Messages() {
 		if err := c.result(ctx, m); err != nil {
 			return err
 		}
-		if len(c.out) == 0 {
+		if len(c.out) == 0 || time.Since(began) > readWait { // the rest comes again; the lease is to be kept
 			return nil
 		}
 	}
@@ -378,7 +379,10 @@ func (c *coordination) result(ctx context.Context, m jetstream.Msg) error {
 		_ = m.NakWithDelay(c.look) // without it the message comes again after the patience
 		return nil
 	}
-	data, err := store.GetBytes(ctx, d.Object)
+	data, err := c.read(ctx, store, d.Object)
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) && deliveries(m) >= mostReads {
+		err = errors.Join(jetstream.ErrObjectNotFound, c.remove(ctx, store, d.Object)) // a part of it is lost
+	}
 	switch {
 	case errors.Is(err, jetstream.ErrObjectNotFound): // taken by this or an earlier run; what is lost is handed out again by check
 		_ = m.Ack()
@@ -404,8 +408,44 @@ func (c *coordination) result(ctx context.Context, m jetstream.Msg) error {
 	return nil
 }
 
-// remove removes an object with all that is about it. ObjectStore.Delete would write a mark, for
-// which a store that is full has no room; see ADR-20 of NATS for the subjects.
+const (
+	// readWait bounds the reading of an object. The library waits for ever for chunks that the
+	// server has lost.
+	readWait = leaseTime / 4
+	// mostReads is how often an object is tried to be read.
+	mostReads = 5
+)
+
+func deliveries(m jetstream.Msg) uint64 {
+	about, err := m.Metadata()
+	if err != nil {
+		return 0
+	}
+	return about.NumDelivered
+}
+
+// read reads an object. One whose chunks are gone counts as not found.
+func (c *coordination) read(ctx context.Context, store jetstream.ObjectStore, name string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	info, err := store.GetInfo(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := c.js.Stream(ctx, "OBJ_"+c.job.resultBucket())
+	if err != nil {
+		return nil, err
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, "$O."+c.job.resultBucket()+".C."+info.NUID)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && info.Chunks > 0 {
+		return nil, errors.Join(jetstream.ErrObjectNotFound, c.remove(ctx, store, name))
+	}
+	return store.GetBytes(ctx, name)
+}
+
+// remove removes an object with all that is about it: first what names it, so that a server that
+// is killed in between leaves chunks that nobody looks for. ObjectStore.Delete would write a mark,
+// for which a store that is full has no room; see ADR-20 of NATS for the subjects.
 func (c *coordination) remove(ctx context.Context, store jetstream.ObjectStore, name string) error {
 	info, err := store.GetInfo(ctx, name)
 	if err != nil {
@@ -416,10 +456,10 @@ func (c *coordination) remove(ctx context.Context, store jetstream.ObjectStore, 
 		return err
 	}
 	prefix := "$O." + c.job.resultBucket()
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(prefix+".C."+info.NUID)); err != nil {
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(prefix+".M."+base64.URLEncoding.EncodeToString([]byte(name)))); err != nil {
 		return err
 	}
-	return stream.Purge(ctx, jetstream.WithPurgeSubject(prefix+".M."+base64.URLEncoding.EncodeToString([]byte(name))))
+	return stream.Purge(ctx, jetstream.WithPurgeSubject(prefix+".C."+info.NUID))
 }
 
 // trial takes a trial, or compares its digest with that of its first run.

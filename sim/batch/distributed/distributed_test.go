@@ -488,6 +488,37 @@ func TestTheServerComesAndGoes(t *testing.T) {
 	assert.Contains(t, n.all(), "the engine has lost the job")
 }
 
+// A server that is killed while a result is removed may have its name and no longer its chunks.
+func TestAResultWithoutItsChunksIsRunAgain(t *testing.T) {
+	e := startEngine(t)
+	all := ids(200)
+	e.employ(worker("a", all, quick))
+	e.employ(worker("b", all, quick))
+	js, err := jetstream.New(e.connect("vandal"))
+	require.NoError(t, err)
+	var n notes
+	var r results
+	lost := 0
+	r.each = func(got int) {
+		if got != 20 {
+			return
+		}
+		j := job()
+		stream, err := js.Stream(t.Context(), "OBJ_"+j.resultBucket())
+		if !assert.NoError(t, err) {
+			return
+		}
+		before := stream.CachedInfo().State.Msgs
+		assert.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject("$O."+j.resultBucket()+".C.>")))
+		info, err := stream.Info(t.Context())
+		assert.NoError(t, err)
+		lost = int(before - info.State.Msgs)
+	}
+	require.NoError(t, Run(t.Context(), e.connect("c"), job(), tasksOf(all, nil), options(&n), r.sink))
+	r.whole(t, all)
+	require.Positive(t, lost)
+}
+
 // One of three servers is lost for ever.
 func TestAClusterOutlivesAServer(t *testing.T) {
 	var ports [6]int
