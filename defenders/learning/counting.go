@@ -316,7 +316,7 @@ func (l *learner) beginNumbers() {
 		l.countable[key.feature] = true
 		n.found[key] = &candidate{
 			Signature: Signature{count: &counted{key.field, windows[key.window], t.least}},
-			seed:      seed{key.feature, 0}, support: l.support[key.feature], seen: map[[2]int]bool{}, votes: map[string]int{},
+			seed:      seed{key.feature, 0}, support: l.support[key.feature],
 		}
 	}
 	n.tallies, n.rows, n.values = nil, nil, nil
@@ -361,26 +361,8 @@ func (l *learner) addRow(c *candidate, in *Incident, number int, places []int) {
 
 // addNumbered adds one event of a row.
 func (l *learner) addNumbered(c *candidate, in *Incident, number, place int) {
-	s := in.Events[place]
-	if c.all == 0 {
-		c.Source = s.Event.Source
-		c.features = map[uint64]feature{}
-		source := s.Event.Source.String()
-		features(s.Event, l.Entities, func(f feature) { c.features[f.id(source)] = f })
-	}
-	c.all++
-	c.where += mix(uint64(number)<<32 | uint64(place))
-	if !s.Alerted {
-		c.seen[[2]int{number, place}] = true
-	}
-	if s.Technique != "" {
-		c.votes[s.Technique]++
-	}
-	if c.last != number {
-		c.last = number
-		c.Incidents = append(c.Incidents, in.Name)
-	}
+	l.note(c, in, number, place)
 	if len(c.Incidents) == 1 && len(c.Fires) < mostFired {
-		c.Fires = append(c.Fires, s.Event.AppendJSON(nil))
+		c.Fires = append(c.Fires, in.Events[place].Event.AppendJSON(nil))
 	}
 }

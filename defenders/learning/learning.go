@@ -328,17 +328,29 @@ func (l *learner) gather() ([]*candidate, error) {
 	return append(distinct(slices.Collect(maps.Values(bySeed))), distinct(slices.Collect(maps.Values(l.numbers.found)))...), nil
 }
 
+// addTo adds an event that has the seed of a candidate.
 func (l *learner) addTo(c *candidate, in *Incident, number, place int, s Sighting, ids []uint64) {
 	if c.all == 0 {
-		c.Source = s.Event.Source
 		c.common = slices.Sorted(slices.Values(ids))
+	} else {
+		has := slices.Sorted(slices.Values(ids))
+		c.common = slices.DeleteFunc(c.common, func(id uint64) bool { _, found := slices.BinarySearch(has, id); return !found })
+	}
+	if l.note(c, in, number, place) && len(c.Fires) < mostExamples {
+		c.Fires = append(c.Fires, s.Event.AppendJSON(nil))
+	}
+}
+
+// note notes an event of an incident that a candidate was seen in, and tells whether it is the
+// first of that incident.
+func (l *learner) note(c *candidate, in *Incident, number, place int) (isFirst bool) {
+	s := in.Events[place]
+	if c.all == 0 {
+		c.Source = s.Event.Source
 		c.features = map[uint64]feature{}
 		source := s.Event.Source.String()
 		features(s.Event, l.Entities, func(f feature) { c.features[f.id(source)] = f })
 		c.seen, c.votes = map[[2]int]bool{}, map[string]int{}
-	} else {
-		has := slices.Sorted(slices.Values(ids))
-		c.common = slices.DeleteFunc(c.common, func(id uint64) bool { _, found := slices.BinarySearch(has, id); return !found })
 	}
 	c.all++
 	c.where += mix(uint64(number)<<32 | uint64(place))
@@ -348,13 +360,12 @@ func (l *learner) addTo(c *candidate, in *Incident, number, place int, s Sightin
 	if s.Technique != "" {
 		c.votes[s.Technique]++
 	}
-	if c.last != number {
-		c.last = number
-		c.Incidents = append(c.Incidents, in.Name)
-		if len(c.Fires) < mostExamples {
-			c.Fires = append(c.Fires, s.Event.AppendJSON(nil))
-		}
+	if c.last == number {
+		return false
 	}
+	c.last = number
+	c.Incidents = append(c.Incidents, in.Name)
+	return true
 }
 
 // mix spreads the bits of a number (the finalizer of MurmurHash3), so that sums tell sets apart.
