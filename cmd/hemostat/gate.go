@@ -54,7 +54,8 @@ new form, and whether an alert triggers a playbook that is. Where nothing does, 
 defences do the same all day, and the candidate's trial stands for the baseline's
 too. The verdict is that of the whole gate; a note says what was left out. Where more
 than rules and playbooks differs, everything is run. Where nothing differs, whatever the
-files are called, margins are met without a trial.
+files are called, margins are met without a trial. With --db only trials that were run are
+recorded, so that a report of the database shows less of the baseline, or nothing.
 
 Exit codes: 0 pass, 1 fail, 2 wrong usage or bad input, 3 undecided.`,
 		Example: `  hemostat gate --candidate night.yaml
