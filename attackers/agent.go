@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hemostat/attackers/campaign"
+	"hemostat/attackers/evasion"
 	"hemostat/attackers/technique"
 	"hemostat/sim"
 	"hemostat/sim/record"
@@ -20,6 +21,7 @@ type Agent struct {
 	clock clock
 	world *world.World
 	state *technique.State
+	evade *evasion.Plan // nil for one who deceives nobody
 	steps sim.Stream
 
 	attempt *technique.Attempt
@@ -46,6 +48,8 @@ type Options struct {
 	// Ask is called when the next step is due of an attacker whom a program outside directs;
 	// Choose answers it. Nil for one who follows their plan.
 	Ask func(now time.Duration)
+	// Oracle answers the questions of one who has access to the defence's detectors; nil for none.
+	Oracle evasion.Oracle
 }
 
 // New puts an attacker into the world; its first step is scheduled.
@@ -67,9 +71,17 @@ func New(e *sim.Engine, w *world.World, spec *campaign.Attacker, o Options) *Age
 	a.state.PublicCertificate = spec.Infrastructure.Certificate == "public"
 	a.allocateInfrastructure(&setup)
 	start := w.Streams().Stream(name, "start")
-	a.clock.wakeAtWork(e.Now() + spec.Start.After.Sample(&start))
+	begins := e.Now() + spec.Start.After.Sample(&start)
+	a.evade = evasion.NewPlan(spec.Evasion, evasion.Setting{
+		Engine: e, World: w, State: a.state, Attack: o.Index, Name: spec.Name, Library: spec.Library, Campaign: spec.Techniques(),
+		Start: begins, Oracle: o.Oracle,
+	})
+	a.clock.wakeAtWork(begins)
 	return a
 }
+
+// Evasion is how the attacker deceives the defence; nil for one who does not.
+func (a *Agent) Evasion() *evasion.Plan { return a.evade }
 
 // Containment is the action that contained the attacker, and when it made
 // itself felt; ok is false when the attacker reached their goal, failed by
@@ -146,6 +158,10 @@ func (a *Agent) next(now time.Duration) {
 		a.end(now, "the price is too high: no success in time")
 		return
 	}
+	if wait := a.evade.BeforeStep(now); wait > 0 {
+		a.clock.wake(now, wait)
+		return
+	}
 	stage, last := a.plan.stage, a.last()
 	id, ok := a.plan.next(last != nil && last.Succeeded, a.holds)
 	if !ok {
@@ -219,7 +235,7 @@ func (a *Agent) finish(now time.Duration, p technique.Progress) {
 
 // continuePlan waits for the pace of the stage before the next step.
 func (a *Agent) continuePlan(now time.Duration) {
-	a.clock.keepPace(now, a.plan.current(), a.ordinal, a.state.Stealth)
+	a.clock.keepPace(now, a.plan.current(), a.ordinal, a.state.Stealth, a.state.Care)
 }
 
 func (a *Agent) checkGoal(now time.Duration) {

@@ -25,10 +25,10 @@ func (c *clock) wakeAtWork(at time.Duration) {
 }
 
 // keepPace waits for a stage's pace before the step of an ordinal, longer the stealthier the
-// attacker is. Patience is a choice and no skill; skill shortens the work itself
+// and the more careful the attacker is. Patience is a choice and no skill; skill shortens the work itself
 // (technique.Delay).
-func (c *clock) keepPace(now time.Duration, stage *campaign.Stage, ordinal uint64, stealth float64) {
+func (c *clock) keepPace(now time.Duration, stage *campaign.Stage, ordinal uint64, stealth, care float64) {
 	s := c.pace.At(ordinal)
-	pause := time.Duration(float64(stage.Pace.Sample(&s)) * (0.5 + stealth))
+	pause := time.Duration(float64(stage.Pace.Sample(&s)) * (0.5 + stealth) * care)
 	c.wakeAtWork(now + max(pause, time.Second))
 }

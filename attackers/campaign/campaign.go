@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"hemostat/attackers/evasion"
 	"hemostat/attackers/technique"
 	"hemostat/sim"
 	"hemostat/sim/role"
@@ -26,6 +27,7 @@ type Attacker struct {
 	Goal           Goal           `yaml:"goal" required:"true" doc:"what the attacker is after; reaching it ends the attack"`
 	GiveUp         GiveUp         `yaml:"give_up" doc:"when the price is too high"`
 	Hours          Hours          `yaml:"hours" doc:"working hours of the attacker, on the victims' clock; any time when absent"`
+	Evasion        []evasion.Spec `yaml:"evasion" doc:"how the attacker deceives a defence that learns (docs/adversarial.md)"`
 	Campaign       []Stage        `yaml:"campaign" required:"true" doc:"what the attacker does, stage by stage"`
 
 	// Library are the techniques with the scenario's footprints.
@@ -181,6 +183,19 @@ const (
 	opportunist  = "opportunist"  // takes what is open: mines, or begins by guessing and scanning
 	spy          = "spy"          // everybody else: stays, reads, carries away
 )
+
+// Techniques are those of the campaign, each once, in the order of the stages.
+func (a *Attacker) Techniques() []string {
+	var out []string
+	for i := range a.Campaign {
+		for _, id := range a.Campaign[i].Techniques() {
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
 
 // Type is the type of the attacker.
 func (a *Attacker) Type() string {
@@ -485,7 +500,7 @@ func (a *Attacker) Check(path string, estate Estate) strictyaml.Faults {
 	c.goal()
 	c.stages()
 	c.needs()
-	return c.faults
+	return append(c.faults, evasion.Check(a.Evasion, path)...)
 }
 
 type check struct {

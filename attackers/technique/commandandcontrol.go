@@ -122,10 +122,10 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	if r := a.Usable(f); !r.OK() {
 		return blocked(r)
 	}
-	if r := a.World.Reach(world.At(f.Host), a.c2(), 53); r.ByDefence() {
+	if r := a.World.Reach(world.At(f.Host), a.C2(), 53); r.ByDefence() {
 		return blocked(r)
 	}
-	domain := a.c2().Domain
+	domain := a.C2().Domain
 	// Tunnels carry some tens of kilobytes a second upstream (iodine and dnscat2 in
 	// public measurements); short names carry less.
 	rate := 40e3
@@ -141,11 +141,11 @@ func tunnelDNS(a *Attempt, questions int, sending bool) Progress {
 	if sending && gap < 5*time.Second {
 		gap = 5 * time.Second
 	}
-	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.c2().Address)
+	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), name, kind, a.C2().Address)
 	if sending {
 		const shown = 12 // of the thousands of questions that a round stands for
 		for i := range shown {
-			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.c2().Address)
+			a.World.Resolve(a.Now+time.Duration(i+1)*gap/shown, a.Actor, f.Host, a.processOn(f), a.label(40)+"."+name, kind, a.C2().Address)
 		}
 		piece := min(a.Staged, uint64(rate*1.3*gap.Seconds()))
 		a.Staged -= piece
@@ -170,12 +170,12 @@ func generateNames(a *Attempt) Progress {
 	}
 	answer := ""
 	if a.Round >= names {
-		answer = a.c2().Address
+		answer = a.C2().Address
 	}
 	a.World.Resolve(a.Now, a.Actor, f.Host, a.processOn(f), a.label(11+a.Rand.IntN(8))+".example", "A", answer)
 	if a.Round >= names {
 		a.Domain = (a.Domain + 1) % max(1, len(a.Domains))
-		return success("the implant on %s has found %s", f.Host.Name, a.c2().Domain)
+		return success("the implant on %s has found %s", f.Host.Name, a.C2().Domain)
 	}
 	return again(time.Duration(float64(gap) * (0.3 + a.Rand.Exp())))
 }
@@ -185,7 +185,7 @@ func fetchTools(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoFoothold)
 	}
-	to := a.c2()
+	to := a.C2()
 	a.World.Resolve(a.Now, a.Actor, f.Host, nil, to.Domain, "A", to.Address)
 	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 		return blocked(r)
@@ -207,7 +207,7 @@ func fetchTools(a *Attempt) Progress {
 		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
 	}
 	a.World.Flow(a.Now+time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 3e6, Duration: 4 * time.Second})
-	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.PublicCertificate)
+	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.Issuer(to), "CN="+to.Domain, a.PublicCertificate)
 	return success("tools fetched to %s", f.Host.Name)
 }
 
@@ -218,7 +218,7 @@ func callHome(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoFoothold)
 	}
-	to := a.c2()
+	to := a.C2()
 	if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 		return blocked(r)
 	}
@@ -230,11 +230,15 @@ func callHome(a *Attempt) Progress {
 	if f.Implant != nil {
 		p = f.Implant.Process
 	}
+	sent := 600 + uint64(a.Rand.IntN(80))
+	if a.Rhythm != nil {
+		sent = a.Rhythm.Size(sent, &a.Rand)
+	}
 	if a.Tool == "60 s" { // an old implant that asks in clear text through the proxy
 		a.World.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 80, Method: "POST", Host: to.Domain, URI: "/admin/get.php", Agent: "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko", Status: "200", Sent: 600, Received: 900})
 	}
-	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 600 + uint64(a.Rand.IntN(80)), Received: 900 + uint64(a.Rand.IntN(200)), Duration: time.Second})
-	a.World.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.PublicCertificate)
+	a.World.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: sent, Received: 900 + uint64(a.Rand.IntN(200)), Duration: time.Second})
+	a.World.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.Issuer(to), "CN="+to.Domain, a.PublicCertificate)
 	if a.Round >= a.Count {
 		return success("%d calls home from %s", a.Round+1, f.Host.Name)
 	}
@@ -246,6 +250,9 @@ func callHome(a *Attempt) Progress {
 		interval, jitter = 30*time.Second, 0.1
 	case "jittered, 10 min":
 		interval, jitter = 10*time.Minute, 0.5
+	}
+	if a.Rhythm != nil {
+		return again(a.Rhythm.Interval(interval, &a.Rand))
 	}
 	return again(time.Duration(float64(interval) * (1 - jitter*a.Rand.Float64())))
 }

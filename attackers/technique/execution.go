@@ -107,14 +107,7 @@ func encoded(script string) string {
 
 // start runs a program from a foothold.
 func (a *Attempt) start(f *Foothold, b *world.Binary, line string) *world.Process {
-	s := world.Start{Host: f.Host, Account: f.Account, Binary: b, CommandLine: line}
-	if f.Elevated {
-		s.Integrity = "High"
-	}
-	if f.Implant != nil {
-		s.Parent = f.Implant.Process
-	}
-	a.Process = a.World.StartProcess(a.Now, a.Actor, s)
+	a.Process = a.StartOn(a.Now, f, b, line)
 	return a.Process
 }
 
@@ -123,7 +116,7 @@ func runPowerShell(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoWindows)
 	}
-	c2 := a.c2()
+	c2 := a.C2()
 	if r, played := a.playFurther(f); !r.OK() {
 		return blocked(r)
 	} else if played {
@@ -159,7 +152,7 @@ func runShell(a *Attempt) Progress {
 	if f == nil {
 		return failure("%s", errNoLinux)
 	}
-	to := a.c2()
+	to := a.C2()
 	if a.Tool == "curl pipe bash" {
 		if r := a.World.Reach(world.At(f.Host), to, 443); !r.OK() {
 			return blocked(r)

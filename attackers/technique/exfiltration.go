@@ -13,7 +13,7 @@ var exfiltration = []*Technique{
 		ID: "T1041", Name: "Exfiltration Over C2 Channel", Tactic: "exfiltration", Platforms: []string{"windows", "linux"},
 		Needs: "collected data and a channel", Effect: "the data is gone",
 		Telemetry: []string{"zeek/conn", "zeek/ssl", "windows/sysmon 3"}, Achieves: "exfiltrate", Tools: []string{"at once", "in pieces"}, Takes: sim.LogNormal(time.Minute, 0.7), Success: 0.98,
-		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.c2(), a.Tool) },
+		ready: needStaged, run: func(a *Attempt) Progress { return send(a, a.C2(), a.Tool) },
 	},
 	{
 		ID: "T1567.002", Name: "Exfiltration Over Web Service: Exfiltration to Cloud Storage", Tactic: "exfiltration", Platforms: []string{"windows"},
@@ -106,7 +106,7 @@ func send(a *Attempt, to world.Endpoint, tool string) Progress {
 	factor, _ := w.Throttle(world.At(f.Host), to)
 	took := time.Duration(float64(piece) / float64(a.Bytes) * factor * float64(time.Second))
 	w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: a.Process, Sent: piece, Received: piece / 400, Duration: took})
-	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.issuer(to), "CN="+to.Domain, a.Technique.ID != "T1041" || a.PublicCertificate)
+	w.TLS(a.Now, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.Issuer(to), "CN="+to.Domain, a.Technique.ID != "T1041" || a.PublicCertificate)
 	w.ProxyRequest(a.Now, a.Actor, world.Request{From: world.At(f.Host), To: to, Port: 443, Method: "CONNECT", Host: to.Domain, URI: to.Domain + ":443", Agent: "rclone/v1.65.0", Status: "200", Sent: piece, Received: piece / 400})
 	a.Staged -= piece
 	a.onWay = shipment{f, piece, a.Now, took}

@@ -173,7 +173,7 @@ func (a *Attempt) spread(f *Foothold, h *world.Host) (Progress, bool) {
 		w.Flow(a.Now, a.Actor, world.Flow{From: world.At(f.Host), To: world.At(h), Port: 445, Service: "smb", Sent: 60, State: "S0"})
 		a.Avoid[h.Name] = true
 		a.Target = nil
-		if own := w.Reach(world.At(f.Host), a.c2(), 443); own.ByDefence() || len(a.Avoid) > 25 {
+		if own := w.Reach(world.At(f.Host), a.C2(), 443); own.ByDefence() || len(a.Avoid) > 25 {
 			return blocked(r), true
 		}
 		return again(20 * time.Second), true

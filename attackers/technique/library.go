@@ -221,7 +221,7 @@ func (a *Attempt) cast(f *footprint.Footprint, at *Foothold) *playback {
 	}
 	key := draw.Uint64()
 	p.cast.Number = func(kind string, n int) uint64 { return sim.Key(fmt.Sprintf("%x %s %d", key, kind, n)) }
-	c2 := a.c2()
+	c2 := a.C2()
 	p.cast.C2, p.cast.C2IP = c2.Domain, c2.Address
 	return p
 }
@@ -279,7 +279,7 @@ func (a *Attempt) allowed(e *footprint.Event) world.Refusal {
 	for _, name := range []string{"DestinationIp", "DestAddress", "id.resp_h", "QueryName", "query",
 		"DestinationHostname"} {
 		if value := e.Fields[name]; strings.Contains(value, "{c2") {
-			if r := w.Reach(world.At(p.at.Host), a.c2(), 443); r.ByDefence() {
+			if r := w.Reach(world.At(p.at.Host), a.C2(), 443); r.ByDefence() {
 				return r
 			}
 		}

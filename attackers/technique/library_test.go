@@ -70,7 +70,7 @@ func TestAFootprintIsPlayed(t *testing.T) {
 	require.Equal(t, `C:\Users\`+s.Where(true, true).Host.Owner.Name+`\d.exe`, events[0].Value(event.Image))
 	require.Equal(t, 2*time.Minute, events[1].Time-events[0].Time)
 	require.Equal(t, "::ffff:"+here.Host.IP, events[2].Value(event.IpAddress))
-	require.Equal(t, s.c2().Address, events[3].Value(event.DestinationIp))
+	require.Equal(t, s.C2().Address, events[3].Value(event.DestinationIp))
 	require.Contains(t, p.Note, "new credentials from "+here.Host.Name) // the effect of the technique
 }
 
@@ -85,7 +85,7 @@ func TestTheDefenceStopsAFootprint(t *testing.T) {
 			return action.Target{Kind: action.Host, Value: s.Where(true, true).Host.Name}
 		}, "host_isolated"},
 		"the address is blocked": {action.BlockIP, func(s *State) action.Target {
-			return action.Target{Kind: action.Address, Value: s.c2().Address}
+			return action.Target{Kind: action.Address, Value: s.C2().Address}
 		}, "address_blocked"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ const rehearsalStart = time.Hour
 // NewState is what an attacker begins with who has nothing yet but their addresses and
 // domains.
 func NewState(w *world.World, actor *world.Actor, hostile *world.AttackerAssets) *State {
-	return &State{World: w, Actor: actor, Hostile: hostile, Avoid: map[string]bool{}, Slowdown: 1, Hello: world.GoTLS}
+	return &State{World: w, Actor: actor, Hostile: hostile, Avoid: map[string]bool{}, Slowdown: 1, Care: 1, Hello: world.GoTLS}
 }
 
 // Stages lists the platforms on which a technique is to be rehearsed: where it works on

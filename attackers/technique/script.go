@@ -141,7 +141,7 @@ func (a *Attempt) text(f *Foothold, s string) string {
 	if !strings.Contains(s, "{") {
 		return s
 	}
-	c2, user, host, dc := a.c2(), "SYSTEM", "", ""
+	c2, user, host, dc := a.C2(), "SYSTEM", "", ""
 	if f != nil {
 		host = f.Host.Name
 		if f.Account != nil {
@@ -226,7 +226,7 @@ func (a *Attempt) last(f *Foothold) *world.Process {
 // file writes a file by the program before.
 func file(path string) move {
 	return move{"windows/sysmon 11", func(a *Attempt, f *Foothold) world.Refusal {
-		return a.World.CreateFile(a.Now, a.Actor, a.last(f), a.text(f, path))
+		return a.World.CreateFile(a.Now, a.Actor, a.last(f), a.annotateFile(a.text(f, path)))
 	}}
 }
 
@@ -335,7 +335,7 @@ func (a *Attempt) processOn(f *Foothold) *world.Process {
 // else's service.
 func connect(name string, port int, service string, sent, received uint64) move {
 	return move{"zeek/conn, windows/sysmon 3", func(a *Attempt, f *Foothold) world.Refusal {
-		to := a.c2()
+		to := a.C2()
 		if name != "" {
 			to = world.Endpoint{Address: "198.51.100.77", Domain: name}
 		}
@@ -351,7 +351,7 @@ func connect(name string, port int, service string, sent, received uint64) move 
 // proxied asks the web proxy for an address in clear text.
 func proxied(method, host, uri, agent string, sent, received uint64) move {
 	return move{"proxy, zeek/http", func(a *Attempt, f *Foothold) world.Refusal {
-		to := a.c2()
+		to := a.C2()
 		name := a.text(f, host)
 		if name != to.Domain {
 			to = world.Endpoint{Address: "198.51.100.78", Domain: name}

@@ -33,6 +33,11 @@ type State struct {
 	// Watched are the tools that they believe the defence knows, by technique.
 	Watched map[string][]string
 
+	// Rhythm is how their implants call home; nil for the way of each tool.
+	Rhythm *Rhythm
+	// Annotation is text for a model that reads telemetry; the zero value is none.
+	Annotation Annotation
+
 	// AimAt and WorkFrom are the hosts that somebody has chosen for the attempt that goes on; nil
 	// for none.
 	AimAt, WorkFrom *world.Host
@@ -46,6 +51,7 @@ type State struct {
 	Mining      []*world.Host
 	Persisted   []*world.Autostart
 	Slowdown    float64 // factor on their own pace, 1 or more
+	Care        float64 // factor on the time before each step and between steps, 1 or more
 }
 
 // Domain is a name and address of the attacker's infrastructure.
@@ -80,7 +86,7 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 	if r := s.World.CheckImplant(f.Implant); !r.OK() {
 		return r
 	}
-	direct := s.World.Reach(world.At(f.Host), s.c2(), 443)
+	direct := s.World.Reach(world.At(f.Host), s.C2(), 443)
 	if direct.OK() || f.Via == nil {
 		return direct
 	}
@@ -91,7 +97,7 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 }
 
 // c2 is the command-and-control endpoint in use.
-func (s *State) c2() world.Endpoint {
+func (s *State) C2() world.Endpoint {
 	if len(s.Domains) == 0 {
 		return world.Outside(s.Addresses[s.Address])
 	}
@@ -118,7 +124,7 @@ func (s *State) quiet() float64 { return 0.4*s.Stealth + 0.6*s.Skill }
 
 // issuer is who signed the certificate of the attacker's server: itself, or a public
 // authority.
-func (s *State) issuer(to world.Endpoint) string {
+func (s *State) Issuer(to world.Endpoint) string {
 	if s.PublicCertificate {
 		return "CN=Public CA"
 	}
@@ -190,7 +196,7 @@ func (s *State) PersistentHosts() []*world.Host {
 // that they have lost, if it can call home. It returns the host, or nil.
 func (s *State) Revive(now time.Duration, r sim.Stream) *world.Host {
 	for _, h := range s.PersistentHosts() {
-		if s.on(h) || !s.World.Reach(world.At(h), s.c2(), 443).OK() {
+		if s.on(h) || !s.World.Reach(world.At(h), s.C2(), 443).OK() {
 			continue
 		}
 		a := &Attempt{State: s, Now: now, Rand: r}

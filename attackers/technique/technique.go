@@ -101,7 +101,7 @@ func (t *Technique) Begin(s *State, options map[string]string, now time.Duration
 // Delay is how long the attempt takes before its effect.
 func (a *Attempt) Delay() time.Duration {
 	s := a.Rand.For("takes")
-	return time.Duration(float64(a.Technique.Takes.Sample(&s)) * (1.15 - 0.3*a.Skill))
+	return time.Duration(float64(a.Technique.Takes.Sample(&s)) * (1.15 - 0.3*a.Skill) * a.Care)
 }
 
 // Run makes one round of the attempt.

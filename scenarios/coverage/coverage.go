@@ -12,7 +12,6 @@ import (
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/scenarios/defence"
-	"hemostat/scenarios/trial"
 	"hemostat/sim/event"
 	"hemostat/sim/world"
 )
@@ -85,6 +84,17 @@ func Of(v *defence.Variant, techniques []*technique.Technique) ([]Technique, err
 	return out, nil
 }
 
+// Sees tells whether the variant's detectors see a tool of a technique.
+func Sees(v *defence.Variant, t *technique.Technique, tool string) (bool, error) {
+	stage, err := NewStage()
+	if err != nil {
+		return false, err
+	}
+	seen := ToolCoverage{Tool: tool}
+	err = seen.rehearse(stage, v, t)
+	return len(seen.Rules) > 0, err
+}
+
 // rehearse adds what a tool leaves behind.
 func (seen *ToolCoverage) rehearse(stage *Stage, v *defence.Variant, t *technique.Technique) error {
 	var failed error
@@ -97,7 +107,7 @@ func (seen *ToolCoverage) rehearse(stage *Stage, v *defence.Variant, t *techniqu
 	direct := sentinel.Direct{Report: report}
 	err := stage.Rehearse(t, seen.Tool, func(w *world.World) (func(*event.Event), error) {
 		var err error
-		direct.Members, err = v.BuildDetectors(detect.Env{Inventory: trial.InventoryOf(w)})
+		direct.Members, err = v.BuildDetectors(detect.Env{Inventory: defence.InventoryOf(w)})
 		return func(e *event.Event) {
 			seen.Events++
 			if source := e.Source.String(); !slices.Contains(seen.Sources, source) {

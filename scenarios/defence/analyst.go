@@ -34,6 +34,7 @@ type analystFile struct {
 	Sensitivity *float64  `yaml:"sensitivity" json:",omitempty" doc:"share of true alerts that the surrogate confirms; 0.797 when absent"`
 	Specificity *float64  `yaml:"specificity" json:",omitempty" doc:"share of false alerts that the surrogate dismisses; 0.559 when absent"`
 	Correlation *float64  `yaml:"correlation" json:",omitempty" doc:"correlation of the surrogate's errors about alerts of one pattern, 0 to 1; 0.7 when absent"`
+	Obeys       *float64  `yaml:"obeys" json:",omitempty" doc:"share of the texts in telemetry that order it to dismiss an alert which the surrogate obeys; 0 when absent"`
 	Latency     *sim.Dist `yaml:"latency" json:",omitempty" doc:"how long an answer of the surrogate takes; lognormal(median 8s, sigma 0.5) when absent"`
 
 	Endpoint  string        `yaml:"endpoint" json:",omitempty" doc:"base URL of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; that of the environment variable HEMOSTAT_ANALYST_URL when absent"`
@@ -126,6 +127,9 @@ func (v *Variant) prepareAnalyst(base string) (digest string, err error) {
 	switch f.Model {
 	case surrogateModel:
 		v.analyst.Surrogate = f.surrogate()
+		if v.analyst.Surrogate.Obeys > 0 { // it reads what it judges
+			v.analyst.Stage.KeptEvents = keptEvents
+		}
 		return "", nil
 	case offlineModel:
 		return v.prepareOffline(base)
@@ -154,7 +158,7 @@ func (f *analystFile) check(fault func(key, format string, args ...any)) {
 	}{
 		{"dismiss", f.Dismiss, offlineModel}, {"raise", f.Raise, offlineModel},
 		{"sensitivity", f.Sensitivity, surrogateModel}, {"specificity", f.Specificity, surrogateModel},
-		{"correlation", f.Correlation, surrogateModel},
+		{"correlation", f.Correlation, surrogateModel}, {"obeys", f.Obeys, surrogateModel},
 	} {
 		switch {
 		case x.value == nil:
@@ -180,7 +184,7 @@ func (f *analystFile) check(fault func(key, format string, args ...any)) {
 func (f *analystFile) surrogate() *analysts.SurrogateConfig {
 	c := analysts.DefaultSurrogate()
 	for _, x := range []struct{ to, from *float64 }{
-		{&c.Sensitivity, f.Sensitivity}, {&c.Specificity, f.Specificity}, {&c.Correlation, f.Correlation},
+		{&c.Sensitivity, f.Sensitivity}, {&c.Specificity, f.Specificity}, {&c.Correlation, f.Correlation}, {&c.Obeys, f.Obeys},
 	} {
 		if x.from != nil {
 			*x.to = *x.from

@@ -14,10 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel"
 	"hemostat/sim/boundedfile"
+	"hemostat/sim/event"
 )
 
 // Baseline is what the detectors that learn have learned of ordinary days.
@@ -146,4 +148,33 @@ func (v *Variant) fitsDetectors() error {
 	}
 	return fmt.Errorf("it is for %v, and the variant names none of these under detectors",
 		slices.Sorted(maps.Keys(v.baseline.Detectors)))
+}
+
+// HasBaseline tells whether detectors of the variant begin with what they have learned before.
+func (v *Variant) HasBaseline() bool { return v.baseline != nil }
+
+// Taught is the variant whose detectors have learned, beside what its baseline holds, from events
+// that came again on each of so many days. Its name and digest are the variant's.
+func (v *Variant) Taught(env detect.Env, events []*event.Event, days int) (*Variant, error) {
+	env.Learning, env.Scores = true, nil
+	members, err := v.BuildDetectors(env)
+	if err != nil {
+		return nil, err
+	}
+	direct := sentinel.Direct{Members: members, Report: func(detect.Finding) {}}
+	for day := range days {
+		for _, e := range events {
+			shifted := *e
+			shifted.Time += time.Duration(day) * 24 * time.Hour
+			if err := direct.Event(&shifted); err != nil {
+				return nil, errors.Join(err, direct.End(false))
+			}
+		}
+	}
+	if err := direct.End(true); err != nil {
+		return nil, err
+	}
+	taught := *v
+	taught.baseline, err = Learned(members, v.baseline.From, v.baseline.Events+days*len(events))
+	return &taught, err
 }

@@ -143,6 +143,9 @@ func (v *Variant) DetectorNames() []string {
 	return names
 }
 
+// Runs tells whether the variant has a detector of this kind.
+func (v *Variant) Runs(detector string) bool { return slices.Contains(v.DetectorNames(), detector) }
+
 // Without is the variant without one of its detectors.
 func (v *Variant) Without(detector string) *Variant {
 	changed := *v

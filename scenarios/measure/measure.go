@@ -416,6 +416,7 @@ func (d *Day) attack(r *record.Trial, number int, a *attackers.Agent) record.Att
 		Goal:             d.Scenario.Attackers[number-1].Goal.Kind(),
 		Type:             d.Scenario.Attackers[number-1].Type(),
 		Skill:            a.Skill(),
+		Evasion:          a.Evasion().Account(),
 		Outcome:          record.OutcomeOngoing,
 	}
 	if at, ok := d.Ledger.FirstEvent(int32(number)); ok {

@@ -5,7 +5,6 @@ import (
 
 	"hemostat/defenders"
 	"hemostat/defenders/fusion"
-	"hemostat/defenders/inventory"
 	"hemostat/defenders/response"
 	"hemostat/scenarios/measure"
 	"hemostat/sim"
@@ -13,30 +12,6 @@ import (
 	"hemostat/sim/intel"
 	"hemostat/sim/world"
 )
-
-// InventoryOf is what the defence may know of the estate.
-func InventoryOf(w *world.World) *inventory.Inventory {
-	hosts := make([]inventory.Host, 0, len(w.Hosts))
-	for _, h := range w.Hosts {
-		x := inventory.Host{
-			Name:        h.Name,
-			IP:          h.IP,
-			Zone:        h.Zone.Name,
-			Role:        h.Role,
-			OS:          h.OS,
-			Criticality: h.Criticality,
-		}
-		if h.Owner != nil {
-			x.Owner = h.Owner.Name
-		}
-		hosts = append(hosts, x)
-	}
-	accounts := make([]inventory.Account, 0, len(w.Accounts))
-	for _, a := range w.Accounts {
-		accounts = append(accounts, inventory.Account{Name: a.Name, Privilege: a.Privilege.String()})
-	}
-	return inventory.New(hosts, accounts)
-}
 
 // actuator carries the response's actions out in the world, each after the time
 // that it takes.

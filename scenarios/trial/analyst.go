@@ -2,7 +2,9 @@ package trial
 
 import (
 	"slices"
+	"strings"
 
+	"hemostat/attackers/technique"
 	"hemostat/defenders/alert"
 	"hemostat/defenders/inventory"
 	"hemostat/defenders/sentinel/analyst"
@@ -24,7 +26,7 @@ func (t *Trial) buildAnalyst(estate *inventory.Inventory) (*analyst.Stage, error
 	default:
 		o = c.Stage
 		if c.Surrogate != nil {
-			o.Judge = &surrogate{analysts.NewSurrogate(*c.Surrogate, t.options.Seed, t.streams), t.ledger}
+			o.Judge = &surrogate{analysts.NewSurrogate(*c.Surrogate, t.options.Seed, t.streams), t.ledger, t.injected()}
 		}
 	}
 	o.Epoch, o.Inventory, o.Registry = t.scenario.Epoch, estate, t.registerer()
@@ -85,6 +87,37 @@ func attackOf(l *truth.Ledger, a *alert.Alert) int {
 type surrogate struct {
 	*analysts.Surrogate
 	ledger *truth.Ledger
+	orders []order
+}
+
+// order is a text by which an attacker addresses a model, and whether a model meets it only in
+// the history of a host.
+type order struct {
+	text      string
+	inHistory bool
+}
+
+// injected are the orders of the trial's attackers.
+func (t *Trial) injected() []order {
+	var out []order
+	for _, a := range t.agents {
+		if text, where := a.Evasion().InjectedText(); text != "" {
+			out = append(out, order{text, where == technique.InHistory})
+		}
+	}
+	return out
+}
+
+// meets tells whether a model that reads the case meets one of the orders.
+func (s *surrogate) meets(c *analyst.Case) bool {
+	for _, o := range s.orders {
+		met := false
+		c.Texts(o.inHistory, func(text string) { met = met || strings.Contains(text, o.text) })
+		if met {
+			return true
+		}
+	}
+	return false
 }
 
 // Name implements analyst.Judge.
@@ -95,6 +128,9 @@ func (s *surrogate) Judge(c *analyst.Case) (analyst.Answer, error) {
 	says, latency := s.Surrogate.Judge(c.Alert.RuleID, c.Alert.RuleID+"/"+c.Alert.Host,
 		attackOf(s.ledger, c.Alert) != 0)
 	v := analyst.Verdict{Decision: analyst.Dismiss}
+	if says && s.meets(c) && s.ObeysOrder(c.Alert.RuleID+"/"+c.Alert.Host) {
+		says = false
+	}
 	if says {
 		v = analyst.Verdict{Decision: analyst.Confirm, Confidence: c.Alert.Confidence}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"hemostat/attackers"
+	"hemostat/attackers/evasion"
 	attacker "hemostat/attackers/remote"
 	"hemostat/defenders"
 	"hemostat/defenders/detect"
@@ -24,6 +25,7 @@ import (
 	"hemostat/defenders/inventory"
 	defender "hemostat/defenders/remote"
 	"hemostat/defenders/response"
+	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
 	"hemostat/defenders/sentinel/profile"
 	"hemostat/scenarios"
@@ -80,11 +82,13 @@ type Trial struct {
 	done       responses
 	exposed    exposureSampler
 	pipeline   *defenders.Pipeline
-	defender   *defender.Seat // nil without a program outside that decides for the defence
-	attacker   *attacker.Seat // nil without one that decides for an attacker
-	agent      *agentTurns    // nil where the variant has no program of its own that decides
-	meter      *measure.Meter // nil before the first question
-	stop       Stop           // what the trial pauses at
+	members    []sentinel.Member // detectors of the pipeline
+	oracle     oracle            // answers attackers who have access to them
+	defender   *defender.Seat    // nil without a program outside that decides for the defence
+	attacker   *attacker.Seat    // nil without one that decides for an attacker
+	agent      *agentTurns       // nil where the variant has no program of its own that decides
+	meter      *measure.Meter    // nil before the first question
+	stop       Stop              // what the trial pauses at
 
 	inFlight []*event.Event
 	freeSlot []int
@@ -122,7 +126,7 @@ func (t *Trial) RunWhile(interrupted func() bool) error {
 }
 
 // Inventory is what the defence knows of the estate.
-func (t *Trial) Inventory() *inventory.Inventory { return InventoryOf(t.world) }
+func (t *Trial) Inventory() *inventory.Inventory { return defence.InventoryOf(t.world) }
 
 // Close lets go of what detectors hold. An error is one that a detector notices only at the
 // end; the trial's result does not count then.
@@ -135,6 +139,9 @@ func (t *Trial) Close() error {
 func (t *Trial) err() error {
 	if err := t.pipeline.Err(); err != nil {
 		return err
+	}
+	if t.oracle.err != nil {
+		return t.oracle.err
 	}
 	return t.agent.err()
 }
@@ -208,6 +215,7 @@ func (t *Trial) day() *measure.Day {
 
 func (t *Trial) build() error {
 	t.streams = sim.NewStreams(t.options.Seed, uint64(t.index))
+	t.oracle.trial = t
 	t.ledger = truth.NewLedger()
 	spec, err := t.variant.ChangeSensors(t.scenario.Spec)
 	if err != nil {
@@ -229,7 +237,7 @@ func (t *Trial) build() error {
 	})
 	var indicators []string
 	for i := range t.scenario.Attackers {
-		o := attackers.Options{Index: i + 1, Hostile: &t.assets}
+		o := attackers.Options{Index: i + 1, Hostile: &t.assets, Oracle: &t.oracle}
 		if o.Index == t.options.Directed {
 			o.Ask = t.onAsked
 		}
@@ -258,7 +266,9 @@ func (p period) holds(now time.Duration) bool {
 // defend puts the pipeline between sensors and world.
 func (t *Trial) defend(indicators []string) error {
 	certain := map[string][]period{} // when each indicator is certain
+	planted := t.planted()
 	for _, c := range t.variant.Feeds() {
+		c.Planted = planted
 		f := intel.NewFeed(c, t.streams, indicators, background.Sites(t.streams))
 		t.feeds = append(t.feeds, feed{f})
 		if c.Confidence >= intel.Certain {
@@ -273,6 +283,10 @@ func (t *Trial) defend(indicators []string) error {
 			return slices.ContainsFunc(certain[indicator], func(p period) bool { return p.holds(now) })
 		}
 	}
+	t.estate = defence.InventoryOf(t.world)
+	if err := t.tamper(t.environment()); err != nil {
+		return err
+	}
 	t.actuator = &actuator{
 		engine:   &t.engine,
 		world:    t.world,
@@ -282,7 +296,6 @@ func (t *Trial) defend(indicators []string) error {
 		applied:  map[int64]time.Duration{},
 		onBenign: map[int64]bool{},
 	}
-	t.estate = InventoryOf(t.world)
 	t.approver = &approver{world: t.world, assets: &t.assets}
 	if err := t.newPipeline(); err != nil {
 		return err
@@ -314,18 +327,83 @@ func (t *Trial) defend(indicators []string) error {
 	return nil
 }
 
-// newPipeline puts the pipeline of the trial's variant together.
-func (t *Trial) newPipeline() error {
-	env := detect.Env{
+// planted are the innocent places that attackers have reported to feeds: those that the estate
+// calls most.
+func (t *Trial) planted() []string {
+	n := 0
+	for _, a := range t.agents {
+		n += a.Evasion().FalseIndicators()
+	}
+	if n == 0 {
+		return nil
+	}
+	sites := background.Sites(t.streams)
+	return sites[:min(n, len(sites))]
+}
+
+// traces are the events of the scenario's attackers on another day of an estate of the same kind,
+// on which nobody defends: what they can put among the days that the defence learns from.
+func (t *Trial) traces() ([]*event.Event, error) {
+	rehearsal := *t.scenario
+	silence := 0.0
+	rehearsal.Background.Rate = &silence
+	rehearsal.Attackers = slices.Clone(rehearsal.Attackers)
+	for i := range rehearsal.Attackers {
+		rehearsal.Attackers[i].Evasion = nil
+	}
+	const otherDay = 1 << 40 // far from the index of any trial
+	x, err := New(&rehearsal, t.variant.Watching(), otherDay+t.index, Options{Seed: t.options.Seed, KeepEvents: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(x.RunWhile(nil), x.Close()); err != nil {
+		return nil, err
+	}
+	var out []*event.Event
+	for _, e := range x.kept {
+		if e.Attack != 0 {
+			out = append(out, e.Event)
+		}
+	}
+	return out, nil
+}
+
+// tamper lets the variant's detectors learn from days among which the attackers have put traces
+// of themselves, where one of them does so.
+func (t *Trial) tamper(env detect.Env) error {
+	days := 0
+	for i := range t.scenario.Attackers {
+		days = max(days, evasion.TamperedDays(t.scenario.Attackers[i].Evasion))
+	}
+	if days == 0 || !t.variant.HasBaseline() {
+		return nil
+	}
+	traces, err := t.traces()
+	if err != nil {
+		return err
+	}
+	t.variant, err = t.variant.Taught(env, traces, days)
+	return err
+}
+
+// environment is what the detectors of the trial may be built from.
+func (t *Trial) environment() detect.Env {
+	return detect.Env{
 		Scenario: t.scenario.Name, Seed: t.options.Seed, Index: t.index,
 		Trial: record.TrialID(t.scenario.Digest(), t.variant.Digest, t.options.Seed, t.index),
 		Epoch: t.scenario.Epoch, Inventory: t.estate, InUse: t.variant.InUse(t.streams), Scores: t.done.addScore,
 		Certain: t.certain,
 	}
+}
+
+// newPipeline puts the pipeline of the trial's variant together.
+func (t *Trial) newPipeline() error {
+	env := t.environment()
 	detectors, err := t.variant.BuildDetectors(env)
 	if err != nil {
 		return err
 	}
+	t.members = detectors
 	judge, err := t.buildAnalyst(t.estate)
 	if err != nil {
 		return err

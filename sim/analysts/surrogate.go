@@ -17,6 +17,8 @@ type SurrogateConfig struct {
 	Correlation float64
 	// Latency is how long an answer takes.
 	Latency sim.Dist
+	// Obeys is the share of texts in the evidence that order it to dismiss an alert which it obeys.
+	Obeys float64
 }
 
 // DefaultSurrogate is the average of 16 models on single alerts (SecAlertBench 2026: true
@@ -58,6 +60,12 @@ func (s *Surrogate) Judge(pattern, key string, isTrue bool) (says bool, latency 
 	// Gaussian copula): the share above the threshold is the rate whatever the correlation.
 	z := math.Sqrt(s.config.Correlation)*shared.Normal() + math.Sqrt(1-s.config.Correlation)*own.Normal()
 	return z < normalQuantile(rate), s.config.Latency.Sample(&own)
+}
+
+// ObeysOrder tells whether the model obeys a text that it has met with an alert.
+func (s *Surrogate) ObeysOrder(key string) bool {
+	luck := s.alerts.Stream("surrogate orders", key).At(s.asked[key])
+	return luck.Bool(s.config.Obeys)
 }
 
 // normalQuantile is the quantile of the standard normal distribution.

@@ -31,6 +31,9 @@ type Config struct {
 	Outage Outage
 	// Confidence is what the feed says of its own entries.
 	Confidence float64
+	// Planted are innocent indicators that attackers have reported to it; it lists them from the
+	// start.
+	Planted []string
 }
 
 // Outage is a time in which a feed does not answer.
@@ -73,6 +76,9 @@ func NewFeed(c Config, streams sim.Streams, hostile, innocent []string) *Feed {
 	}
 	for range min(c.Errors, len(innocent)) {
 		f.known[sim.Pick(&s, innocent)] = 0
+	}
+	for _, i := range c.Planted {
+		f.known[i] = 0
 	}
 	if !c.Expiry.IsZero() {
 		life := streams.Stream("feed "+c.Name, "expiry")

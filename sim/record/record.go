@@ -152,6 +152,8 @@ type Attack struct {
 	Goal  string  `json:"goal" doc:"goal of the attacker, in truth"`
 	Type  string  `json:"type" doc:"type of the attacker, in truth"`
 	Skill float64 `json:"skill" unit:"share" doc:"skill of the attacker, in truth, 0 to 1"`
+	// Evasion is how the attacker deceives the defence; nil for one who does not.
+	Evasion []string `json:"evasion,omitempty" doc:"how the attacker deceives a defence that learns, in truth, with ids of MITRE ATLAS and what it took"`
 }
 
 // Step is one thing that an attacker tried.

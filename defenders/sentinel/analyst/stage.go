@@ -29,6 +29,10 @@ type Options struct {
 	Inventory *inventory.Inventory
 	// KeptEvents is how many of the newest events the judge may look at; 0 for none.
 	KeptEvents int
+	// Hygiene lets no judge dismiss an alert whose evidence, or whose host's newest events, hold a
+	// text that looks like an order to a model. A language model is always held to it, for what
+	// it was shown.
+	Hygiene bool
 	// Registry counts the stage's metrics; nil counts none.
 	Registry prometheus.Registerer
 }
@@ -128,9 +132,16 @@ func (s *Stage) Triage(now time.Duration, a *alert.Alert) (*Triage, error) {
 	if a.Severity < s.options.From || !s.options.Duties.Triage {
 		return nil, nil
 	}
-	answer, err := s.options.Judge.Judge(&Case{Now: now, Alert: a, memory: s.memory})
+	c := &Case{Now: now, Alert: a, memory: s.memory}
+	answer, err := s.options.Judge.Judge(c)
 	if err != nil {
 		return nil, fmt.Errorf("analyst %s: %w", s.options.Judge.Name(), err)
+	}
+	if s.options.Hygiene && answer.Decision == Dismiss {
+		if n := c.suspiciousTexts(); n > 0 {
+			answer.Verdict, answer.Suspicious = Verdict{Decision: Abstain}, n
+			answer.Why = "a text in the evidence or the history of the host looks like an order to a model"
+		}
 	}
 	t := &Triage{Judge: s.options.Judge.Name(), Answer: answer, Asked: now, Before: a.Severity}
 	done, ok := s.queue.EnqueueFor(now, answer.Latency)

@@ -102,6 +102,46 @@ func (c *Case) evidence() []*event.Event {
 	return events
 }
 
+// historyRead is how many of the newest events of a host a judge reads that asks for them.
+const historyRead = 200
+
+// Texts calls f with every text of the alert's evidence, and where history is set, of the newest
+// events of its host, as far as events are kept.
+func (c *Case) Texts(history bool, f func(text string)) {
+	read := func(e *event.Event) {
+		e.Each(func(_, value string) bool {
+			f(value)
+			return true
+		})
+	}
+	for _, e := range c.evidence() {
+		read(e)
+	}
+	if !history || c.Alert.Host == "" {
+		return
+	}
+	n := 0
+	c.memory.events.newest(func(e *event.Event) bool {
+		if short, _, _ := strings.Cut(e.Host, "."); !strings.EqualFold(short, c.Alert.Host) {
+			return true
+		}
+		read(e)
+		n++
+		return n < historyRead
+	})
+}
+
+// suspiciousTexts counts the texts that look like orders to a model.
+func (c *Case) suspiciousTexts() int {
+	n := 0
+	c.Texts(true, func(text string) {
+		if isSuspicious(text) {
+			n++
+		}
+	})
+	return n
+}
+
 // Judge decides about alerts. An error means that it can say nothing any more and ends the
 // trial; an answer that is missing or unusable is no error but an abstention.
 type Judge interface {

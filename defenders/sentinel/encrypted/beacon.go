@@ -2,7 +2,6 @@ package encrypted
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"hemostat/defenders/detect"
 	"hemostat/defenders/sentinel/sketch"
 	"hemostat/sim/event"
+	"hemostat/sim/rhythm"
 	"hemostat/sim/severity"
 )
 
@@ -95,6 +95,18 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 	})
 }
 
+// CallScore is the score of calls at these times with so many bytes each to a place that stands
+// out in every other way: what an owner of the detector can try calls against.
+func CallScore(at []time.Duration, sent []float64) float64 {
+	p := &pair{}
+	for i := range at {
+		p.add(at[i], float32(sent[i]))
+	}
+	timing := p.timing()
+	timing = max(timing, p.steady())
+	return timingWeight*timing + sizeWeight*p.sizes(timing) + contextWeight
+}
+
 // add notes a call in the order of time, and tells whether it is one of its own.
 func (p *pair) add(at time.Duration, sent float32) bool {
 	i := p.n
@@ -123,15 +135,10 @@ func (p *pair) add(at time.Duration, sent float32) bool {
 	return true
 }
 
-// timing is how regular the intervals are, from 0 to 1: the mean of 1 - |Bowley's skew| and
-// 1 - MAD / median, both robust against gaps (the statistics of RITA's beacon score).
+// timing is how regular the intervals are, from 0 to 1.
 func (p *pair) timing() float64 {
 	var buffer [kept]float64
-	x := buffer[:0]
-	for i := 1; i < p.n; i++ {
-		x = append(x, (p.at[i] - p.at[i-1]).Seconds())
-	}
-	return regularity(x, 1)
+	return rhythm.Regularity(rhythm.Intervals(buffer[:0], p.at[:p.n]), rhythm.IntervalGrain)
 }
 
 // sizes is how even the bytes sent are; unknown when no sensor says them, as is otherwise
@@ -149,50 +156,16 @@ func (p *pair) sizes(otherwise float64) float64 {
 	for i := range p.n {
 		x = append(x, float64(p.sent[i]))
 	}
-	return regularity(x, 32)
+	return rhythm.Regularity(x, rhythm.SizeGrain)
 }
 
 // median is the median interval.
 func (p *pair) median() time.Duration {
-	var x []float64
-	for i := 1; i < p.n; i++ {
-		x = append(x, (p.at[i] - p.at[i-1]).Seconds())
-	}
-	return time.Duration(medianOf(x) * float64(time.Second))
+	return time.Duration(medianOf(rhythm.Intervals(nil, p.at[:p.n])) * float64(time.Second))
 }
 
 // medianOf sorts the values.
 func medianOf(x []float64) float64 {
 	slices.Sort(x)
-	return quantile(x, 0.5)
-}
-
-// regularity is from 1 for equal values to 0; differences up to grain count as none, and so
-// does skew up to its standard error in so few values.
-func regularity(x []float64, grain float64) float64 {
-	if len(x) < 3 {
-		return 0
-	}
-	slices.Sort(x)
-	q1, q2, q3 := quantile(x, 0.25), quantile(x, 0.5), quantile(x, 0.75)
-	skew := 0.0
-	if q3-q1 > grain && q2 != q1 && q2 != q3 {
-		skew = max(0, math.Abs((q1+q3-2*q2)/(q3-q1))-1/math.Sqrt(float64(len(x))))
-	}
-	for i := range x {
-		x[i] = math.Abs(x[i] - q2)
-	}
-	slices.Sort(x)
-	dispersion := 1 - max(0, quantile(x, 0.5)-grain/2)/max(q2, grain)
-	return (1 - skew + max(0, dispersion)) / 2
-}
-
-// quantile is of sorted values, with linear interpolation.
-func quantile(x []float64, q float64) float64 {
-	at := q * float64(len(x)-1)
-	low := int(at)
-	if low+1 >= len(x) {
-		return x[len(x)-1]
-	}
-	return x[low] + (at-float64(low))*(x[low+1]-x[low])
+	return rhythm.Quantile(x, 0.5)
 }
