@@ -158,7 +158,7 @@ func (a *Agent) next(now time.Duration) {
 		a.end(now, "the price is too high: no success in time")
 		return
 	}
-	if wait := a.evade.BeforeStep(now); wait > 0 {
+	if wait := a.evade.BeforeStep(now, a.progressOfPlan()); wait > 0 {
 		a.clock.wake(now, wait)
 		return
 	}
@@ -186,6 +186,15 @@ func (a *Agent) next(now time.Duration) {
 	a.attempt = t.Begin(a.state, a.options(a.plan.current()), now, a.steps.At(a.ordinal))
 	a.open(now, t, a.attempt.Tool, "", a.state.Current())
 	a.clock.wake(now, a.attempt.Delay())
+}
+
+// progressOfPlan is how far the campaign has come.
+func (a *Agent) progressOfPlan() evasion.Progress {
+	p := evasion.Progress{Stage: a.plan.stage}
+	if last := a.last(); last != nil {
+		p.Technique, p.Tool = a.spec.Library.Find(last.Technique), last.Tool
+	}
+	return p
 }
 
 // endOfPlan ends the attack when nothing of the plan is left.

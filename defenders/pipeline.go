@@ -21,6 +21,7 @@ import (
 	"hemostat/defenders/response"
 	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
+	"hemostat/defenders/sentinel/guard"
 	"hemostat/defenders/sentinel/profile"
 	"hemostat/sim/action"
 	"hemostat/sim/event"
@@ -147,7 +148,9 @@ func New(c Config) (*Pipeline, error) {
 		reacting: queue.New(c.Services.Response),
 	}
 	var err error
+	c.Intel = guard.Sources(c.Detectors, c.Intel)
 	if p.sentinel, err = sentinel.New(sentinel.Options{Members: c.Detectors, Inventory: c.Inventory,
+		AlertRate: guard.AlertRate(c.Detectors), Hear: guard.Hear(c.Detectors),
 		Uniform: c.Uniform, Clock: c.Clock, Registry: c.Registry}); err != nil {
 		return nil, err
 	}

@@ -115,53 +115,6 @@ func (a *activity) call(now time.Duration, f *technique.Foothold, to *world.Host
 	}
 }
 
-// paddingEvery is how often ordinary acts are done: once in each window.
-const paddingEvery = 15 * time.Minute
-
-// beginPadding does ordinary acts on the newest foothold, so many a quarter of an hour, for as
-// long as there is one.
-func (a *activity) beginPadding(now time.Duration, added map[Act]int) {
-	if len(added) == 0 {
-		return
-	}
-	a.engine.Schedule(now, sim.HandlerFunc(func(now time.Duration) {
-		f := a.state.Current()
-		if f == nil {
-			return
-		}
-		a.aside(func() { a.pad(now, f, added) })
-		a.beginPadding(now+paddingEvery, added)
-	}), 0)
-}
-
-// pad does the acts of one window.
-func (a *activity) pad(now time.Duration, f *technique.Foothold, added map[Act]int) {
-	browser, file := world.Chrome, `C:\Users\%s\AppData\Local\Google\Chrome\User Data\Default\Cache\f_%06x`
-	line := `"` + world.Chrome.Path + `" --type=renderer`
-	if !f.Host.Windows() {
-		browser, line, file = world.Ls, "ls", "/tmp/%s.%06x"
-	}
-	owner := "default"
-	if f.Account != nil {
-		owner = f.Account.Name
-	}
-	var p *world.Process
-	for i := range max(1, added[StartProgram]) {
-		at := now + time.Duration(i)*paddingEvery/time.Duration(added[StartProgram]+1)
-		p = a.world.StartProcess(at, a.state.Actor, world.Start{Host: f.Host, Account: f.Account, Binary: browser, CommandLine: line})
-	}
-	for i := range added[WriteFile] {
-		at := now + time.Duration(i)*paddingEvery/time.Duration(added[WriteFile])
-		a.world.CreateFile(at, a.state.Actor, p, fmt.Sprintf(file, owner, a.luck.IntN(1<<24)))
-	}
-	servers := a.world.WithRole(role.FileServer)
-	for i := range added[CallInside] {
-		if len(servers) > 0 {
-			a.call(now+time.Duration(i)*paddingEvery/time.Duration(added[CallInside]), f, servers[i%len(servers)])
-		}
-	}
-}
-
 // chaff is an attacker's second pair of hands: it does loud things that come to nothing.
 type chaff struct {
 	engine     *sim.Engine

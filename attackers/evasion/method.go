@@ -17,7 +17,7 @@ type Name string
 const (
 	Mimicry         Name = "mimicry"
 	RhythmSearch    Name = "rhythm_search"
-	WindowPadding   Name = "window_padding"
+	LinkBreaking    Name = "link_breaking"
 	Poisoning       Name = "poisoning"
 	Tampering       Name = "tampering"
 	Chaff           Name = "chaff"
@@ -67,9 +67,9 @@ var Methods = []Method{
 		Price:      "questions, and calls that come up to effort times more rarely", keys: []string{"queries", "slowdown"},
 	},
 	{
-		Name: WindowPadding, Doc: "ordinary acts beside the attack move what a host does in a quarter of an hour to where a model of trees knows many",
-		Techniques: []string{"AML.T0043.001", "AML.T0043.000"}, Access: []Access{ScoreAccess, WholeModel},
-		Price: "questions, and so many acts a quarter of an hour on the host", keys: []string{"queries", "acts"},
+		Name: LinkBreaking, Doc: "pause, addresses, domains and tools are changed between the parts of the attack until a model of trees no longer links them",
+		Techniques: []string{"AML.T0043.001", "AML.T0043.000", "AML.T0015"}, Access: []Access{ScoreAccess, WholeModel},
+		Price: "questions, the pauses, and what is changed", keys: []string{"queries", "pause"},
 	},
 	{
 		Name: Poisoning, Doc: "before the attack goes on, tastes of it come one by one, so that detectors learn them as ordinary",
@@ -115,13 +115,13 @@ func MethodByName(name Name) *Method {
 // Spec is a method as a scenario asks for it.
 type Spec struct {
 	Pos    strictyaml.Pos `yaml:"-" json:"-"`
-	Method Name           `yaml:"method" required:"true" enum:"mimicry,rhythm_search,window_padding,poisoning,tampering,chaff,false_indicators,injection,extraction" doc:"how the defence is deceived"`
+	Method Name           `yaml:"method" required:"true" enum:"mimicry,rhythm_search,link_breaking,poisoning,tampering,chaff,false_indicators,injection,extraction" doc:"how the defence is deceived"`
 	Access Access         `yaml:"access" json:",omitempty" enum:"none,scores,model" doc:"what the attacker can learn of the detectors: none but what is published, answers to questions (scores), the model itself; the least that the method needs when absent"`
 
 	Effort     float64             `yaml:"effort" json:",omitempty" doc:"of mimicry: 0 to 1, how much of what is ordinary is imitated; 1 when absent"`
 	Queries    int                 `yaml:"queries" json:",omitempty" doc:"of methods that ask with access scores: how many questions; 40 when absent"`
 	Slowdown   float64             `yaml:"slowdown" json:",omitempty" doc:"of rhythm_search: how much more rarely calls may come at most; 3 when absent"`
-	Acts       int                 `yaml:"acts" json:",omitempty" doc:"of window_padding: ordinary acts a quarter of an hour at most; 24 when absent"`
+	Pause      time.Duration       `yaml:"pause" json:",omitempty" doc:"of link_breaking: the longest pause between two parts of the attack; 2h when absent"`
 	For        time.Duration       `yaml:"for" json:",omitempty" doc:"of poisoning and chaff: for how long; 4h when absent"`
 	Growth     float64             `yaml:"growth" json:",omitempty" doc:"of poisoning: by what factor each taste is larger than the one before; 1.3 when absent"`
 	Days       int                 `yaml:"days" json:",omitempty" doc:"of tampering: days of training among which the attack stands; 3 when absent"`
@@ -139,7 +139,7 @@ func (s *Spec) given() []string {
 		key string
 		set bool
 	}{
-		{"effort", s.Effort != 0}, {"queries", s.Queries != 0}, {"slowdown", s.Slowdown != 0}, {"acts", s.Acts != 0}, {"for", s.For != 0},
+		{"effort", s.Effort != 0}, {"queries", s.Queries != 0}, {"slowdown", s.Slowdown != 0}, {"pause", s.Pause != 0}, {"for", s.For != 0},
 		{"growth", s.Growth != 0}, {"days", s.Days != 0}, {"rate", s.Rate != 0}, {"techniques", len(s.Techniques) > 0}, {"count", s.Count != 0},
 		{"where", s.Where != ""}, {"disguise", s.Disguise != ""},
 	} {
@@ -186,7 +186,7 @@ func (s *Spec) checkNumbers(fault func(key, format string, args ...any)) {
 		value     float64
 		low, high float64
 	}{
-		{"effort", s.Effort, 0, 1}, {"queries", float64(s.Queries), 1, 1e5}, {"slowdown", s.Slowdown, 1, 100}, {"acts", float64(s.Acts), 1, 1000},
+		{"effort", s.Effort, 0, 1}, {"queries", float64(s.Queries), 1, 1e5}, {"slowdown", s.Slowdown, 1, 100}, {"pause", s.Pause.Hours(), 0.25, 48},
 		{"growth", s.Growth, 1, 10}, {"days", float64(s.Days), 1, 30}, {"rate", s.Rate, 0, 3600}, {"count", float64(s.Count), 1, 1000},
 		{"for", s.For.Hours(), 0, 90 * 24},
 	} {
@@ -226,11 +226,13 @@ func (s Spec) withDefaults() Spec {
 	set(&s.Growth, 1.3)
 	set(&s.Rate, 12)
 	number(&s.Queries, 40)
-	number(&s.Acts, 24)
 	number(&s.Days, 3)
 	number(&s.Count, 10)
 	if s.For == 0 {
 		s.For = 4 * time.Hour
+	}
+	if s.Pause == 0 {
+		s.Pause = 2 * time.Hour
 	}
 	if len(s.Techniques) == 0 {
 		s.Techniques = loud

@@ -18,6 +18,8 @@ type Plan struct {
 	oracle  Oracle
 	account []string
 	side    activity
+	changes Changes // between the stages of the campaign
+	stage   int     // at which the attacker was last
 }
 
 // Setting is what a plan needs of the trial.
@@ -64,6 +66,8 @@ func (p *Plan) prepare(spec *Spec, s *Setting, luck sim.Stream) {
 		p.note(spec, "%s, disguise %s", spec.Where, orNone(spec.Disguise))
 	case Extraction:
 		p.extract(spec, s)
+	case LinkBreaking:
+		p.breakLinks(spec)
 	case Chaff:
 		p.side.beginChaff(spec, s.Start, state.Hostile)
 		p.note(spec, "%g an hour for %s", spec.Rate, spec.For)
@@ -104,6 +108,26 @@ func (p *Plan) tune(spec *Spec, state *technique.State, luck sim.Stream) {
 	state.Rhythm = &found.rhythm
 	p.note(spec, "%d questions, score %.2f by %s, jitter %.2f, %.1f times as rare, up to %.0f bytes more",
 		found.asked, found.score, found.rhythm.Shape, found.rhythm.Jitter, found.rhythm.Stretch, found.rhythm.Padding)
+}
+
+// breakLinks asks for the cheapest changes across which the parts of the attack are not linked.
+func (p *Plan) breakLinks(spec *Spec) {
+	if p.oracle == nil {
+		return
+	}
+	found, score, asked := breakLinks(p.oracle.Link, spec.Pause, spec.questions())
+	p.changes = found
+	p.note(spec, "%d questions, score %.2f of the bar by %s between stages", asked, score, &found)
+}
+
+// change changes what ties the last stage to the next.
+func (p *Plan) change(now time.Duration) {
+	s := p.side.state
+	if p.changes.Indicators {
+		s.Address = (s.Address + 1) % max(1, len(s.Addresses))
+		s.Domain = (s.Domain + 1) % max(1, len(s.Domains))
+	}
+	p.side.heldUntil = max(p.side.heldUntil, now+p.changes.Pause)
 }
 
 // extract tries the tools of the campaign and counts those that are seen as burned.
@@ -195,21 +219,30 @@ func Text(disguise string) string {
 	return order
 }
 
+// Progress is how far the campaign has come.
+type Progress struct {
+	Stage int // of the campaign
+	// Technique and Tool are those of the last step; empty before the first.
+	Technique *technique.Technique
+	Tool      string
+}
+
 // BeforeStep is called before each step of the campaign. It returns how long the attacker waits
 // with it because of what they do first, and begins what runs beside an attack that stands.
-func (p *Plan) BeforeStep(now time.Duration) time.Duration {
+func (p *Plan) BeforeStep(now time.Duration, at Progress) time.Duration {
 	if p == nil || p.side.state.Current() == nil {
 		return 0
 	}
 	p.side.annotate(now)
+	if p.changes.Tools && at.Technique != nil {
+		p.side.state.MarkBurned(at.Technique, at.Tool)
+	}
+	if at.Stage != p.stage && p.changes.Pause > 0 && p.side.inside {
+		p.change(now)
+	}
+	p.stage = at.Stage
 	if !p.side.inside {
 		p.side.inside = true
-		if s := p.find(WindowPadding); s != nil && p.oracle != nil {
-			added, asked, before, after := padWindow(p.oracle.Window, s.Acts, s.questions())
-			p.side.beginPadding(now, added)
-			p.note(s, "%d questions, %d programs, %d files and %d connections a quarter of an hour, from %.1f to %.1f bits", asked,
-				added[StartProgram], added[WriteFile], added[CallInside], before, after)
-		}
 		if s := p.find(Poisoning); s != nil {
 			p.side.beginTastes(now, s)
 			p.note(s, "from %s on for %s, growing by %g", now.Round(time.Second), s.For, s.Growth)

@@ -2,7 +2,6 @@ package evasion
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -15,28 +14,78 @@ import (
 type Oracle interface {
 	// Rhythm is how much calls at these times with so many bytes each look like a beacon's, 0 to 1.
 	Rhythm(at []time.Duration, sent []float64) float64
-	// Window is how much a host that does so much of each kind in a quarter of an hour stands out,
-	// in bits.
-	Window(acts map[Act]float64) float64
+	// Link is how sure a model of trees is that two parts of an attack belong together, when so much
+	// of what ties them is changed in between; from 1 on it links them.
+	Link(c Changes) float64
 	// Sees tells whether a rule or a detector sees a technique that is done with a tool.
 	Sees(technique, tool string) bool
 }
 
-// Act is a kind of ordinary act on a host.
-type Act string
+// Changes are what an attacker changes between two parts of their attack.
+type Changes struct {
+	Pause      time.Duration
+	Indicators bool // another address and domain
+	Tools      bool // none of the tools used before
+}
 
-// The acts.
-const (
-	StartProgram Act = "process"
-	WriteFile    Act = "file"
-	CallInside   Act = "connection"
-)
+// price is what the changes cost, in minutes of the attacker's time.
+func (c *Changes) price() float64 {
+	minutes := c.Pause.Minutes()
+	if c.Indicators {
+		minutes += 10
+	}
+	if c.Tools {
+		minutes += 30
+	}
+	return minutes
+}
 
-// acts in the order in which they are tried.
-var acts = []Act{StartProgram, WriteFile, CallInside}
+// String says what is changed.
+func (c *Changes) String() string {
+	text := "a pause of " + c.Pause.String()
+	if c.Indicators {
+		text += ", another address and domain"
+	}
+	if c.Tools {
+		text += ", other tools"
+	}
+	return text
+}
 
-// usual is what an attack does on a host in a quarter of an hour, as the attacker assumes.
-var usual = map[Act]float64{StartProgram: 5, WriteFile: 3, CallInside: 4}
+// possible lists the changes with pauses up to a bound, the cheapest first.
+func possible(longest time.Duration) []Changes {
+	var out []Changes
+	for pause := 15 * time.Minute; pause <= longest; pause += 15 * time.Minute {
+		for n := range 4 {
+			out = append(out, Changes{pause, n&1 != 0, n&2 != 0})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Changes) int { return cmp.Compare(a.price(), b.price()) })
+	return out
+}
+
+// breakLinks asks for changes, the cheapest first, until the model no longer links across them; where
+// it always does it returns those with the least score.
+func breakLinks(link func(Changes) float64, longest time.Duration, questions int) (found Changes, score float64, asked int) {
+	list := possible(longest)
+	if len(list) == 0 {
+		return Changes{}, 1, 0
+	}
+	score = 2
+	for _, c := range list {
+		if asked >= questions {
+			break
+		}
+		asked++
+		if s := link(c); s < score {
+			found, score = c, s
+		}
+		if score < 1 {
+			break
+		}
+	}
+	return found, score, asked
+}
 
 // tuningTarget is the score below which the attacker is content: what calls of people have.
 const tuningTarget = 0.55
@@ -97,39 +146,4 @@ func better(a, b *tuned) bool {
 		return a.price() < b.price()
 	}
 	return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.price(), b.price())) < 0
-}
-
-// padWindow adds ordinary acts one bundle after the other, each time of the kind that makes the
-// window stand out least, as long as it helps: a greedy search within a bound on the number of
-// acts and of questions.
-func padWindow(standsOut func(map[Act]float64) float64, most, questions int) (added map[Act]int, asked int, before, after float64) {
-	const bundle = 3
-	added = map[Act]int{}
-	ask := func() float64 {
-		asked++
-		window := maps.Clone(usual)
-		for act, n := range added {
-			window[act] += float64(n)
-		}
-		return standsOut(window)
-	}
-	before = ask()
-	after = before
-	for total := 0; total+bundle <= most && asked+len(acts) <= questions; total += bundle {
-		best, at := after, Act("")
-		for _, act := range acts {
-			added[act] += bundle
-			if bits := ask(); bits < best {
-				best, at = bits, act
-			}
-			added[act] -= bundle
-		}
-		if at == "" {
-			break
-		}
-		added[at] += bundle
-		after = best
-	}
-	maps.DeleteFunc(added, func(_ Act, n int) bool { return n == 0 })
-	return added, asked, before, after
 }

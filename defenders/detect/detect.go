@@ -99,11 +99,13 @@ type Finding struct {
 }
 
 // Score is how suspicious something is to a detector, also below the bar at which it
-// reports. What it says is used to draw curves of bars; no decision depends on it.
+// reports. What it says is used to draw curves of bars, and by a guard that joins what several
+// detectors nearly report (defenders/sentinel/guard).
 type Score struct {
 	Entity   string // who and what it is about, in the detector's own words
 	Of       string // which of the detector's questions it answers
 	Value    float64
+	Bar      float64       // from which value on it is reported
 	Reported bool          // the value is above the bar
 	Evidence uint64        // the event at which it stood
 	Time     time.Duration // when that happened
@@ -132,6 +134,11 @@ type Env struct {
 	InUse func(rule string) bool
 	// Learning tells that what is shown is ordinary and to be learned from.
 	Learning bool
+	// Caution is how carefully the detector learns from what it detects in.
+	Caution Caution
+	// Vary is the factor on the bar of an entity, which an attacker who knows the detector does not
+	// know; nil for 1.
+	Vary func(entity string) float64
 	// Score takes scores, also those below the bar; nil when nobody wants them.
 	Score func(Score)
 	// Scores is Score for any detector by its name, from which Score is made.
@@ -139,6 +146,20 @@ type Env struct {
 	// Certain tells whether an indicator is certainly hostile, as far as is known at a
 	// time; nil when nothing is.
 	Certain func(now time.Duration, indicator string) bool
+}
+
+// Caution is how carefully a detector that learns while it detects takes in what it sees. The zero
+// value takes in all, at once.
+type Caution struct {
+	// Delay is for how long something new stays unlearned. What an entity did is not learned at all
+	// when the entity was reported within this time.
+	Delay time.Duration
+	// Influence bounds by how many mean deviations one value may move what is usual; 0 for the
+	// detector's own bound.
+	Influence float64
+	// Drift is the share by which the bar of a kind of entity may rise above what it was after
+	// training or warming up, until the detector reports it; 0 for any.
+	Drift float64
 }
 
 // Kind is a kind of detector, as a variant names it.

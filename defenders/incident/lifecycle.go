@@ -109,9 +109,12 @@ const CoherenceTarget = 5 * time.Second
 // rollbackHold is for how long what restoration had released too early holds again.
 const rollbackHold = 2 * time.Hour
 
+// JoinWindow is the time within which alerts that share an entity join one incident.
+const JoinWindow = 90 * time.Minute
+
 // New makes a lifecycle whose orders go to a responder.
 func New(o Options, r Responder) (*Lifecycle, error) {
-	o.Window = cmp.Or(o.Window, 90*time.Minute)
+	o.Window = cmp.Or(o.Window, JoinWindow)
 	o.Restoration.Quiet = cmp.Or(o.Restoration.Quiet, 45*time.Minute)
 	o.Restoration.Check = cmp.Or(o.Restoration.Check, 5*time.Minute)
 	l := &Lifecycle{

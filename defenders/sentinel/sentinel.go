@@ -30,6 +30,11 @@ type Options struct {
 	// Deduplication is how long the same rule keeps quiet about the same host, user
 	// and source after an alert; 10 minutes when zero.
 	Deduplication time.Duration
+	// AlertRate is how many alerts an hour of one rule about one host are raised, whoever they come
+	// from; 0 for all.
+	AlertRate int
+	// Hear is told of each alert as it is raised; nil for nobody.
+	Hear func(a *alert.Alert)
 	// Uniform gives the draw in [0, 1) of a detector's service time for its n-th event.
 	Uniform func(detector string, n uint64) float64
 	// Clock measures what each detector costs in wall-clock time; nil measures nothing.
@@ -53,6 +58,7 @@ type Sentinel struct {
 	recent  map[dedupKey]time.Duration // when each alert was raised last, by event time
 	kept    int                        // of these, how many were left when the others were forgotten last
 	raised  []Raised
+	flood   map[floodKey]*hourly
 
 	// What is being inspected.
 	current *member
@@ -82,7 +88,7 @@ func New(o Options) (*Sentinel, error) {
 	if o.Deduplication == 0 {
 		o.Deduplication = 10 * time.Minute
 	}
-	s := &Sentinel{options: o, recent: map[dedupKey]time.Duration{}}
+	s := &Sentinel{options: o, recent: map[dedupKey]time.Duration{}, flood: map[floodKey]*hourly{}}
 	s.report = s.raise
 	for _, m := range o.Members {
 		x := &member{Member: m, queue: queue.New(m.Service)}
@@ -219,8 +225,11 @@ func (s *Sentinel) raise(f detect.Finding) {
 		a.EventTime = s.event.Time
 	}
 	a.Entities = a.Detached()
-	if s.isDuplicate(&a) {
+	if s.isDuplicate(&a) || s.isFlood(&a) {
 		return
+	}
+	if s.options.Hear != nil {
+		s.options.Hear(&a)
 	}
 	s.raised = append(s.raised, Raised{a, f.Reaction})
 	if s.metrics != nil {
@@ -241,6 +250,36 @@ func (s *Sentinel) isDuplicate(a *alert.Alert) bool {
 		s.forget(a.EventTime)
 	}
 	return false
+}
+
+// floodKey is what alerts of a flood share: many addresses may say the same of one host.
+type floodKey struct{ detector, rule, host string }
+
+// hourly counts alerts within an hour.
+type hourly struct {
+	Began time.Duration
+	Count int
+}
+
+// maxFloods bounds the counts that are kept.
+const maxFloods = 50_000
+
+// isFlood tells whether more alerts of the kind were raised within the hour than people are to see.
+func (s *Sentinel) isFlood(a *alert.Alert) bool {
+	if s.options.AlertRate == 0 {
+		return false
+	}
+	key := floodKey{a.Detector, a.RuleID, a.Host}
+	h := s.flood[key]
+	if h == nil || (a.EventTime-h.Began).Abs() >= time.Hour {
+		if h == nil && len(s.flood) >= maxFloods {
+			clear(s.flood)
+		}
+		h = &hourly{Began: a.EventTime}
+		s.flood[key] = h
+	}
+	h.Count++
+	return h.Count > s.options.AlertRate
 }
 
 // minRecent is from how many recent alerts on those are looked for that suppress nothing any more,

@@ -123,7 +123,11 @@ func (v *Variant) prepareAnalyst(base string) (digest string, err error) {
 	}
 	v.analyst = &AnalystConfig{Stage: analyst.Options{
 		Duties: f.duties(), From: from, Servers: cmp.Or(f.Concurrency, 4), Waiting: cmp.Or(f.Queue, 1000),
+		Hygiene: v.file.Guard.Injection,
 	}}
+	if v.file.Guard.Injection { // it reads what was judged
+		v.analyst.Stage.KeptEvents = keptEvents
+	}
 	switch f.Model {
 	case surrogateModel:
 		v.analyst.Surrogate = f.surrogate()

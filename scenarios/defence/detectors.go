@@ -164,16 +164,24 @@ func NameWithout(variant, detector string) string { return variant + " without "
 func (v *Variant) Watching() *Variant {
 	watching := *v
 	watching.detectors, watching.playbooks, watching.pools, watching.baseline = nil, nil, nil, nil
-	watching.analyst, watching.knowledge = nil, nil
+	watching.analyst, watching.knowledge, watching.file.Guard = nil, nil, guardFile{}
 	watching.file.Cascade.Off, watching.file.Restoration.Off = true, true
 	watching.Name = v.Name + ", sensors alone"
 	return &watching
 }
 
+func (v *Variant) unguarded(env detect.Env) ([]sentinel.Member, error) {
+	return sentinel.Build(v.detectors, env)
+}
+
 // BuildDetectors makes the detectors of a trial, with what the baseline has of each.
 func (v *Variant) BuildDetectors(env detect.Env) ([]sentinel.Member, error) {
 	env.Rules = v.rules
-	members, err := sentinel.Build(v.detectors, env)
+	build := v.unguarded
+	if !env.Learning && !v.file.Guard.options().IsEmpty() {
+		build = v.guarded
+	}
+	members, err := build(env)
 	if err != nil || v.baseline == nil {
 		return members, err
 	}

@@ -54,6 +54,7 @@ type variantFile struct {
 	Plugins     []pluginFile   `yaml:"plugins" json:"Plugins,omitempty" doc:"detectors from outside the program, beside the others"`
 	Agent       *agentFile     `yaml:"agent" json:"Agent,omitempty" doc:"program outside that decides for the defence, beside the playbooks"`
 	Baseline    string         `yaml:"baseline" json:"Baseline,omitempty" doc:"what the detectors that learn have learned, a file that hemostat train made, relative to this file"`
+	Guard       guardFile      `yaml:"guard" json:"Guard,omitzero" doc:"what guards the defence against attacks on its detectors, models, feeds and people; nothing when absent"`
 	Analyst     analystFile    `yaml:"analyst" json:"Analyst,omitzero" doc:"automatic analyst that judges alerts before people and playbooks see them; none when absent"`
 	Fusion      fusionFile     `yaml:"fusion" json:"Fusion,omitzero" doc:"how incidents are explained: which are one campaign, who is behind them"`
 	Profile     profileFile    `yaml:"profile" json:"Profile,omitzero" doc:"what is inferred of attackers, and what is done about it"`
@@ -248,6 +249,7 @@ var variantKeys = []string{
 	"plugins",
 	"agent",
 	"baseline",
+	"guard",
 	"analyst",
 	"profile",
 	"hotl",
@@ -330,6 +332,7 @@ func (v *Variant) prepare(file string) error {
 	}
 	v.hotl = v.file.HOTL.config(fault)
 	v.services = v.file.Services.config()
+	v.file.Guard.check(fault)
 	if v.file.Response.MostTTL < 0 {
 		fault("response.most_ttl", "a time above 0 is expected, such as 1h, not %s", v.file.Response.MostTTL)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"hemostat/attackers/evasion"
 	"hemostat/attackers/technique"
+	"hemostat/defenders/fusion/correlation"
+	"hemostat/defenders/incident"
 	"hemostat/defenders/sentinel/encrypted"
 	"hemostat/scenarios/coverage"
 )
@@ -25,20 +27,21 @@ func (o *oracle) Rhythm(at []time.Duration, sent []float64) float64 {
 	return encrypted.CallScore(at, sent)
 }
 
-// Window implements evasion.Oracle.
-func (o *oracle) Window(acts map[evasion.Act]float64) float64 {
-	counts := map[string]float64{}
-	for act, n := range acts {
-		counts[string(act)] = n
+// Link implements evasion.Oracle: the score of two incidents of an attack, as a share of the
+// threshold of the variant's correlation.
+func (o *oracle) Link(c evasion.Changes) float64 {
+	if c.Pause < incident.JoinWindow {
+		return 2 // one incident, which nothing has to link
 	}
-	for _, m := range o.trial.members {
-		if d, ok := m.Detector.(interface {
-			WindowSurprise(acts map[string]float64) float64
-		}); ok {
-			return d.WindowSurprise(counts)
-		}
+	same := 1.0
+	if c.Tools {
+		same = 0
 	}
-	return 0
+	score, err := correlation.LinkScore(o.trial.variant.Correlation(), !c.Indicators, same)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return score
 }
 
 // seenTools remembers which tools the detectors of a variant see, by its digest, the technique

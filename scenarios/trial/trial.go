@@ -25,7 +25,6 @@ import (
 	"hemostat/defenders/inventory"
 	defender "hemostat/defenders/remote"
 	"hemostat/defenders/response"
-	"hemostat/defenders/sentinel"
 	"hemostat/defenders/sentinel/analyst"
 	"hemostat/defenders/sentinel/profile"
 	"hemostat/scenarios"
@@ -82,13 +81,12 @@ type Trial struct {
 	done       responses
 	exposed    exposureSampler
 	pipeline   *defenders.Pipeline
-	members    []sentinel.Member // detectors of the pipeline
-	oracle     oracle            // answers attackers who have access to them
-	defender   *defender.Seat    // nil without a program outside that decides for the defence
-	attacker   *attacker.Seat    // nil without one that decides for an attacker
-	agent      *agentTurns       // nil where the variant has no program of its own that decides
-	meter      *measure.Meter    // nil before the first question
-	stop       Stop              // what the trial pauses at
+	oracle     oracle         // answers attackers who have access to them
+	defender   *defender.Seat // nil without a program outside that decides for the defence
+	attacker   *attacker.Seat // nil without one that decides for an attacker
+	agent      *agentTurns    // nil where the variant has no program of its own that decides
+	meter      *measure.Meter // nil before the first question
+	stop       Stop           // what the trial pauses at
 
 	inFlight []*event.Event
 	freeSlot []int
@@ -403,7 +401,6 @@ func (t *Trial) newPipeline() error {
 	if err != nil {
 		return err
 	}
-	t.members = detectors
 	judge, err := t.buildAnalyst(t.estate)
 	if err != nil {
 		return err

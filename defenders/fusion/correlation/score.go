@@ -306,3 +306,31 @@ func (s *scorer) score(f *features) (float64, Parts) {
 	}
 	return logistic.Of(z), p
 }
+
+// LinkScore is the score of a campaign and a later incident that are surely of one attacker, in one
+// zone, as a share of the threshold: what an owner of the model can try an attack against.
+// sharesIndicators tells whether an outside address is in common, methodsInCommon which share of
+// the rules that fired.
+func LinkScore(o Options, sharesIndicators bool, methodsInCommon float64) (float64, error) {
+	if o.Weights == nil {
+		w, err := weights()
+		if err != nil {
+			return 0, err
+		}
+		o.Weights = w
+	}
+	s, err := newScorer(o)
+	if err != nil {
+		return 0, err
+	}
+	const certain = 2 // log likelihood ratio of attack and false alarm
+	f := features{
+		rulesHere: 3, rulesThere: 3, progress: 0.3, follows: 0.1, rareRule: 0.5, rareRuleThere: 0.5, realHere: certain, realThere: certain,
+		realBoth: certain, goalsFit: 0.5, sameZone: logistic.Of(certain), sameMethods: methodsInCommon,
+	}
+	if sharesIndicators {
+		f[rareIndicator] = logistic.Of(certain)
+	}
+	score, _ := s.score(&f)
+	return score / s.threshold, nil
+}

@@ -74,6 +74,10 @@ type detector struct {
 	chains   chains
 	forest   forest
 	windows  windows
+	lessons  []lesson                    // that wait to be learned
+	caution  detect.Caution              `snapshot:"-"`
+	vary     func(entity string) float64 `snapshot:"-"`
+	drift    drift
 	now      time.Duration // of the latest event
 	observed observations  // of the event in hand
 }
@@ -85,7 +89,8 @@ func newDetector(o options, env detect.Env) (*detector, error) {
 	}
 	return &detector{
 		options: o, inventory: env.Inventory, epoch: env.Epoch, learning: env.Learning, score: env.Score,
-		novelty: newNovelty(o.Memory), rates: newRates(), hours: newHours(), chains: newChains(), forest: newForest(),
+		caution: env.Caution, vary: env.Vary,
+		novelty: newNovelty(o.Memory, env.Caution.Delay), rates: newRates(), hours: newHours(), chains: newChains(), forest: newForest(),
 		windows: newWindows(),
 	}, nil
 }

@@ -94,23 +94,3 @@ func (f *forest) learn(features *[featureCount]float32) {
 		}
 	}
 }
-
-// actKinds are the events that each act of a host leaves.
-var actKinds = map[string]kindOf{
-	"process": {"sysmon", "process_creation"}, "file": {"sysmon", "file_event"}, "connection": {"conn", ""},
-}
-
-// WindowSurprise is how alone the trees find a host that does so much of each kind in a window,
-// in bits: what an owner of the detector can try a window against. The kinds are process, file
-// and connection.
-func (d *detector) WindowSurprise(acts map[string]float64) float64 {
-	var features [featureCount]float32
-	for act, kind := range actKinds {
-		for _, r := range table[kind] {
-			if r.entity == hosts || r.entity == sources {
-				features[r.number] += float32(acts[act])
-			}
-		}
-	}
-	return d.forest.surprise(&features)
-}

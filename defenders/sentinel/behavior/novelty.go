@@ -13,6 +13,17 @@ type novelty struct {
 	seen   *sketch.Map[uint64, time.Duration] // by relation, entity and value: when last
 	values *sketch.Map[uint64, spread]        // by relation and value, and by group
 	habits *sketch.Map[uint64, habit]         // by relation and entity, and by group and of all
+
+	delay time.Duration // for which something new stays unlearned
+	fresh *sketch.Map[uint64, freshValue]
+	found *sketch.Map[uint64, time.Duration] // when an entity was reported last
+}
+
+// freshValue is something that an entity began to do not long ago.
+type freshValue struct {
+	first  time.Duration
+	window time.Duration // in which it surprised last
+	bits   float64
 }
 
 // spread is how many entities did something, and how many began to within the last hours.
@@ -26,8 +37,9 @@ type spread struct {
 // Unique what was new to all.
 type habit struct{ Seen, New, Members, Unique float64 }
 
-func newNovelty(memory int) novelty {
+func newNovelty(memory int, delay time.Duration) novelty {
 	return novelty{
+		delay: delay, fresh: sketch.NewMap[uint64, freshValue](memory / 4), found: sketch.NewMap[uint64, time.Duration](50_000),
 		seen:   sketch.NewMap[uint64, time.Duration](memory),
 		values: sketch.NewMap[uint64, spread](memory / 2),
 		habits: sketch.NewMap[uint64, habit](memory / 4),
@@ -79,7 +91,7 @@ func (n *novelty) surprise(now time.Duration, r *relation, e entity, value uint6
 	at := key(relation, e.key, value, 3)
 	if last := n.seen.Get(at); last != nil && now-*last < stale {
 		*last = max(*last, now)
-		return 0
+		return n.again(now, e, at)
 	}
 	n.seen.Put(at, &now)
 	byPeers := n.spread(key(relation, e.group, value, 4))
@@ -107,7 +119,31 @@ func (n *novelty) surprise(now time.Duration, r *relation, e entity, value uint6
 	if all.Members < 3 { // one or two entities are no peers
 		return 0
 	}
-	return min(mostBits, bits)
+	bits = min(mostBits, bits)
+	if n.delay > 0 {
+		n.fresh.Put(at, &freshValue{first: now, window: now - now%windowLength, bits: bits})
+	}
+	return bits
+}
+
+// again is the surprise of something that an entity has begun to do and that is not learned yet:
+// once in each window. What was followed by a finding about the entity is not learned.
+func (n *novelty) again(now time.Duration, e entity, at uint64) float64 {
+	if n.delay == 0 {
+		return 0
+	}
+	f := n.fresh.Get(at)
+	if f == nil {
+		return 0
+	}
+	found := n.found.Get(e.key)
+	suspect := found != nil && *found >= f.first && *found-f.first < n.delay
+	if window := now - now%windowLength; !suspect && now-f.first >= n.delay || window <= f.window {
+		return 0
+	} else {
+		f.window = window
+	}
+	return f.bits
 }
 
 // begin notes that one more entity has begun to do something, and returns how many have

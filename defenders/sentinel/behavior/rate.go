@@ -68,7 +68,7 @@ func (x *rates) surprise(e entity, r *relation, time uint64, value float64) floa
 }
 
 // learn takes the counts of a window that is over in.
-func (d *detector) learnCounts(w *window) {
+func (d *detector) learnCounts(w *lesson) {
 	time := d.atWork(w.began)
 	for _, r := range counted {
 		isOf := r.entity == w.entity.class || r.entity == sources && w.entity.class == hosts
@@ -76,8 +76,8 @@ func (d *detector) learnCounts(w *window) {
 			continue
 		}
 		x := math.Log2(1 + float64(w.features[r.number]))
-		d.rates.level(key(uint64(r.number), w.entity.key, time, 6)).Add(x, rateHalf)
-		d.rates.level(key(uint64(r.number), w.entity.group, time, 7)).Add(x, rateHalf*20)
+		d.rates.level(key(uint64(r.number), w.entity.key, time, 6)).AddWithin(x, rateHalf, d.caution.Influence)
+		d.rates.level(key(uint64(r.number), w.entity.group, time, 7)).AddWithin(x, rateHalf*20, d.caution.Influence)
 	}
 }
 

@@ -68,6 +68,10 @@ func (d *detector) Fixed() []any { return []any{table} }
 // Save implements detect.Stateful.
 func (d *detector) Save(w io.Writer) error {
 	d.closeAll(func(detect.Finding) {}) // what is saved is learned, not told
+	for i := range d.lessons {
+		d.learn(&d.lessons[i])
+	}
+	d.lessons = nil
 	s := saved{Steps: d.chains.total, Forest: d.forest, Groups: map[uint64]tail{}, Class: d.windows.byClass[:]}
 	s.Seen = pack(d.novelty.seen, func(v *time.Duration) []float64 { return []float64{(d.now - *v).Hours()} })
 	s.Values = pack(d.novelty.values, func(v *spread) []float64 { return []float64{v.Entities} })

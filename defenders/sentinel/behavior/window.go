@@ -123,14 +123,9 @@ func (d *detector) close(w *window, report detect.Report) {
 		}
 		d.judge(w, w.last, w.began+windowLength, report)
 	}
-	if w.entity.class == accounts {
-		d.hours.add(w.entity, d.epoch.Add(w.began).Hour())
-	}
-	sum := w.surprise()
-	d.learnCounts(w)
-	d.forest.learn(&w.features)
-	d.windows.tail(w.entity.group).add(sum)
-	d.windows.byClass[w.entity.class].add(sum)
+	d.lessons = append(d.lessons, lesson{w.entity, w.began, w.features, w.surprise()})
+	d.learnUntil(w.began + windowLength)
+	d.drift.check(d, w, report)
 }
 
 // add keeps a surprise, the largest of each relation.
@@ -207,18 +202,28 @@ func (d *detector) judge(w *window, id uint64, at time.Duration, report detect.R
 	if !known || d.learning {
 		return
 	}
+	accepted := d.options.FalseAlarms
+	if d.vary != nil {
+		accepted *= d.vary(w.entity.name)
+	}
 	if d.score != nil {
 		d.score(detect.Score{
-			Entity: w.entity.name, Of: "window", Value: math.Round(-1000*math.Log10(max(p, 1e-12))) / 1000,
-			Reported: p*windowsADay <= d.options.FalseAlarms, Evidence: id, Time: at,
+			Entity: w.entity.name, Of: "window", Value: rarity(p), Bar: rarity(accepted / windowsADay),
+			Reported: p*windowsADay <= accepted, Evidence: id, Time: at,
 		})
 	}
-	if p*windowsADay > d.options.FalseAlarms {
+	if p*windowsADay > accepted {
 		return
 	}
 	w.told = sum
+	if d.caution.Delay > 0 {
+		d.novelty.found.Put(w.entity.key, &at)
+	}
 	report(w.finding(p, sum, d))
 }
+
+// rarity writes a probability as minus its logarithm, in thousandths.
+func rarity(p float64) float64 { return math.Round(-1000*math.Log10(max(p, 1e-12))) / 1000 }
 
 // finding explains a window by its largest parts.
 func (w *window) finding(p, sum float64, d *detector) detect.Finding {

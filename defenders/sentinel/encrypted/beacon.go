@@ -61,17 +61,18 @@ func (d *detector) call(at time.Duration, from, to string, sent float64, e *even
 		timing = max(timing, p.steady())
 	}
 	best := timingWeight*timing + sizeWeight + contextWeight
-	if best < d.options.Beacon && (d.score == nil || best < scoreFloor) {
+	bar := d.bar(d.options.Beacon, from)
+	if best < bar && (d.score == nil || best < scoreFloor) {
 		return // whatever else is known of the pair
 	}
 	size := p.sizes(timing)
 	context := d.places.standsOut(from, to)
 	score := timingWeight*timing + sizeWeight*size + contextWeight*context
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Reported: score >= d.options.Beacon,
+		d.score(detect.Score{Entity: from + " " + to, Of: "beacon", Value: score, Bar: bar, Reported: score >= bar,
 			Evidence: e.ID, Time: at})
 	}
-	if score < d.options.Beacon {
+	if score < bar {
 		return
 	}
 	p.found, p.reported = true, at

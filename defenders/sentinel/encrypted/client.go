@@ -127,7 +127,7 @@ func (d *detector) contradiction(e *event.Event, from, to string, report detect.
 	context := d.places.standsOut(from, to)
 	score = combine(score, 0.5*context)
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Reported: score >= d.options.Client,
+		d.score(detect.Score{Entity: from + " " + program, Of: "client", Value: score, Bar: d.options.Client, Reported: score >= d.options.Client,
 			Evidence: e.ID, Time: e.Time})
 	}
 	key := sketch.Hash(from, program, to)

@@ -67,9 +67,10 @@ func (o options) withDefaults() options {
 // detector is the detector.
 type detector struct {
 	options   options
-	networks  []netip.Prefix       `snapshot:"-"` // of the estate, where they were named
-	inventory *inventory.Inventory `snapshot:"-"`
-	score     func(detect.Score)   `snapshot:"-"`
+	networks  []netip.Prefix              `snapshot:"-"` // of the estate, where they were named
+	inventory *inventory.Inventory        `snapshot:"-"`
+	score     func(detect.Score)          `snapshot:"-"`
+	vary      func(entity string) float64 `snapshot:"-"`
 
 	places  places
 	beacons beacons
@@ -93,10 +94,19 @@ func newDetector(o options, env detect.Env) (*detector, error) {
 		options: o, networks: networks, inventory: env.Inventory, score: env.Score,
 		places: newPlaces(), beacons: newBeacons(o.Pairs), tunnels: newTunnels(), volumes: newVolumes(), clients: newClients(),
 	}
+	d.vary, d.volumes.influence = env.Vary, env.Caution.Influence
 	if env.Inventory != nil {
 		d.places.all = len(env.Inventory.Hosts)
 	}
 	return d, nil
+}
+
+// bar is a bar as it stands for a host.
+func (d *detector) bar(bar float64, host string) float64 {
+	if d.vary == nil {
+		return bar
+	}
+	return bar * d.vary(host)
 }
 
 // Inspect looks at one event.

@@ -84,7 +84,7 @@ func (d *detector) asked(e *event.Event, from, name, kind string, report detect.
 		score *= 0.5
 	}
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Reported: score >= d.options.Tunnel,
+		d.score(detect.Score{Entity: from + " " + domain, Of: "tunnel", Value: score, Bar: d.options.Tunnel, Reported: score >= d.options.Tunnel,
 			Evidence: e.ID, Time: e.Time})
 	}
 	if score < d.options.Tunnel {

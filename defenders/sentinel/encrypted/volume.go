@@ -17,6 +17,9 @@ import (
 type volumes struct {
 	hosts *sketch.Map[uint64, sending]
 	all   sketch.Level // of all hosts, for one without a history
+	// influence bounds by how many mean deviations an hour may move what is usual; 0 for the
+	// bound of sketch.Level.
+	influence float64 `snapshot:"-"`
 }
 
 func newVolumes() volumes { return volumes{hosts: sketch.NewMap[uint64, sending](20_000)} }
@@ -90,11 +93,12 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 	// volume is beyond all that was ever seen.
 	context := d.places.standsOut(from, to)
 	score := logistic.Of(deviation-3) * min(1, 0.4+0.6*context+0.25*logistic.Of(deviation-9))
+	bar := d.bar(d.options.Volume, from)
 	if d.score != nil && score >= scoreFloor {
-		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Reported: score >= d.options.Volume, Evidence: e.ID,
+		d.score(detect.Score{Entity: from, Of: "volume", Value: score, Bar: bar, Reported: score >= bar, Evidence: e.ID,
 			Time: at})
 	}
-	if score < d.options.Volume {
+	if score < bar {
 		return
 	}
 	s.found, s.reported = true, at
@@ -118,8 +122,8 @@ func (d *detector) upload(at time.Duration, from, to string, sent float64, e *ev
 // close ends a host's hour.
 func (v *volumes) close(s *sending) {
 	x := math.Log(1 + s.sent)
-	s.Usual.Add(x, volumeHalf)
-	v.all.Add(x, volumeHalf*100)
+	s.Usual.AddWithin(x, volumeHalf, v.influence)
+	v.all.AddWithin(x, volumeHalf*100, v.influence)
 	s.sent, s.top = 0, 0
 	s.places = [4]struct{ place, bytes float64 }{}
 }

@@ -88,7 +88,13 @@ type Level struct {
 const clipAt = 4
 
 // Add takes a value in; half is the number of values after which one counts half.
-func (l *Level) Add(x, half float64) {
+func (l *Level) Add(x, half float64) { l.AddWithin(x, half, clipAt) }
+
+// AddWithin takes a value in that counts as lying at so many spreads at most.
+func (l *Level) AddWithin(x, half, clip float64) {
+	if clip == 0 {
+		clip = clipAt
+	}
 	decay := math.Exp2(-1 / half)
 	l.Weight = l.Weight*decay + 1
 	if l.Weight < 1.5 {
@@ -96,7 +102,7 @@ func (l *Level) Add(x, half float64) {
 		return
 	}
 	d := x - l.Mean
-	if limit := clipAt * l.Spread; l.Weight > 8 && math.Abs(d) > limit {
+	if limit := clip * l.Spread; l.Weight > 8 && math.Abs(d) > limit {
 		d = math.Copysign(limit, d)
 	}
 	l.Mean += d / l.Weight
