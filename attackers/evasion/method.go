@@ -124,9 +124,9 @@ type Spec struct {
 	Pause      time.Duration       `yaml:"pause" json:",omitempty" doc:"of link_breaking: the longest pause between two parts of the attack; 2h when absent"`
 	For        time.Duration       `yaml:"for" json:",omitempty" doc:"of poisoning and chaff: for how long; 4h when absent"`
 	Growth     float64             `yaml:"growth" json:",omitempty" doc:"of poisoning: by what factor each taste is larger than the one before; 1.3 when absent"`
-	Days       int                 `yaml:"days" json:",omitempty" doc:"of tampering: days of training among which the attack stands; 3 when absent"`
+	Days       int                 `yaml:"days" json:",omitempty" doc:"of tampering: days of training among which the attack stands; 6 when absent"`
 	Rate       float64             `yaml:"rate" json:",omitempty" doc:"of chaff: loud techniques an hour; 12 when absent"`
-	Techniques []string            `yaml:"techniques" json:",omitempty" doc:"of chaff: which, of those that need no foothold; T1110.001, T1595.001 and T1595.002 when absent"`
+	Techniques []string            `yaml:"techniques" json:",omitempty" doc:"of chaff: which, of those that need no foothold; T1595.001 and T1595.002 when absent; T1110.001 may break in"`
 	Count      int                 `yaml:"count" json:",omitempty" doc:"of false_indicators: how many; 10 when absent"`
 	Where      technique.Placement `yaml:"where" json:",omitempty" enum:"direct,stored,retrieved" doc:"of injection: direct in command lines, stored in names of files, retrieved in scripts that run before; direct when absent"`
 	Disguise   string              `yaml:"disguise" json:",omitempty" enum:"none,base64,letters,language" doc:"of injection: how the text is disguised; none when absent"`
@@ -226,7 +226,7 @@ func (s Spec) withDefaults() Spec {
 	set(&s.Growth, 1.3)
 	set(&s.Rate, 12)
 	number(&s.Queries, 40)
-	number(&s.Days, 3)
+	number(&s.Days, 6)
 	number(&s.Count, 10)
 	if s.For == 0 {
 		s.For = 4 * time.Hour
@@ -235,7 +235,7 @@ func (s Spec) withDefaults() Spec {
 		s.Pause = 2 * time.Hour
 	}
 	if len(s.Techniques) == 0 {
-		s.Techniques = loud
+		s.Techniques = loud[:2]
 	}
 	if s.Where == "" {
 		s.Where = technique.InCommands

@@ -62,7 +62,7 @@ func (p *Plan) prepare(spec *Spec, s *Setting, luck sim.Stream) {
 	case RhythmSearch:
 		p.tune(spec, state, luck)
 	case Injection:
-		state.Annotation = technique.Annotation{Text: Text(spec.Disguise), Where: spec.Where}
+		state.Annotate(technique.Annotation{Text: Text(spec.Disguise), Where: spec.Where})
 		p.note(spec, "%s, disguise %s", spec.Where, orNone(spec.Disguise))
 	case Extraction:
 		p.extract(spec, s)
@@ -197,12 +197,12 @@ func TamperedDays(specs []Spec) int {
 	return 0
 }
 
-// InjectedText is the text for a model that the attacker leaves in telemetry, and where; "" for none.
-func (p *Plan) InjectedText() (text string, where technique.Placement) {
-	if s := p.find(Injection); s != nil {
-		return Text(s.Disguise), s.Where
+// Injected is the text for a model that the attacker leaves in telemetry; the zero value for none.
+func (p *Plan) Injected() technique.Annotation {
+	if p == nil {
+		return technique.Annotation{}
 	}
-	return "", ""
+	return p.side.state.Annotation
 }
 
 // Text is the text of an injection in a disguise.

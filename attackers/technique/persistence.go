@@ -67,7 +67,7 @@ var persistence = []*Technique{
 				a.start(f, world.Reg, `reg add HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v Updater /t REG_SZ /d C:\Users\Public\agent.exe /f`)
 			} else if f.Implant != nil && f.Account != nil {
 				path := `C:\Users\` + f.Account.Name + `\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup\updater.exe`
-				if r := a.World.CreateFile(a.Now+time.Second, a.Actor, f.Implant.Process, path); !r.OK() {
+				if r := a.createFile(a.Now+time.Second, f.Implant.Process, path); !r.OK() {
 					return blocked(r)
 				}
 			}
@@ -278,7 +278,7 @@ func newDomainUser(name string) move {
 var (
 	webShellWindows = move{"windows/sysmon 1 11", func(a *Attempt, f *Foothold) world.Refusal {
 		p := f.Host.System(world.W3wp, `c:\windows\system32\inetsrv\w3wp.exe -ap "DefaultAppPool"`)
-		if r := a.World.CreateFile(a.Now, a.Actor, p, `C:\inetpub\wwwroot\aspnet_client\t.aspx`); !r.OK() {
+		if r := a.createFile(a.Now, p, `C:\inetpub\wwwroot\aspnet_client\t.aspx`); !r.OK() {
 			return r
 		}
 		a.World.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: f.Host, Binary: world.Cmd, CommandLine: `cmd.exe /c whoami`, Parent: p, Integrity: "High"})

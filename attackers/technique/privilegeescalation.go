@@ -81,7 +81,7 @@ func becomeRoot(a *Attempt, f *Foothold) string { return rise(a, f) }
 func spooler(library string) move {
 	return move{"windows/sysmon 1 7 11", func(a *Attempt, f *Foothold) world.Refusal {
 		p := f.Host.System(world.Spoolsv, world.Spoolsv.Path)
-		a.World.CreateFile(a.Now, a.Actor, p, library)
+		a.createFile(a.Now, p, library)
 		a.World.LoadImage(a.Now, a.Actor, p, &world.Binary{Path: library, OriginalName: "-", Company: "-", Product: "-", Description: "-", Version: "-"})
 		a.Process = a.World.StartProcess(a.Now+time.Second, a.Actor, world.Start{Host: f.Host, Binary: world.Cmd, CommandLine: "cmd.exe", Parent: p, Integrity: "System"})
 		return world.Refusal{}
@@ -91,7 +91,7 @@ func spooler(library string) move {
 // driver loads a signed driver with a hole (Sysmon 6).
 func driver(path string) move {
 	return move{"windows/sysmon 6 11", func(a *Attempt, f *Foothold) world.Refusal {
-		a.World.CreateFile(a.Now, a.Actor, a.last(f), path)
+		a.createFile(a.Now, a.last(f), path)
 		a.World.LogBy(a.Now, a.Actor, f.Host, nil, "Sysmon 6", "ImageLoaded", path, "Signed", "true", "Signature", "Micro-Star International CO., LTD.", "SignatureStatus", "Valid", "Hashes", world.Signed(path, "Micro-Star International").Hashes)
 		return world.Refusal{}
 	}}

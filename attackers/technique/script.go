@@ -226,7 +226,7 @@ func (a *Attempt) last(f *Foothold) *world.Process {
 // file writes a file by the program before.
 func file(path string) move {
 	return move{"windows/sysmon 11", func(a *Attempt, f *Foothold) world.Refusal {
-		return a.World.CreateFile(a.Now, a.Actor, a.last(f), a.annotateFile(a.text(f, path)))
+		return a.createFile(a.Now, a.last(f), a.text(f, path))
 	}}
 }
 

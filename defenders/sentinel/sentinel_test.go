@@ -182,3 +182,28 @@ func TestKindsAreFoundByNameAndBuiltInOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "reflex", members[0].Name)
 }
+
+// TestAFloodFromManyAddressesIsCut holds that one rule about one host is passed on so often an hour,
+// whoever the alerts come from, and that others are not touched.
+func TestAFloodFromManyAddressesIsCut(t *testing.T) {
+	s, err := New(Options{AlertRate: 3, Uniform: func(string, uint64) float64 { return 0.5 }, Members: []Member{{Name: "d", Detector: &scripted{
+		inspect: func(_ time.Duration, e *event.Event, report detect.Report) error {
+			report(detect.Finding{RuleID: "guess", Severity: severity.Medium, Evidence: []uint64{e.ID},
+				Entities: &alert.Entities{Host: e.Host, SourceIP: e.Value(event.SourceIp)}})
+			return nil
+		}}}}})
+	require.NoError(t, err)
+	count := func(host string, at time.Duration) (n int) {
+		for i := range 10 {
+			e := on(uint64(i+1), at+time.Duration(i)*time.Minute, host)
+			e.Set(event.SourceIp, "203.0.113."+string(rune('0'+i)))
+			raised, err := s.Inspect(e.Time, e.Time, e)
+			require.NoError(t, err)
+			n += len(raised)
+		}
+		return n
+	}
+	require.Equal(t, 3, count("a", 0))
+	require.Equal(t, 3, count("b", 0), "another host")
+	require.Equal(t, 3, count("a", 2*time.Hour), "another hour")
+}

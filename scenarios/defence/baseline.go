@@ -153,16 +153,17 @@ func (v *Variant) fitsDetectors() error {
 // HasBaseline tells whether detectors of the variant begin with what they have learned before.
 func (v *Variant) HasBaseline() bool { return v.baseline != nil }
 
-// Taught is the variant whose detectors have learned, beside what its baseline holds, from events
-// that came again on each of so many days. Its name and digest are the variant's.
-func (v *Variant) Taught(env detect.Env, events []*event.Event, days int) (*Variant, error) {
+// Taught is the variant whose detectors have learned, beside what its baseline holds, from the
+// events of some days. Its name and digest are the variant's.
+func (v *Variant) Taught(env detect.Env, days [][]*event.Event) (*Variant, error) {
 	env.Learning, env.Scores = true, nil
 	members, err := v.BuildDetectors(env)
 	if err != nil {
 		return nil, err
 	}
 	direct := sentinel.Direct{Members: members, Report: func(detect.Finding) {}}
-	for day := range days {
+	shown := 0
+	for day, events := range days {
 		for _, e := range events {
 			shifted := *e
 			shifted.Time += time.Duration(day) * 24 * time.Hour
@@ -170,11 +171,12 @@ func (v *Variant) Taught(env detect.Env, events []*event.Event, days int) (*Vari
 				return nil, errors.Join(err, direct.End(false))
 			}
 		}
+		shown += len(events)
 	}
 	if err := direct.End(true); err != nil {
 		return nil, err
 	}
 	taught := *v
-	taught.baseline, err = Learned(members, v.baseline.From, v.baseline.Events+days*len(events))
+	taught.baseline, err = Learned(members, v.baseline.From, v.baseline.Events+shown)
 	return &taught, err
 }

@@ -101,8 +101,12 @@ type order struct {
 func (t *Trial) injected() []order {
 	var out []order
 	for _, a := range t.agents {
-		if text, where := a.Evasion().InjectedText(); text != "" {
-			out = append(out, order{text, where == technique.InHistory})
+		injected := a.Evasion().Injected()
+		if injected.Text == "" {
+			continue
+		}
+		for _, form := range injected.Forms() {
+			out = append(out, order{form, injected.Where == technique.InHistory})
 		}
 	}
 	return out

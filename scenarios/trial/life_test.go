@@ -47,6 +47,9 @@ func (l life) command() string {
 var settings = []scenarios.Setting{
 	{Path: "response.approval", Value: "none"}, {Path: "response.approval", Value: "low"}, {Path: "response.dry_run", Value: "true"},
 	{Path: "hotl.tier1", Value: "0"}, {Path: "hotl.tier1", Value: "8"}, {Path: "detectors", Value: "[sigma]"}, {Path: "detectors", Value: "[reflex]"},
+	{Path: "guard", Value: "{delay: 2h, influence: 1, drift: 0.1, vary: 0.2, canaries: 1h, agreement: 0.5, feeds: 3, alert_rate: 2}"},
+	{Path: "attackers[0].evasion", Value: "[{method: mimicry}, {method: poisoning, for: 1h}, {method: chaff, for: 1h}, {method: extraction, queries: 5}]"},
+	{Path: "attackers[0].evasion", Value: "[{method: rhythm_search, access: scores}, {method: link_breaking}, {method: injection}, {method: false_indicators}]"},
 	{Path: "restoration.quiet", Value: "5m"}, {Path: "cascade.isolate", Value: "3"}, {Path: "attackers[0].skill", Value: "0.1"}, {Path: "attackers[0].skill", Value: "1"},
 }
 

@@ -339,9 +339,9 @@ func (t *Trial) planted() []string {
 	return sites[:min(n, len(sites))]
 }
 
-// traces are the events of the scenario's attackers on another day of an estate of the same kind,
+// traces are the events of the scenario's attackers on one of several other days of an estate of the same kind,
 // on which nobody defends: what they can put among the days that the defence learns from.
-func (t *Trial) traces() ([]*event.Event, error) {
+func (t *Trial) traces(day int) ([]*event.Event, error) {
 	rehearsal := *t.scenario
 	silence := 0.0
 	rehearsal.Background.Rate = &silence
@@ -350,7 +350,8 @@ func (t *Trial) traces() ([]*event.Event, error) {
 		rehearsal.Attackers[i].Evasion = nil
 	}
 	const otherDay = 1 << 40 // far from the index of any trial
-	x, err := New(&rehearsal, t.variant.Watching(), otherDay+t.index, Options{Seed: t.options.Seed, KeepEvents: true})
+	index := otherDay + t.index<<8 + day
+	x, err := New(&rehearsal, t.variant.Watching(), index, Options{Seed: t.options.Seed, KeepEvents: true})
 	if err != nil {
 		return nil, err
 	}
@@ -376,11 +377,16 @@ func (t *Trial) tamper(env detect.Env) error {
 	if days == 0 || !t.variant.HasBaseline() {
 		return nil
 	}
-	traces, err := t.traces()
-	if err != nil {
-		return err
+	var traces [][]*event.Event
+	for day := range days {
+		events, err := t.traces(day)
+		if err != nil {
+			return err
+		}
+		traces = append(traces, events)
 	}
-	t.variant, err = t.variant.Taught(env, traces, days)
+	var err error
+	t.variant, err = t.variant.Taught(env, traces)
 	return err
 }
 

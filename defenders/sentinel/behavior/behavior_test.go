@@ -314,3 +314,74 @@ func BenchmarkEvents(b *testing.B) {
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(m.HeapAlloc)/1e6, "MB")
 }
+
+// intrusion lets somebody do the same odd things on a host.
+func (x *office) intrusion(at time.Duration, who int) {
+	x.process(at, who, `C:\Users\Public\upd8.exe`, `C:\Program Files\Office\winword.exe`, "upd8.exe -k")
+	x.process(at+time.Minute, who, `C:\Windows\System32\whoami.exe`, `C:\Users\Public\upd8.exe`, "whoami /all")
+	x.process(at+2*time.Minute, who, `C:\Windows\System32\nltest.exe`, `C:\Users\Public\upd8.exe`, "nltest /domain_trusts")
+	x.logon(at+3*time.Minute, who, 40)
+}
+
+// TestWhatIsLearnedWithDelay holds that what an intruder does one by one is not ordinary before the
+// delay is over, and that what was reported is never learned.
+func TestWhatIsLearnedWithDelay(t *testing.T) {
+	found := func(delay time.Duration, again time.Duration) int {
+		x := newOffice(t, options{}, false)
+		x.d.caution.Delay, x.d.novelty.delay = delay, delay
+		x.days(10)
+		at := x.now + 9*time.Hour
+		for i, program := range []string{"upd8.exe", "whoami.exe", "nltest.exe"} { // tastes, each in a window of its own
+			folder := `C:\Windows\System32\`
+			if i == 0 {
+				folder = `C:\Users\Public\`
+			}
+			x.process(at+time.Duration(i)*20*time.Minute, 7, folder+program, `C:\Users\Public\upd8.exe`, program)
+		}
+		before := len(x.found)
+		x.intrusion(at+again, 7)
+		return len(x.found) - before
+	}
+	atOnce, late := found(0, 3*time.Hour), found(24*time.Hour, 3*time.Hour)
+	require.Greater(t, late, 0)
+	require.GreaterOrEqual(t, late, atOnce)
+
+	x := newOffice(t, options{}, false)
+	x.d.caution.Delay, x.d.novelty.delay = 24*time.Hour, 24*time.Hour
+	x.days(10)
+	x.intrusion(x.now+9*time.Hour, 7)
+	require.NotEmpty(t, x.found)
+	last := len(x.found)
+	x.days(3)
+	x.intrusion(x.now+9*time.Hour, 7)
+	require.Greater(t, len(x.found), last, "what was reported is odd three days later still")
+}
+
+// TestABarThatRisesIsReported holds that a detector which is taught that much is ordinary says so.
+func TestABarThatRisesIsReported(t *testing.T) {
+	x := newOffice(t, options{}, false)
+	x.d.caution.Drift = 0.2
+	x.days(10)
+	x.d.learning = false
+	isDrift := func() bool {
+		for _, f := range x.found {
+			if f.RuleID == "behavior/drift" {
+				return true
+			}
+		}
+		return false
+	}
+	require.False(t, isDrift())
+	for day := range 6 {
+		for who := range 60 {
+			for i := range 6 {
+				at := x.now + time.Duration(8+i)*time.Hour + time.Duration(who)*time.Second
+				name := fmt.Sprintf(`C:\Users\Public\%d-%d-%d`, day, who, i)
+				x.process(at, who, name+"a.exe", name+"b.exe", "a -"+name)
+				x.process(at+time.Minute, who, name+"c.exe", name+"d.exe", "c -"+name)
+			}
+		}
+		x.days(1)
+	}
+	require.True(t, isDrift())
+}
