@@ -114,15 +114,15 @@ func TestLinksAreBrokenByTheCheapestChanges(t *testing.T) {
 }
 
 func TestDisguisesHoldTheOrder(t *testing.T) {
-	plain, err := base64.StdEncoding.DecodeString(Text("base64"))
+	plain, err := base64.StdEncoding.DecodeString(orderText("base64"))
 	require.NoError(t, err)
-	assert.Equal(t, Text(""), string(plain))
-	assert.NotEqual(t, Text(""), Text("letters"))
-	assert.Contains(t, Text("language"), "Anweisungen")
+	assert.Equal(t, orderText(""), string(plain))
+	assert.NotEqual(t, orderText(""), orderText("letters"))
+	assert.Contains(t, orderText("language"), "Anweisungen")
 }
 
 func TestFormsOfAnAnnotation(t *testing.T) {
-	forms := technique.Annotation{Text: Text(""), Where: technique.InCommands}.Forms()
+	forms := technique.Annotation{Text: orderText(""), Where: technique.InCommands}.Forms()
 	require.Len(t, forms, 2)
 	for _, label := range forms[1:] {
 		assert.LessOrEqual(t, len(label), 63)
@@ -154,7 +154,7 @@ func TestRhythmsKeepTheirMean(t *testing.T) {
 }
 
 func TestMethodsAreFoundByName(t *testing.T) {
-	assert.Nil(t, MethodByName("none"))
+	assert.Nil(t, methodByName("none"))
 	assert.True(t, slices.ContainsFunc(Methods, func(m Method) bool { return m.Name == Chaff }))
 	assert.Equal(t, 5, TamperedDays([]Spec{{Method: Tampering, Days: 5}}))
 	assert.Zero(t, TamperedDays([]Spec{{Method: Chaff}}))

@@ -103,8 +103,8 @@ var Methods = []Method{
 	},
 }
 
-// MethodByName finds a method; nil when there is none.
-func MethodByName(name Name) *Method {
+// methodByName finds a method; nil when there is none.
+func methodByName(name Name) *Method {
 	at := slices.IndexFunc(Methods, func(m Method) bool { return m.Name == name })
 	if at < 0 {
 		return nil
@@ -159,7 +159,7 @@ func Check(specs []Spec, path string) strictyaml.Faults {
 		fault := func(key, format string, args ...any) {
 			faults = append(faults, s.Pos.Fault(fmt.Sprintf("%s.evasion[%d]%s", path, i, key), format, args...))
 		}
-		m := MethodByName(s.Method)
+		m := methodByName(s.Method)
 		if m == nil {
 			continue // the form says it
 		}
@@ -241,7 +241,7 @@ func (s Spec) withDefaults() Spec {
 		s.Where = technique.InCommands
 	}
 	if s.Access == "" {
-		s.Access = MethodByName(s.Method).Access[0]
+		s.Access = methodByName(s.Method).Access[0]
 	}
 	return s
 }

@@ -30,6 +30,11 @@ func Story(t *record.Trial) string {
 		return b.String()
 	}
 	fmt.Fprintln(&b, Verdict(t))
+	for i := range t.Attacks {
+		for _, e := range t.Attacks[i].Evasion {
+			fmt.Fprintf(&b, "%s deceived the defence by %s\n", t.Attacks[i].Name, e)
+		}
+	}
 	b.WriteByte('\n')
 	for _, l := range lines(t) {
 		fmt.Fprintf(&b, "%s  %-8s  %s\n", stamp(l.at), l.who, l.text)

@@ -58,8 +58,8 @@ func (g *Guard) Watch(members []sentinel.Member, build func(name string) (detect
 		if tries == nil {
 			continue
 		}
-		name := m.Name
-		m.Detector = &watched{inner: m.Detector, name: name, build: func() (detect.Detector, error) { return build(name) }, tries: tries,
+		of := m.Name
+		m.Detector = &watched{inner: m.Detector, name: of, build: func() (detect.Detector, error) { return build(of) }, tries: tries,
 			hosts: workstations(g.inventory), every: g.options.Canaries}
 	}
 }
@@ -116,7 +116,7 @@ func (w *watched) try(e *event.Event, report detect.Report) error {
 	if !w.told {
 		w.told = true
 		report(detect.Finding{
-			RuleID: Name + "/canary", Title: "A Detector No Longer Sees What It Must", Severity: severity.High, Confidence: 0.7,
+			RuleID: name + "/canary", Title: "A Detector No Longer Sees What It Must", Severity: severity.High, Confidence: 0.7,
 			EventTime: e.Time, Evidence: []uint64{e.ID}, Entities: &alert.Entities{},
 			Reasons: []alert.Reason{{Part: w.name, Field: "canaries seen", Value: fmt.Sprintf("%.0f %%", 100*seen), Test: fmt.Sprintf("%.0f %% before", 100*w.best)}},
 		})

@@ -48,8 +48,8 @@ type Guard struct {
 	places    places
 }
 
-// Name is the guard's name among the detectors.
-const Name = "guard"
+// name is the guard's name among the detectors.
+const name = "guard"
 
 // New makes a guard and lets the environment of the detectors know of it.
 func New(o Options, env *detect.Env) *Guard {
@@ -79,7 +79,7 @@ func New(o Options, env *detect.Env) *Guard {
 
 // Member is the guard as a detector of the stage.
 func (g *Guard) Member() sentinel.Member {
-	return sentinel.Member{Name: Name, Version: "1", Detector: g}
+	return sentinel.Member{Name: name, Version: "1", Detector: g}
 }
 
 // Inspect implements detect.Detector: it notes which places are in use, and reports what the

@@ -55,7 +55,7 @@ func (g *Guard) score(detector string, s detect.Score) {
 
 // hear takes an alert that is not serious by itself.
 func (g *Guard) hear(a *alert.Alert) {
-	if a.Host == "" || a.Severity >= severity.Medium || a.Detector == Name {
+	if a.Host == "" || a.Severity >= severity.Medium || a.Detector == name {
 		return
 	}
 	v := vote{by: a.Detector + "/" + a.RuleID, at: a.EventTime, text: a.Title}
