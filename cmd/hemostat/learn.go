@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -12,10 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"hemostat/defenders/fusion/indicator"
+	"hemostat/defenders/fusion/source"
 	"hemostat/defenders/learning"
 	"hemostat/defenders/sentinel/sigma"
 	"hemostat/reports/render"
@@ -35,6 +39,9 @@ type learnOptions struct {
 	learning       learning.Options
 	mostFalse      float64
 	leastPrecision float64
+	expiry         time.Duration // of learned indicators; 0 for that of their kind
+	on             string        // day of learning
+	learnedOn      time.Time
 }
 
 // learnCommand turns the confirmed incidents of a database into rules.
@@ -49,7 +56,8 @@ with --keep-events. An incident is confirmed by its score, by a person who appro
 action, or by a list (--confirmed, lines of SCENARIO/INDEX,INCIDENT); the truth of the
 simulation is not read. Every third trial is held out, or those of --holdout are: on them
 each rule is measured, and those that do not hold are listed in candidates.csv, not
-written. Nothing enters a variant by itself: "learn review" asks for each rule.`,
+written. Addresses, domains, hashes and TLS clients that only the incidents name become
+indicators with an expiry, in indicators.ndjson, which a variant names under intel. Nothing enters a variant by itself: "learn review" asks for each rule.`,
 		Example: `  hemostat run web-shell quiet-day --trials 30 --keep-events --db day.db
   hemostat learn day.db -o learned
   hemostat learn review learned
@@ -68,6 +76,8 @@ written. Nothing enters a variant by itself: "learn review" asks for each rule.`
 	f.Float64Var(&o.leastPrecision, "least-precision", 0.3, "share of its alarms that must be real there")
 	f.IntVar(&o.signatures.OrdinaryDays, "ordinary-days", signatures.DefaultOrdinaryDays,
 		"most days whose ordinary events are read, spread over all")
+	f.DurationVar(&o.expiry, "expiry", 0, "how long a learned indicator lasts; three half-lives of its kind when absent")
+	f.StringVar(&o.on, "on", "", "`DATE` of learning, from which expiry counts; today when absent")
 	f.BoolVar(&o.json, "json", false, "print the candidates as JSON")
 	c.AddCommand(learnReviewCommand())
 	return c
@@ -83,10 +93,19 @@ func (o *learnOptions) check() error {
 		return fmt.Errorf("--share: a number from 0 to 1 is expected, not %g", o.learning.Share)
 	case o.signatures.OrdinaryDays < 1:
 		return fmt.Errorf("--ordinary-days: 1 or more is accepted, not %d", o.signatures.OrdinaryDays)
+	case o.expiry < 0:
+		return fmt.Errorf("--expiry: a time such as 2160h is expected, not %s", o.expiry)
 	case !(o.mostFalse >= 0):
 		return fmt.Errorf("--most-false: a number of 0 or more is expected, not %g", o.mostFalse)
 	case !(o.leastPrecision >= 0 && o.leastPrecision <= 1):
 		return fmt.Errorf("--least-precision: a number from 0 to 1 is expected, not %g", o.leastPrecision)
+	}
+	o.learnedOn = time.Now().UTC().Truncate(24 * time.Hour)
+	if o.on != "" {
+		var err error
+		if o.learnedOn, err = time.Parse(time.DateOnly, o.on); err != nil {
+			return fmt.Errorf("--on: a date such as 2026-12-01 is expected, not %q", o.on)
+		}
 	}
 	for _, folder := range []string{proposedFolder, acceptedFolder, rejectedFolder} {
 		if names, err := os.ReadDir(filepath.Join(o.output, folder)); err == nil && len(names) > 0 {
@@ -133,7 +152,8 @@ func (o *learnOptions) run(c *cobra.Command, file string) error {
 	}
 	defer func() { noteFault(errOut, closeAll()) }()
 	const passes, ordinaryPasses = 3, 4 // of learning.Learn
-	bar := startBar(errOut, "days read", passes*len(learnFrom)+ordinaryPasses*min(len(learnFrom), o.signatures.OrdinaryDays)+len(held))
+	bar := startBar(errOut, "days read",
+		(passes+1)*len(learnFrom)+ordinaryPasses*min(len(learnFrom), o.signatures.OrdinaryDays)+2*len(held))
 	count(learnFrom, bar)
 	count(held, bar)
 	if o.confirmed != "" {
@@ -148,6 +168,10 @@ func (o *learnOptions) run(c *cobra.Command, file string) error {
 	if err == nil {
 		rules, total, err = o.measure(ctx, found, held)
 	}
+	var indicators []*signatures.Indicator
+	if err == nil {
+		indicators, err = signatures.Indicators(ctx, learnFrom, held, o.signatures)
+	}
 	bar.stop(err == nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -155,7 +179,19 @@ func (o *learnOptions) run(c *cobra.Command, file string) error {
 	if err := o.write(rules); err != nil {
 		return err
 	}
-	return o.print(c.OutOrStdout(), rules, total, len(names), len(learnFrom), len(held))
+	kept, err := o.writeIndicators(filepath.Base(file), indicators)
+	if err != nil {
+		return err
+	}
+	return o.print(c.OutOrStdout(), learnOutcome{rules, total, len(names), len(learnFrom), len(held), kept, len(indicators)})
+}
+
+// learnOutcome is what learning came to.
+type learnOutcome struct {
+	rules                  []*learnedRule
+	total                  signatures.Total
+	incidents, days, held  int
+	indicators, candidates int
 }
 
 // days reads which trials are learned from and which are held out.
@@ -380,6 +416,43 @@ func (o *learnOptions) write(rules []*learnedRule) error {
 	return errors.Join(w.WriteAll(rows), f.Close())
 }
 
+// indicatorFile holds the learned indicators, as a variant reads them under intel.
+const indicatorFile = "indicators.ndjson"
+
+// writeIndicators writes the indicators that hold, and the list of all; it returns how many
+// hold.
+func (o *learnOptions) writeIndicators(db string, found []*signatures.Indicator) (kept int, err error) {
+	list, err := os.Create(filepath.Join(o.output, "indicators.csv"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, list.Close()) }()
+	w := csv.NewWriter(list)
+	rows := [][]string{{"kind", "value", "campaigns", "confidence", "hosts_true", "hosts_false", "valid_until", "refused"}}
+	var document bytes.Buffer
+	lines, err := source.NewWriter(&document, source.NDJSON, o.learnedOn)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range found {
+		ioc := i.IOC("learned from "+db, o.learnedOn, o.expiry)
+		refused := ""
+		if hits := i.True + i.False; i.False > 0 && float64(i.True) < o.leastPrecision*float64(hits) {
+			refused = fmt.Sprintf("of %d hosts on days held out %d had to do with an attack", hits, i.True)
+		} else if err := lines.Write(&ioc); err != nil {
+			return 0, err
+		} else {
+			kept++
+		}
+		rows = append(rows, []string{string(i.Kind), i.Value, strconv.Itoa(len(i.Campaigns)), fmt.Sprintf("%.2f", ioc.Confidence),
+			strconv.Itoa(i.True), strconv.Itoa(i.False), ioc.Context[indicator.ValidUntil], refused})
+	}
+	if err := errors.Join(w.WriteAll(rows), lines.Close()); err != nil {
+		return 0, err
+	}
+	return kept, os.WriteFile(filepath.Join(o.output, indicatorFile), document.Bytes(), 0o644)
+}
+
 func lines(events [][]byte) []byte {
 	var out []byte
 	for _, e := range events {
@@ -408,10 +481,12 @@ func folderName(title string) string {
 	return "rule"
 }
 
-func (o *learnOptions) print(out io.Writer, rules []*learnedRule, total signatures.Total, incidents, days, held int) error {
+func (o *learnOptions) print(out io.Writer, x learnOutcome) error {
+	rules, total, incidents, days, held := x.rules, x.total, x.incidents, x.days, x.held
 	if o.json {
 		return printJSON(out, map[string]any{"incidents": incidents, "days_learned_from": days, "days_held_out": held,
-			"attacks_held_out": total.Attacks, "steps_without_an_alert": total.Missed, "of_these_seen": total.NewSteps, "rules": rules})
+			"attacks_held_out": total.Attacks, "steps_without_an_alert": total.Missed, "of_these_seen": total.NewSteps, "rules": rules,
+			"indicators": x.indicators, "indicators_not_written": x.candidates - x.indicators})
 	}
 	t := newTable(out, "rule", "incidents", "attacks seen", "new steps", "real alarms", "false a day", "")
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMax: 60}})
@@ -431,6 +506,8 @@ func (o *learnOptions) print(out io.Writer, rules []*learnedRule, total signatur
 	fmt.Fprintf(out, "learned from %s of %s; measured on %s with %s\n", plural(incidents, "confirmed campaign", "confirmed campaigns"),
 		plural(days, "day", "days"), plural(held, "day", "days"), plural(total.Attacks, "attack", "attacks"))
 	fmt.Fprintf(out, "of %s there that no alert was about, all rules together see %d\n", plural(total.Missed, "step", "steps"), total.NewSteps)
+	fmt.Fprintf(out, "%s in %s, each until it expires; %d more did not hold\n", plural(x.indicators, "indicator is", "indicators are"),
+		safe(filepath.Join(o.output, indicatorFile)), x.candidates-x.indicators)
 	fmt.Fprintf(out, "%s in %s; next: hemostat learn review %s\n", plural(written, "rule is", "rules are"),
 		safe(filepath.Join(o.output, proposedFolder)), render.ShellWord(o.output))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 type trainOptions struct {
 	variant, output string
 	set             []string
+	valid           time.Duration
 	train.Options
 }
 
@@ -43,6 +45,7 @@ archive as for replay.`,
 	f.IntVar(&o.Days, "days", 14, "days of the scenario")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the scenario's days")
 	f.BoolVar(&o.Attackers, "attackers", false, "keep the scenario's attackers, to see what they spoil")
+	f.DurationVar(&o.valid, "valid", 0, "how long the baseline is to be used; those who use it later are told; for ever when absent")
 	f.StringArrayVar(&o.set, "set", nil, "setting of the scenario `PATH=VALUE`; may be repeated")
 	c.AddCommand(trainAnalystCommand(), trainProfileCommand(), trainCorrelationCommand(),
 		trainAttributionCommand())
@@ -52,6 +55,9 @@ archive as for replay.`,
 func (o *trainOptions) run(c *cobra.Command, args []string) error {
 	if o.Days < 1 || o.Days > 10_000 {
 		return fmt.Errorf("--days: 1 to 10000 is accepted, not %d", o.Days)
+	}
+	if o.valid < 0 {
+		return fmt.Errorf("--valid: a time such as 720h is expected, not %s", o.valid)
 	}
 	v, err := o.detectors()
 	if err != nil {
@@ -64,6 +70,9 @@ func (o *trainOptions) run(c *cobra.Command, args []string) error {
 		return exit{exitInterrupted, errors.New("interrupted; nothing was written")}
 	case err != nil:
 		return err
+	}
+	if o.valid > 0 {
+		b.Until = time.Now().UTC().Add(o.valid).Format(time.DateOnly)
 	}
 	if err := exportTo(c, o.output, b.Write); err != nil {
 		return err

@@ -55,6 +55,9 @@ func (f *FileSource) Lookup(now time.Duration, i Indicator) (Hit, bool, error) {
 	}
 	hit, found := Hit{Source: f.name}, false
 	for _, e := range f.set.Lookup(kind, value) {
+		if !e.ValidUntil.IsZero() && f.epoch.Add(now).After(e.ValidUntil) {
+			continue
+		}
 		confidence := indicator.Decayed(e.Kind, e.Confidence, e.LastSeen, f.epoch.Add(now))
 		if !found || confidence > hit.Confidence {
 			hit.Confidence, hit.Known = confidence, e.IOC()

@@ -39,3 +39,25 @@ func TestFilesAnswerByAge(t *testing.T) {
 		require.False(t, known, value)
 	}
 }
+
+// TestAnIndicatorCountsUntilItExpires holds that for a set that is read as it was written.
+func TestAnIndicatorCountsUntilItExpires(t *testing.T) {
+	epoch := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	set := indicator.NewSet(0)
+	require.NoError(t, set.Add(&indicator.IOC{Type: indicator.Domain, Value: "old.example", Source: "s", Confidence: 0.8, Tags: []string{"a", "b"},
+		Context: map[string]string{indicator.ValidUntil: "2026-03-03T00:00:00Z"}}))
+	require.NoError(t, set.Add(&indicator.IOC{Type: indicator.Domain, Value: "new.example", Source: "s", Confidence: 0.8}))
+	source := NewFileSource("s", set, epoch)
+	known := func(name string, at time.Duration) bool {
+		hit, ok, err := source.Lookup(at, Indicator{Kind: "domain", Value: name})
+		require.NoError(t, err)
+		if ok && name == "old.example" {
+			require.Equal(t, []string{"a", "b"}, hit.Known.Tags)
+			require.Equal(t, "2026-03-03T00:00:00Z", hit.Known.Context[indicator.ValidUntil])
+		}
+		return ok
+	}
+	require.True(t, known("old.example", time.Hour))
+	require.False(t, known("old.example", 25*time.Hour))
+	require.True(t, known("new.example", 25*time.Hour))
+}

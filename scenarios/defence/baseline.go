@@ -28,6 +28,8 @@ type Baseline struct {
 	// From says what it was made of, in words.
 	From   string `json:"from"`
 	Events int    `json:"events"`
+	// Until is the day (RFC 3339) from which on it is too old to tell what is ordinary; "" for never.
+	Until string `json:"until,omitempty"`
 	// Detectors holds the state of each by its name.
 	Detectors map[string]LearnedState `json:"detectors"`
 }
@@ -134,6 +136,10 @@ func (v *Variant) prepareBaseline(base string) (digest string, err error) {
 			err = fmt.Errorf("%s does not exist; hemostat train makes one", name)
 		}
 		return "", v.file.Pos.Fault("baseline", "%s: %s", cmp.Or(name, "baseline"), err)
+	}
+	if until, err := time.Parse(time.DateOnly, v.baseline.Until); err == nil && time.Now().After(until) {
+		v.passedOver = append(v.passedOver,
+			fmt.Sprintf("%s was made to hold until %s; what was ordinary then need not be so now: hemostat train makes a new one", name, v.baseline.Until))
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:]), nil

@@ -108,6 +108,15 @@ var halfLives = map[Kind]time.Duration{
 
 const day = 24 * time.Hour
 
+// Lifetime is for how long an indicator of a kind that was seen once is worth anything: three
+// half-lives, after which an eighth of its confidence is left, or a year where it does not decay.
+func Lifetime(k Kind) time.Duration {
+	if half, decays := halfLives[k]; decays {
+		return 3 * half
+	}
+	return 365 * day
+}
+
 // Decayed is a confidence that was stated at a time as it counts now: it halves with each
 // half-life of the kind since the indicator was last seen. Without a time it does not decay.
 func Decayed(k Kind, confidence float64, lastSeen, now time.Time) float64 {

@@ -16,13 +16,34 @@ type Entry struct {
 	Confidence float64
 	FirstSeen  time.Time
 	LastSeen   time.Time
+	ValidUntil time.Time // the zero value for ever
 	Tags       []string
 }
 
 // IOC is the entry in the form in which indicators are exchanged.
 func (e *Entry) IOC() IOC {
-	return IOC{Value: e.Value, Type: e.Kind, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, Source: e.Source,
+	i := IOC{Value: e.Value, Type: e.Kind, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen, Source: e.Source,
 		Confidence: e.Confidence, Tags: e.Tags}
+	if !e.ValidUntil.IsZero() {
+		i.Context = map[string]string{ValidUntil: e.ValidUntil.Format(time.RFC3339)}
+	}
+	return i
+}
+
+// ValidUntil is the name in IOC.Context of the time (RFC 3339) from which on an indicator no longer
+// counts.
+const ValidUntil = "valid_until"
+
+// untilTag keeps that time among the tags of a set, by the day, so that equal ones are kept once.
+const untilTag = ValidUntil + ":"
+
+// tagsOf are the tags of an indicator as a set keeps them.
+func tagsOf(i *IOC) string {
+	tags := i.Tags
+	if until, err := time.Parse(time.RFC3339, i.Context[ValidUntil]); err == nil {
+		tags = append(slices.Clone(tags), untilTag+until.UTC().Format(time.DateOnly))
+	}
+	return strings.Join(tags, "\x00")
 }
 
 // Set holds millions of indicators in little memory: values in one block, entries of a fixed
@@ -155,7 +176,7 @@ func (s *Set) Add(i *IOC) error {
 	e := entry{
 		kind: kind, confidence: uint8(min(max(i.Confidence, 0),
 			1)*confidenceSteps + 0.5), source: s.sources.of(i.Source),
-		tags: s.tags.of(strings.Join(i.Tags, "\x00")), first: seconds(i.FirstSeen), last: seconds(i.LastSeen),
+		tags: s.tags.of(tagsOf(i)), first: seconds(i.FirstSeen), last: seconds(i.LastSeen),
 	}
 	at := s.slot(kind, i.Value)
 	head := s.index[at]
@@ -307,6 +328,10 @@ func (s *Set) entry(e *entry) Entry {
 	}
 	if tags := s.tags.list[e.tags]; tags != "" {
 		x.Tags = strings.Split(tags, "\x00")
+		if last := len(x.Tags) - 1; strings.HasPrefix(x.Tags[last], untilTag) {
+			x.ValidUntil, _ = time.Parse(time.DateOnly, strings.TrimPrefix(x.Tags[last], untilTag))
+			x.Tags = x.Tags[:last:last]
+		}
 	}
 	return x
 }

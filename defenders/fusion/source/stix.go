@@ -121,7 +121,7 @@ func (t *taker) stixIndicator(o *stixObject, place string) bool {
 			i.Context["name"] = o.Name
 		}
 		if o.ValidUntil != "" {
-			i.Context["valid_until"] = o.ValidUntil
+			i.Context[indicator.ValidUntil] = o.ValidUntil
 		}
 		if o.Confidence != nil {
 			i.Confidence = min(max(*o.Confidence/100, 0.01), 1)

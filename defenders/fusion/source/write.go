@@ -132,6 +132,9 @@ func (w *Writer) stix(i *indicator.IOC) error {
 		"created": millis(first), "modified": millis(last), "pattern": p, "pattern_type": "stix", "valid_from": millis(first),
 		"name": string(i.Type) + " " + i.Value, "indicator_types": []string{"malicious-activity"}, "confidence": int(100*i.Confidence + 0.5),
 	}
+	if until, err := time.Parse(time.RFC3339, i.Context[indicator.ValidUntil]); err == nil {
+		o["valid_until"] = millis(until)
+	}
 	if len(i.Tags) > 0 {
 		o["labels"] = i.Tags
 	}
