@@ -171,7 +171,7 @@ func TestTheCanariesAreSeen(t *testing.T) {
 	for name := range canaries {
 		d, err := build(name)
 		require.NoError(t, err)
-		g := New(Options{Canaries: time.Hour}, &detect.Env{Inventory: estate(60)})
+		g := New(Options{Canaries: 24 * time.Hour}, &detect.Env{Inventory: estate(60)})
 		members := []sentinel.Member{{Name: name, Detector: d}}
 		g.Watch(members, build)
 		ordinary(t, members[0].Detector, name)
