@@ -2,6 +2,7 @@ package evasion
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"hemostat/attackers/technique"
@@ -58,10 +59,9 @@ const firstTaste = 20e6
 // beginTastes holds the campaign and does parts of it one by one.
 func (a *activity) beginTastes(now time.Duration, s *Spec) {
 	a.heldUntil = now + s.For
-	size := firstTaste
 	for k, at := 0, now+tasteEvery; at < a.heldUntil; k, at = k+1, at+tasteEvery {
+		size := firstTaste * math.Pow(s.Growth, float64(k))
 		a.engine.Schedule(at, sim.HandlerFunc(func(now time.Duration) { a.taste(now, k, size) }), 0)
-		size *= s.Growth
 	}
 }
 
