@@ -92,38 +92,106 @@ type NamedScore struct {
 	detect.Score
 }
 
+// part fills columns of a trial, and tables below it.
+type part struct {
+	columns string // of the table trials that it fills, with spaces between
+	fill    func(d *Day, r *record.Trial) error
+}
+
+// parts fill the rows of a trial, one after the other. Each column of the table trials stands in
+// exactly one of them, else the program does not start.
+var parts = []part{
+	{"trial_id scenario variant trial_index status error horizon", withoutError((*Day).identify)},
+	{"events_total events_malicious events_lost events_queue_dropped collateral_user_seconds", withoutError((*Day).counts)},
+	{"alerts_total alerts_false alerts_dismissed alerts_to_people alerts_false_to_people analyst_tokens analyst_cost", withoutError((*Day).alerts)},
+	{"actions_total actions_on_benign approvals_asked approval_wait", (*Day).responses},
+	{"", withoutError((*Day).stages)},
+	{"", withoutError((*Day).attacks)},
+	{"", withoutError((*Day).steps)},
+	{"decoys_touched forecasts forecast_log_loss forecast_brier forecast_top1 forecast_top3", withoutError((*Day).predictions)},
+	{"join_pairs join_precision join_recall join_rand", withoutError((*Day).joins)},
+	{"attributions_scored attribution_top1 attribution_top3 attribution_brier", withoutError((*Day).incidents)},
+	{"coherence outcome detected responded contained objective_reached time_to_detect time_to_enrich time_to_respond time_to_contain " +
+		"time_to_objective time_to_restore", withoutError((*Day).fillTrialColumns)},
+	{"score harm disruption operations stake bytes_lost", withoutError((*Day).costs)},
+	{"", withoutError((*Day).scores)},
+	{"digest", func(_ *Day, r *record.Trial) error { return r.Seal() }},
+}
+
+func withoutError(fill func(*Day, *record.Trial)) func(*Day, *record.Trial) error {
+	return func(d *Day, r *record.Trial) error {
+		fill(d, r)
+		return nil
+	}
+}
+
+func init() {
+	if err := checkParts(parts, record.TrialColumns); err != nil {
+		panic("measure: " + err.Error())
+	}
+}
+
+// checkParts tells which column is filled by no part, by two, or is none.
+func checkParts(parts []part, columns []record.Column) error {
+	fills := map[string]int{}
+	for _, p := range parts {
+		for _, name := range strings.Fields(p.columns) {
+			fills[name]++
+		}
+	}
+	for _, c := range columns {
+		switch n := fills[c.Name]; {
+		case n == 0:
+			return fmt.Errorf("no part fills the column %s of trials: add it to the one in parts that does", c.Name)
+		case n > 1:
+			return fmt.Errorf("%d parts fill the column %s of trials", n, c.Name)
+		}
+		delete(fills, c.Name)
+	}
+	for name := range fills {
+		return fmt.Errorf("a part fills %s, which is no column of trials", name)
+	}
+	return nil
+}
+
 // Rows turns what happened into rows, sealed with their digest.
 func (d *Day) Rows() (*record.Trial, error) {
-	r := &record.Trial{
-		TrialID:  record.TrialID(d.Scenario.Digest(), d.VariantDigest, d.Seed, d.Index),
-		Scenario: d.Scenario.Name, Variant: d.Variant, Index: d.Index, Status: "ok",
-		Horizon: int64(d.Scenario.Horizon), EventsTotal: int(d.World.Events()), EventsMalicious: d.Ledger.Malicious(),
-		EventsLost: int(d.World.Dropped()), EventsQueueDropped: d.Dropped,
-		CollateralSeconds: d.Background.Collateral().UserSeconds, Events: d.Kept,
+	r := &record.Trial{}
+	for _, p := range parts {
+		if err := p.fill(d, r); err != nil {
+			return nil, err
+		}
 	}
-	d.alerts(r)
-	if err := d.responses(r); err != nil {
-		return nil, err
-	}
-	d.stages(r)
+	return r, nil
+}
+
+// identify says which trial it is.
+func (d *Day) identify(r *record.Trial) {
+	r.TrialID = record.TrialID(d.Scenario.Digest(), d.VariantDigest, d.Seed, d.Index)
+	r.Scenario, r.Variant, r.Index = d.Scenario.Name, d.Variant, d.Index
+	r.Status, r.Horizon = "ok", int64(d.Scenario.Horizon)
+}
+
+// counts are what the world has counted.
+func (d *Day) counts(r *record.Trial) {
+	r.EventsTotal, r.EventsMalicious = int(d.World.Events()), d.Ledger.Malicious()
+	r.EventsLost, r.EventsQueueDropped = int(d.World.Dropped()), d.Dropped
+	r.CollateralSeconds, r.Events = d.Background.Collateral().UserSeconds, d.Kept
+}
+
+func (d *Day) attacks(r *record.Trial) {
 	for i, a := range d.Agents {
 		r.Attacks = append(r.Attacks, d.attack(r, i+1, a))
 	}
-	d.steps(r)
-	d.predictions(r)
-	d.joins(r)
-	d.incidents(r)
-	d.fillTrialColumns(r)
+}
+
+// costs fills in what the day has cost, in hours and on the wall clock.
+func (d *Day) costs(r *record.Trial) {
 	f := d.facts()
 	f.fillCosts(r)
 	for _, c := range d.Costs {
-		r.Cost = append(
-			r.Cost,
-			record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()},
-		)
+		r.Cost = append(r.Cost, record.Cost{Detector: c.Detector, Version: c.Version, DetectorWallNS: c.Spent.Nanoseconds()})
 	}
-	d.scores(r)
-	return r, r.Seal()
 }
 
 // scoreSample is of how many scores that no attack caused one is kept.

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -136,4 +137,16 @@ func TestJoinsAreHeldAgainstTheAttacks(t *testing.T) {
 	require.Equal(t, []int{2, 2, 2, 9}, []int{r.Alerts[0].Campaign, r.Alerts[1].Campaign, r.Alerts[2].Campaign, r.Alerts[3].Campaign})
 	none := of(nil, alert(1, 0), alert(0, 1))
 	require.Equal(t, []float64{1, 1}, []float64{none.JoinPrecision, none.JoinRecall})
+}
+
+// TestAMetricThatNobodyFillsStopsTheProgram holds that for a column without a part, with two, and for
+// a part without a column.
+func TestAMetricThatNobodyFillsStopsTheProgram(t *testing.T) {
+	require.NoError(t, checkParts(parts, record.TrialColumns))
+	more := append(slices.Clone(record.TrialColumns), record.Column{Name: "new_metric"})
+	require.ErrorContains(t, checkParts(parts, more), "no part fills the column new_metric")
+	twice := append(slices.Clone(parts), part{columns: "score"})
+	require.ErrorContains(t, checkParts(twice, record.TrialColumns), "2 parts fill the column score")
+	stray := append(slices.Clone(parts), part{columns: "spelled_wrong"})
+	require.ErrorContains(t, checkParts(stray, record.TrialColumns), "spelled_wrong, which is no column")
 }
