@@ -70,9 +70,22 @@ func Verdict(t *record.Trial) string {
 		default:
 			s += fmt.Sprintf("was still at work when the trial ended, %.0f %% of the way", 100*a.Progress)
 		}
-		parts = append(parts, s+".")
+		parts = append(parts, s+"."+deceptions(&a))
 	}
 	return strings.Join(parts, " ")
+}
+
+// deceptions names the ways in which an attacker deceived the defence, as a sentence; "" for none.
+func deceptions(a *record.Attack) string {
+	var names []string
+	for _, e := range a.Evasion {
+		name, _, _ := strings.Cut(e, " ")
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " They deceived the defence by " + strings.Join(names, ", ") + "."
 }
 
 func since(from, to record.Time) string {

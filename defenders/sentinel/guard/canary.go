@@ -31,7 +31,6 @@ type watched struct {
 	every time.Duration                                               `snapshot:"-"`
 
 	next time.Duration
-	any  bool
 	best float64 // share of canaries that was seen at most
 	good []byte  // last state in which enough were seen
 	told bool
@@ -84,7 +83,7 @@ func workstations(v *inventory.Inventory) []*inventory.Host {
 
 // Inspect implements detect.Detector.
 func (w *watched) Inspect(now time.Duration, e *event.Event, report detect.Report) error {
-	if e.Time >= w.next {
+	if e.Time >= w.next && len(w.hosts) > 0 {
 		if err := w.try(e, report); err != nil {
 			return err
 		}
@@ -103,9 +102,7 @@ func (w *watched) try(e *event.Event, report detect.Report) error {
 	if err != nil {
 		return err
 	}
-	first := !w.any
-	w.any = true
-	if seen*2 > w.best || first {
+	if w.best == 0 || seen*2 > w.best { // one that is still warming up has lost nothing
 		w.best = max(w.best, seen)
 		if seen > 0 {
 			w.good = state.Bytes()
@@ -150,9 +147,6 @@ func (w *watched) restored(state []byte) (detect.Detector, error) {
 
 // seen is the share of canaries that a detector in a state sees.
 func (w *watched) seen(now time.Duration, state []byte) (float64, error) {
-	if len(w.hosts) == 0 {
-		return 0, nil
-	}
 	n := 0
 	for _, host := range w.hosts {
 		d, err := w.restored(state)

@@ -161,6 +161,20 @@ func TestADetectorThatLostItsCanariesGoesBack(t *testing.T) {
 	assert.Empty(t, show(t, w, at("conn", 5)), "it sees them again")
 }
 
+// TestADetectorThatNeverSawItsCanariesHasLostNone is of one that is still warming up, and of an estate
+// of which no hosts of people are known.
+func TestADetectorThatNeverSawItsCanariesHasLostNone(t *testing.T) {
+	for _, hosts := range []int{0, 9} {
+		g := New(Options{Canaries: time.Hour}, &detect.Env{Inventory: estate(hosts)})
+		members := []sentinel.Member{{Name: encrypted.Kind.Name, Detector: &fickle{Spoiled: true}}}
+		g.Watch(members, func(string) (detect.Detector, error) { return &fickle{}, nil })
+		for hour := range 5 {
+			e := &event.Event{Time: time.Duration(hour) * time.Hour, Source: event.LogSource{Service: "conn"}}
+			assert.Empty(t, show(t, members[0].Detector, e))
+		}
+	}
+}
+
 // TestTheCanariesAreSeen holds that the detectors see their canaries on a quiet estate.
 func TestTheCanariesAreSeen(t *testing.T) {
 	build := func(name string) (detect.Detector, error) {
