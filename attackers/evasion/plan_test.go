@@ -16,7 +16,7 @@ import (
 	"hemostat/sim/world"
 )
 
-// blind is an oracle that sees tools whose name begins with a letter, scores calls by their number,
+// blind is an oracle that sees tools whose name begins with a letter up to m, scores calls by their number,
 // and links across everything but new tools.
 type blind struct{ asked int }
 
@@ -35,7 +35,7 @@ func (b *blind) Link(c Changes) float64 {
 
 func (b *blind) Sees(_, tool string) bool {
 	b.asked++
-	return strings.Contains("abcdefghijklm", tool[:1])
+	return tool[0] >= 'a' && tool[0] <= 'm'
 }
 
 // inside is an attacker with a foothold on a workstation, and what their world tells.

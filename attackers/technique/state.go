@@ -96,7 +96,7 @@ func (s *State) Usable(f *Foothold) world.Refusal {
 	return s.World.Reach(world.At(f.Via.Host), world.At(f.Host), f.Port)
 }
 
-// c2 is the command-and-control endpoint in use.
+// C2 is the command-and-control endpoint in use.
 func (s *State) C2() world.Endpoint {
 	if len(s.Domains) == 0 {
 		return world.Outside(s.Addresses[s.Address])
@@ -122,7 +122,7 @@ func (s *State) MarkBurned(t *Technique, tool string) bool {
 // takes the wish and the skill.
 func (s *State) quiet() float64 { return 0.4*s.Stealth + 0.6*s.Skill }
 
-// issuer is who signed the certificate of the attacker's server: itself, or a public
+// Issuer is who signed the certificate of the attacker's server: itself, or a public
 // authority.
 func (s *State) Issuer(to world.Endpoint) string {
 	if s.PublicCertificate {

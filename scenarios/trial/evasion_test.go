@@ -3,6 +3,7 @@ package trial
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ var quick = []scenarios.Setting{{Path: "background.rate", Value: "0.02"}}
 // deceived runs a trial of lateral-movement with an evasion, under a variant.
 func deceived(t *testing.T, method, variant string) (account string, digest string) {
 	t.Helper()
-	set := append(quick[:1:1], scenarios.Setting{Path: "attackers[0].evasion", Value: "[" + method + "]"})
+	set := slices.Concat(quick, []scenarios.Setting{{Path: "attackers[0].evasion", Value: "[" + method + "]"}})
 	if method == "" {
 		set = quick
 	}
