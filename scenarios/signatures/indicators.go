@@ -24,9 +24,9 @@ type Indicator struct {
 	True, False int
 }
 
-// Confidence is what is believed of it: half after one campaign, more with each further one and with
+// confidence is what is believed of it: half after one campaign, more with each further one and with
 // what it came to on other days, never more than 0.9.
-func (i *Indicator) Confidence() float64 {
+func (i *Indicator) confidence() float64 {
 	seen := float64(len(i.Campaigns) + i.True)
 	return min(0.9, seen/(seen+float64(i.False)+1))
 }
@@ -36,7 +36,7 @@ func (i *Indicator) Confidence() float64 {
 func (i *Indicator) IOC(source string, on time.Time, lasts time.Duration) indicator.IOC {
 	until := on.Add(cmp.Or(lasts, indicator.Lifetime(i.Kind)))
 	return indicator.IOC{
-		Value: i.Value, Type: i.Kind, FirstSeen: on, LastSeen: on, Source: source, Confidence: i.Confidence(), Tags: []string{"learned"},
+		Value: i.Value, Type: i.Kind, FirstSeen: on, LastSeen: on, Source: source, Confidence: i.confidence(), Tags: []string{"learned"},
 		Context: map[string]string{indicator.ValidUntil: until.Format(time.RFC3339), "campaigns": strings.Join(i.Campaigns, " ")},
 	}
 }

@@ -80,8 +80,8 @@ func TestIndicatorsAreWhatOnlyIncidentsName(t *testing.T) {
 	assert.Equal(t, []string{"s/0#1", "s/1#1"}, evil.Campaigns)
 	assert.Equal(t, [2]int{1, 0}, [2]int{evil.True, evil.False}, "one host, on which an attack was behind it")
 	assert.Equal(t, [2]int{0, 1}, [2]int{address.True, address.False})
-	assert.InDelta(t, 0.75, evil.Confidence(), 1e-9)
-	assert.InDelta(t, 1./3, address.Confidence(), 1e-9)
+	assert.InDelta(t, 0.75, evil.confidence(), 1e-9)
+	assert.InDelta(t, 1./3, address.confidence(), 1e-9)
 
 	on := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
 	ioc := evil.IOC("learned", on, 0)
@@ -89,7 +89,7 @@ func TestIndicatorsAreWhatOnlyIncidentsName(t *testing.T) {
 	ioc = evil.IOC("learned", on, time.Hour)
 	assert.Equal(t, "2026-03-05T01:00:00Z", ioc.Context[indicator.ValidUntil])
 	hash.Campaigns = nil
-	assert.Zero(t, hash.Confidence())
+	assert.Zero(t, hash.confidence())
 }
 
 const (
