@@ -71,14 +71,19 @@ var windowsTastes = []struct {
 	line   string
 }{
 	{world.Whoami, "whoami.exe"}, {world.Ipconfig, "ipconfig.exe /all"}, {world.Tasklist, "tasklist.exe"}, {world.Net, "net.exe view"},
-	{world.Systeminfo, "systeminfo.exe"}, {world.Nltest, "nltest.exe /dsgetdc:"}, {world.Quser, "quser.exe"}, {world.PowerShell, "powershell.exe -NoProfile"},
-	{world.Wmic, "wmic.exe os get caption"}, {world.Netstat, "netstat.exe -ano"}, {world.Cmd, "cmd.exe /c dir"}, {world.Reg, "reg.exe query HKCU"},
+	{world.Systeminfo, "systeminfo.exe"}, {world.Nltest, "nltest.exe /dsgetdc:"}, {world.Quser, "quser.exe"},
+	{world.PowerShell, "powershell.exe -NoProfile"},
+	{world.Wmic, "wmic.exe os get caption"}, {world.Netstat, "netstat.exe -ano"},
+	{world.Cmd, "cmd.exe /c dir"}, {world.Reg, "reg.exe query HKCU"},
 }
 
 var linuxTastes = []struct {
 	binary *world.Binary
 	line   string
-}{{world.Uname, "uname -a"}, {world.Id, "id"}, {world.Ps, "ps aux"}, {world.SS, "ss -tlnp"}, {world.Find, "find /home -maxdepth 1"}, {world.Tar, "tar --version"}}
+}{
+	{world.Uname, "uname -a"}, {world.Id, "id"}, {world.Ps, "ps aux"}, {world.SS, "ss -tlnp"},
+	{world.Find, "find /home -maxdepth 1"}, {world.Tar, "tar --version"},
+}
 
 // taste does the k-th part: a program, a connection to a server, and an upload of a size.
 func (a *activity) taste(now time.Duration, k int, size float64) {
@@ -110,7 +115,8 @@ func (a *activity) taste(now time.Duration, k int, size float64) {
 // call connects to a server inside as clients do.
 func (a *activity) call(now time.Duration, f *technique.Foothold, to *world.Host) {
 	if a.world.Reach(world.At(f.Host), world.At(to), 445).OK() {
-		a.world.Flow(now, a.state.Actor, world.Flow{From: world.At(f.Host), To: world.At(to), Port: 445, Service: "smb", Sent: 4000, Received: 12000,
+		a.world.Flow(now, a.state.Actor, world.Flow{From: world.At(f.Host), To: world.At(to), Port: 445,
+			Service: "smb", Sent: 4000, Received: 12000,
 			Duration: time.Second})
 	}
 }
@@ -134,7 +140,10 @@ const chaffAddresses = 12
 func (a *activity) beginChaff(s *Spec, start time.Duration, hostile *world.AttackerAssets) {
 	actor := a.world.NewActor(fmt.Sprintf("chaff of attacker %d", a.attack))
 	actor.Label.Attack, actor.Label.Step = a.attack, besideSteps
-	c := &chaff{engine: a.engine, techniques: s.Techniques, mean: time.Duration(float64(time.Hour) / s.Rate), until: start + s.For, luck: a.luck.For("chaff")}
+	c := &chaff{
+		engine: a.engine, techniques: s.Techniques, mean: time.Duration(float64(time.Hour) / s.Rate),
+		until: start + s.For, luck: a.luck.For("chaff"),
+	}
 	c.state = technique.NewState(a.world, actor, hostile)
 	for range chaffAddresses {
 		address := fmt.Sprintf("%d.%d.%d.%d", 193+c.luck.IntN(8), c.luck.IntN(255), c.luck.IntN(255), 1+c.luck.IntN(254))

