@@ -138,11 +138,11 @@ func (n *novelty) again(now time.Duration, e entity, at uint64) float64 {
 	}
 	found := n.found.Get(e.key)
 	suspect := found != nil && *found >= f.first && *found-f.first < n.delay
-	if window := now - now%windowLength; !suspect && now-f.first >= n.delay || window <= f.window {
+	window := now - now%windowLength
+	if !suspect && now-f.first >= n.delay || window <= f.window {
 		return 0
-	} else {
-		f.window = window
 	}
+	f.window = window
 	return f.bits
 }
 
